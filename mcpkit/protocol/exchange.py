@@ -1,0 +1,117 @@
+"""One request being served, and the way to talk back while serving it.
+
+Whatever the door (stateless POST, session POST, HTTP+SSE, stdio, plain JSON-RPC), a request becomes one
+:class:`Exchange`, and the kernel answers it. What must never stand here: I/O, a mode flag that says which
+door it was (the channel says no by itself), a revision's date.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from mcpkit.jsonrpc.errors import McpKitError
+from mcpkit.jsonrpc.messages import Id, JsonObject
+from mcpkit.protocol.revisions.revision import Revision
+from mcpkit.security.principal import Principal
+
+
+class NoBackChannel(McpKitError):
+    """The caller can't be asked anything: there is no way back to it from this request."""
+
+
+class Channel(Protocol):
+    """How a running handler talks back to the caller of this one exchange."""
+
+    async def notify(self, method: str, params: JsonObject) -> None:
+        """Send a notification that belongs to this request; dropped where there is no way back."""
+
+    async def request(self, method: str, params: JsonObject) -> JsonObject:
+        """Ask the client and wait for its answer.
+
+        Raises: NoBackChannel when nothing can be asked; RpcError when the client refused.
+        """
+
+    def close_stream(self, retry_ms: int | None = None) -> None:
+        """End the HTTP response but not the request: the caller polls for the rest (2025-11-25 SSE polling)."""
+
+    def hang_up(self) -> None:
+        """End the caller's session, or a plain caller's connection, once this exchange is answered."""
+
+
+class Silent:
+    """The channel of a caller that can't be talked back to: notifications vanish, questions are refused."""
+
+    __slots__ = ()
+
+    async def notify(self, method: str, params: JsonObject) -> None:
+        """Drop it."""
+
+    async def request(self, method: str, params: JsonObject) -> JsonObject:
+        """Refuse.
+
+        Raises: NoBackChannel, always.
+        """
+        raise NoBackChannel("this caller can't be asked: it opened no channel for questions")
+
+    def close_stream(self, retry_ms: int | None = None) -> None:
+        """There is none."""
+
+    def hang_up(self) -> None:
+        """There is nothing to end."""
+
+
+SILENT = Silent()
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """What the caller says of itself: never a basis for trust or behaviour, only for display and capability checks."""
+
+    info: Mapping[str, Any] = field(default_factory=dict)
+    capabilities: Mapping[str, Any] = field(default_factory=dict)
+
+
+UNKNOWN_CLIENT = Client()
+
+
+class SessionState(Protocol):
+    """What a handshake session remembers between requests, as far as features may see it."""
+
+    id: str
+    log_level: str | None
+    subscriptions: set[str]
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One request (or notification: ``id`` is None) being served. Data only."""
+
+    id: Id | None
+    method: str
+    params: JsonObject
+    revision: Revision
+    channel: Channel = SILENT
+    client: Client = UNKNOWN_CLIENT
+    principal: Principal | None = None
+    log_level: str | None = None
+    """The level this request asked for in its ``_meta`` (envelope era); a session's level is in ``session``."""
+    session: SessionState | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """HTTP header fields of the request, names in lower case; empty on transports without headers."""
+    state: dict[str, Any] = field(default_factory=dict)
+    """Scratch space of the features that serve this exchange (asking keeps its sealed state here)."""
+
+    async def notify(self, method: str, params: JsonObject) -> None:
+        """Send a notification about this request, in the shape its revision knows."""
+        lower = self.revision.lower.get(method)
+        await self.channel.notify(method, lower(params) if lower else params)
+
+    async def ask(self, method: str, params: JsonObject) -> JsonObject:
+        """Send a request to the client in its revision's shape and return the result it answers.
+
+        Raises: NoBackChannel, RpcError.
+        """
+        lower = self.revision.lower.get(method)
+        return await self.channel.request(method, lower(params) if lower else params)
