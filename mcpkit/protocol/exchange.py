@@ -21,6 +21,13 @@ class NoBackChannel(McpKitError):
     """The caller can't be asked anything: there is no way back to it from this request."""
 
 
+class InputRequired(BaseException):
+    """A handler asked something that the caller can only answer by retrying (revisions that ask by result).
+
+    It derives from BaseException so that a handler's ``except Exception`` can't swallow the question.
+    """
+
+
 class Channel(Protocol):
     """How a running handler talks back to the caller of this one exchange."""
 

@@ -88,6 +88,8 @@ class Revision:
     asks: Asks
     log_gate: LogGate
     invalid_arguments: Fault
+    stamps_results: bool = False
+    """Every result says what it is (``resultType``) and who made it (``_meta`` server info)."""
     batch: bool = False
     open_methods: bool = False
     """Methods registered by the application outside the spec may be called (all revisions may carry them)."""

@@ -1,0 +1,252 @@
+"""The kernel: one table of methods per revision, and the one way a request is served.
+
+Whatever the door, a request ends here: look the row up, call it, stamp and lower its result. What must never
+stand here: a feature (rows are functions), a transport, a revision's date.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Collection, Hashable
+from dataclasses import dataclass, field
+from functools import reduce
+from time import perf_counter
+from typing import Any, TypeAlias
+
+from mcpkit.jsonrpc.codec import encode
+from mcpkit.jsonrpc.errors import InternalError, MethodNotFound, RpcError
+from mcpkit.jsonrpc.messages import Encoded, JsonObject, Result
+from mcpkit.observe.events import Observer, Served
+from mcpkit.protocol.changes import ChangeFeed, LocalChanges
+from mcpkit.protocol.envelope import META_SERVER_INFO
+from mcpkit.protocol.errors import McpRpcError
+from mcpkit.protocol.exchange import Exchange
+from mcpkit.protocol.headers import ParamHeader
+from mcpkit.protocol.request_state import StateSealer
+from mcpkit.protocol.revisions.registry import PLAIN, REVISIONS
+from mcpkit.protocol.revisions.revision import Adapt, Revision
+
+logger = logging.getLogger("mcpkit.kernel")
+
+Handler: TypeAlias = Callable[[Exchange], Awaitable[Result]]
+Listener: TypeAlias = Callable[[Exchange], Awaitable[None]]
+Hook: TypeAlias = Callable[[Exchange, Handler], Awaitable[Result]]
+CacheKey: TypeAlias = Callable[[Exchange], Hashable | None]
+
+ALL_REVISIONS: tuple[Revision, ...] = (*REVISIONS.values(), PLAIN)
+SPEC_METHODS: frozenset[str] = frozenset().union(*(revision.requests for revision in ALL_REVISIONS))
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A method as one revision knows it: its handler, and how its result is brought into that revision's shape."""
+
+    handler: Handler
+    lower: Adapt | None
+    stamp: bool
+    cache_key: CacheKey | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    handler: Handler
+    revisions: Collection[str] | None
+    cache_key: CacheKey | None
+
+    def offered_in(self, method: str, revision: Revision) -> bool:
+        if self.revisions is not None:
+            return revision.name in self.revisions
+        return method in revision.requests or method not in SPEC_METHODS
+
+
+@dataclass(slots=True)
+class Kernel:
+    """Method tables and :attr:`serve`. Tables are rebuilt on registration and swapped whole: readers never lock."""
+
+    server_info: JsonObject
+    changes: ChangeFeed = field(default_factory=LocalChanges)
+    sealer: StateSealer = field(default_factory=StateSealer)
+    param_headers: Callable[[str], tuple[ParamHeader, ...]] = lambda name: ()
+    """A tool's name → the arguments that its callers mirror in HTTP headers."""
+    serve: Handler = field(init=False)
+    """Answers one exchange; raises RpcError only."""
+    _entries: dict[str, _Entry] = field(default_factory=dict)
+    _tables: dict[str, dict[str, Row]] = field(default_factory=dict)
+    _listeners: dict[str, Listener] = field(default_factory=dict)
+    _pages: dict[str, dict[Hashable, Encoded]] = field(default_factory=dict)
+    _hooks: tuple[Hook, ...] = ()
+    _observers: tuple[Observer, ...] = ()
+
+    def __post_init__(self) -> None:
+        self._rebuild()
+
+    def register(
+        self,
+        method: str,
+        handler: Handler,
+        *,
+        revisions: Collection[str] | None = None,
+        cache_key: CacheKey | None = None,
+    ) -> None:
+        """Offer a method. A name of the spec is offered where its revisions know it, any other name everywhere.
+
+        ``revisions`` says instead exactly where. ``cache_key`` makes the result cacheable as bytes until
+        :meth:`invalidate`: it maps an exchange to what the result depends on besides the revision, or None.
+        """
+        self._entries[method] = _Entry(handler, revisions, cache_key)
+        self.invalidate(method)
+        self._rebuild()
+
+    def unregister(self, method: str) -> None:
+        """Withdraw a method; unknown names are ignored."""
+        if self._entries.pop(method, None) is not None:
+            self._rebuild()
+
+    def offers(self, method: str, revision: Revision) -> bool:
+        """Whether the method can be called under that revision."""
+        return method in self._tables[revision.name]
+
+    def methods(self) -> tuple[str, ...]:
+        """The registered methods, by name."""
+        return tuple(sorted(self._entries))
+
+    def on_notification(self, method: str, listener: Listener) -> None:
+        """Be told when a client sends that notification (one listener per method)."""
+        self._listeners[method] = listener
+
+    def use(self, hook: Hook) -> None:
+        """Wrap every request in ``hook(exchange, call)``; hooks run in the order in which they were given."""
+        self._hooks = (*self._hooks, hook)
+        self._rebuild()
+
+    def observe(self, observer: Observer) -> None:
+        """Tell ``observer`` of every request, outside all hooks."""
+        self._observers = (*self._observers, observer)
+        self._rebuild()
+
+    def invalidate(self, *methods: str) -> None:
+        """Forget the cached results of these methods; of all, when none is named."""
+        if not methods:
+            self._pages.clear()
+        for method in methods:
+            self._pages.pop(method, None)
+
+    async def notified(self, exchange: Exchange) -> None:
+        """Deliver a client's notification; unknown ones are ignored, a listener's failure is logged (RPC-12, RPC-16)."""
+        listener = self._listeners.get(exchange.method)
+        if listener is None or exchange.method not in exchange.revision.notifications:
+            return
+        try:
+            await listener(exchange)
+        except Exception:
+            logger.exception("the listener of %s failed", exchange.method)
+
+    def _rebuild(self) -> None:
+        self._tables = {revision.name: self._table(revision) for revision in ALL_REVISIONS}
+        call: Handler = reduce(_wrap, reversed(self._hooks), self._serve)
+        self.serve = self._observed(call) if self._observers else call
+
+    def _table(self, revision: Revision) -> dict[str, Row]:
+        return {
+            method: Row(entry.handler, revision.lower.get(method), revision.stamps_results, entry.cache_key)
+            for method, entry in self._entries.items()
+            if entry.offered_in(method, revision)
+        }
+
+    async def _serve(self, exchange: Exchange) -> Result:
+        row = self._tables[exchange.revision.name].get(exchange.method)
+        if row is None:
+            raise MethodNotFound(exchange.method)
+        try:
+            if row.cache_key is not None:
+                return await self._page(row, exchange)
+            result = await row.handler(exchange)
+        except RpcError as error:
+            raise _numbered(error, exchange.revision) from None
+        except Exception:
+            logger.exception("%s failed", exchange.method)
+            raise InternalError from None
+        return self._shaped(row, result)
+
+    async def _page(self, row: Row, exchange: Exchange) -> Result:
+        """A cached result, or a fresh one that is kept when the row says what it depends on."""
+        assert row.cache_key is not None
+        key = row.cache_key(exchange)
+        if key is None:
+            return self._shaped(row, await row.handler(exchange))
+        pages = self._pages.setdefault(exchange.method, {})
+        page = pages.get((exchange.revision.name, key))
+        if page is None:
+            page = Encoded(encode(self._shaped(row, await row.handler(exchange))))
+            if self._pages.get(exchange.method) is pages:
+                pages[exchange.revision.name, key] = page
+        return page
+
+    def _shaped(self, row: Row, result: Result) -> Result:
+        if type(result) is Encoded:
+            return result
+        assert isinstance(result, dict)
+        if row.stamp:
+            meta = result.get("_meta")
+            info = {META_SERVER_INFO: self.server_info}
+            stamped = {"resultType": "complete", **result, "_meta": {**meta, **info} if meta else info}
+            return row.lower(stamped) if row.lower else stamped
+        return row.lower(result) if row.lower else result
+
+    def _observed(self, call: Handler) -> Handler:
+        async def serve(exchange: Exchange) -> Result:
+            target = target_of(exchange)
+            for observer in self._observers:
+                observer.began(exchange.method, target)
+            began, error = perf_counter(), "cancelled"
+            try:
+                result = await call(exchange)
+                error = "tool_error" if isinstance(result, dict) and result.get("isError") else ""
+                return result
+            except RpcError as failure:
+                error = str(failure.code)
+                raise
+            finally:
+                event = _event(exchange, target, error or None, perf_counter() - began)
+                for observer in self._observers:
+                    observer.served(event)
+
+        return serve
+
+
+def target_of(exchange: Exchange) -> str | None:
+    """What a request is about: a tool's or prompt's name, a resource's URI; None where it has none."""
+    params = exchange.params
+    target = params.get("name", params.get("uri"))
+    return target if isinstance(target, str) else None
+
+
+def _event(exchange: Exchange, target: str | None, error: str | None, seconds: float) -> Served:
+    arguments = exchange.params.get("arguments")
+    return Served(
+        method=exchange.method,
+        target=target,
+        revision=exchange.revision.name,
+        client=_text(exchange.client.info.get("name")),
+        principal=exchange.principal.id if exchange.principal else None,
+        session=exchange.session.id if exchange.session else None,
+        request_id=str(exchange.id),
+        error=error,
+        seconds=seconds,
+        argument_bytes=len(encode(arguments)) if arguments else 0,
+    )
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _numbered(error: RpcError, revision: Revision) -> RpcError:
+    return error.under(revision) if isinstance(error, McpRpcError) else error
+
+
+def _wrap(call: Handler, hook: Hook) -> Handler:
+    async def serve(exchange: Exchange) -> Result:
+        return await hook(exchange, call)
+
+    return serve

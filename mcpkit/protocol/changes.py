@@ -1,0 +1,73 @@
+"""Notices that something on offer has changed, and the feed that carries them to whoever listens.
+
+A feature publishes one :class:`Notice`; handshake sessions and ``subscriptions/listen`` streams each forward it in
+their own way. What must never stand here: who is connected, how a notice is written to a wire.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol, TypeAlias
+
+TOOLS_CHANGED: Final = "notifications/tools/list_changed"
+PROMPTS_CHANGED: Final = "notifications/prompts/list_changed"
+RESOURCES_CHANGED: Final = "notifications/resources/list_changed"
+RESOURCE_UPDATED: Final = "notifications/resources/updated"
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One thing that changed: the notification that tells it, and the key it may be filtered by.
+
+    Two notices with the same method and key say the same, so a slow listener may be told once for both.
+    """
+
+    method: str
+    key: str | None = None
+    """A resource's URI or a task's id; None where the notification is about a whole list."""
+    params: dict[str, Any] = field(default_factory=dict, compare=False)
+
+    @classmethod
+    def updated(cls, uri: str) -> Notice:
+        """The resource at ``uri`` has new contents."""
+        return cls(RESOURCE_UPDATED, uri, {"uri": uri})
+
+
+Listener: TypeAlias = Callable[[Notice], None]
+
+
+class ChangeFeed(Protocol):
+    """Carries notices from the features to the listeners; one process by default, many over an engine."""
+
+    def publish(self, notice: Notice) -> None:
+        """Hand the notice to every listener; never blocks, never raises for a listener's fault."""
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Be told of every later notice; the returned function ends that and may be called twice."""
+
+
+class LocalChanges:
+    """The feed within one process: listeners are called in the order in which they came."""
+
+    __slots__ = ("_listeners", "_next")
+
+    def __init__(self) -> None:
+        self._listeners: dict[int, Listener] = {}
+        self._next = 0
+
+    def publish(self, notice: Notice) -> None:
+        """Hand the notice to every listener, at once."""
+        for listener in tuple(self._listeners.values()):
+            listener(notice)
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Be told of every later notice until the returned function is called."""
+        key = self._next
+        self._next += 1
+        self._listeners[key] = listener
+
+        def unsubscribe() -> None:
+            self._listeners.pop(key, None)
+
+        return unsubscribe
