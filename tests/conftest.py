@@ -1,0 +1,46 @@
+"""What holds for every test: a time limit, and no silent skip in CI.
+
+``require`` is the only way to leave a test out because a machine lacks something. What must never stand here:
+a fixture that only one folder needs (its own conftest.py), a clock that a test could depend on.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from types import FrameType
+
+import pytest
+
+SECONDS = 60
+SECONDS_WHEN_SLOW = 300
+
+
+def require(condition: object, reason: str) -> None:
+    """Go on only when ``condition`` holds: skip at a desk, fail in CI, where scripts/test installs everything."""
+    __tracebackhide__ = True
+    if condition:
+        return
+    if os.environ.get("CI"):
+        pytest.fail(f"CI must run this test, not leave it out: {reason}", pytrace=False)
+    pytest.skip(reason)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """End a test (with its fixtures) that hangs, in the main thread, so that the rest still runs."""
+    if not hasattr(signal, "SIGALRM"):  # Windows: faulthandler_timeout alone stands guard
+        return (yield)
+    seconds = SECONDS_WHEN_SLOW if item.get_closest_marker("slow") else SECONDS
+
+    def expire(signum: int, frame: FrameType | None) -> None:
+        pytest.fail(f"still running after {seconds} seconds; every wait in a test must have its own, shorter limit")
+
+    before = signal.signal(signal.SIGALRM, expire)
+    signal.setitimer(signal.ITIMER_REAL, seconds, seconds)  # again and again: a background task may swallow the first
+    try:
+        return (yield)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
