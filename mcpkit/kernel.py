@@ -34,6 +34,8 @@ Hook: TypeAlias = Callable[[Exchange, Handler], Awaitable[Result]]
 CacheKey: TypeAlias = Callable[[Exchange], Hashable | None]
 
 ALL_REVISIONS: tuple[Revision, ...] = (*REVISIONS.values(), PLAIN)
+MAX_PAGES = 1024
+"""Cached results per method: more than real lists have pages, less than a caller with invented cursors could fill."""
 SPEC_METHODS: frozenset[str] = frozenset().union(*(revision.requests for revision in ALL_REVISIONS))
 
 
@@ -178,7 +180,7 @@ class Kernel:
         page = pages.get((exchange.revision.name, key))
         if page is None:
             page = Encoded(encode(self._shaped(row, await row.handler(exchange))))
-            if self._pages.get(exchange.method) is pages:
+            if self._pages.get(exchange.method) is pages and len(pages) < MAX_PAGES:
                 pages[exchange.revision.name, key] = page
         return page
 

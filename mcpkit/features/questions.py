@@ -1,0 +1,232 @@
+"""What a client can be asked, as values: a form, a URL, a completion of its model, its roots.
+
+What must never stand here: how a question travels (asking.py), which revision knows it.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from mcpkit.features.forms import Form
+from mcpkit.jsonrpc.messages import JsonObject
+
+ACTIONS = frozenset({"accept", "decline", "cancel"})
+
+
+class Question(Protocol):
+    """Something the client can be asked."""
+
+    method: str
+
+    def params(self) -> JsonObject:
+        """The request's params."""
+
+    def needs(self) -> JsonObject:
+        """The client capabilities without which it must not be asked (CAP-04)."""
+
+    def read(self, answer: JsonObject) -> Any:
+        """The client's answer as a value.
+
+        Raises: ValueError when the answer doesn't fit the question.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Elicitation:
+    """What became of an elicitation; true exactly when it was accepted."""
+
+    action: str
+    """``accept``, ``decline`` or ``cancel``."""
+    data: Any = None
+    """The accepted value, in the type that was asked for."""
+
+    def __bool__(self) -> bool:
+        return self.action == "accept"
+
+
+@dataclass(slots=True)
+class Elicit:
+    """Ask the user for a value by a form (spec client/elicitation)."""
+
+    message: str
+    response_type: Any = str
+    method: str = field(default="elicitation/create", init=False)
+    _form: Form | None = field(default=None, init=False, repr=False)
+
+    @property
+    def form(self) -> Form:
+        """The form, made once."""
+        if self._form is None:
+            self._form = Form.of(self.response_type)
+        return self._form
+
+    def params(self) -> JsonObject:
+        """The request's params."""
+        return {"mode": "form", "message": self.message, "requestedSchema": self.form.schema}
+
+    def needs(self) -> JsonObject:
+        """The client must know forms."""
+        return {"elicitation": {"form": {}}}
+
+    def read(self, answer: JsonObject) -> Elicitation:
+        """The outcome, with the accepted value in the asked type.
+
+        Raises: ValueError.
+        """
+        action = _action(answer)
+        return Elicitation(action, self.form.read(answer.get("content")) if action == "accept" else None)
+
+
+@dataclass(slots=True)
+class ElicitUrl:
+    """Ask the user to visit a URL: for secrets, payments and third parties' consent (spec client/elicitation)."""
+
+    message: str
+    url: str
+    elicitation_id: str = field(default_factory=lambda: secrets.token_urlsafe(16))
+    method: str = field(default="elicitation/create", init=False)
+
+    def params(self) -> JsonObject:
+        """The request's params; the id is for the revisions that know it."""
+        return {"mode": "url", "message": self.message, "url": self.url, "elicitationId": self.elicitation_id}
+
+    def needs(self) -> JsonObject:
+        """The client must know URLs."""
+        return {"elicitation": {"url": {}}}
+
+    def read(self, answer: JsonObject) -> Elicitation:
+        """Whether the user agreed to open it; not whether they finished there (ELIC-21).
+
+        Raises: ValueError.
+        """
+        return Elicitation(_action(answer))
+
+
+@dataclass(slots=True)
+class Sample:
+    """Ask the client's model (spec client/sampling). ``messages`` is one user text or a list of messages."""
+
+    messages: str | list[Any]
+    max_tokens: int = 1024
+    system_prompt: str | None = None
+    temperature: float | None = None
+    stop_sequences: list[str] | None = None
+    model_preferences: Any = None
+    tools: list[JsonObject] | None = None
+    tool_choice: str | JsonObject | None = None
+    include_context: str | None = None
+    metadata: JsonObject | None = None
+    method: str = field(default="sampling/createMessage", init=False)
+
+    def params(self) -> JsonObject:
+        """The request's params, without what was not given."""
+        choice = {"mode": self.tool_choice} if isinstance(self.tool_choice, str) else self.tool_choice
+        optional = {
+            "systemPrompt": self.system_prompt,
+            "temperature": self.temperature,
+            "stopSequences": self.stop_sequences,
+            "modelPreferences": _preferences(self.model_preferences),
+            "tools": self.tools,
+            "toolChoice": choice,
+            "includeContext": self.include_context,
+            "metadata": self.metadata,
+        }
+        given = {name: value for name, value in optional.items() if value is not None}
+        return {"messages": _messages(self.messages), "maxTokens": self.max_tokens, **given}
+
+    def needs(self) -> JsonObject:
+        """The client must offer sampling, with tools where tools are given (SAMP-06)."""
+        return {"sampling": {"tools": {}} if self.tools or self.tool_choice else {}}
+
+    def read(self, answer: JsonObject) -> Sampled:
+        """What the model said.
+
+        Raises: ValueError.
+        """
+        content = answer.get("content")
+        if not isinstance(content, dict | list) or not isinstance(answer.get("role"), str):
+            raise ValueError("a sampling answer needs role and content")
+        return Sampled(answer["role"], content, str(answer.get("model", "")), answer.get("stopReason"))
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """A message of the client's model."""
+
+    role: str
+    content: Any
+    """One content block, or a list of them."""
+    model: str
+    stop_reason: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The text blocks, joined."""
+        blocks = self.content if isinstance(self.content, list) else [self.content]
+        return "".join(block.get("text", "") for block in blocks if block.get("type") == "text")
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """A place that the client lets the server work in."""
+
+    uri: str
+    name: str | None = None
+
+
+@dataclass(slots=True)
+class ListRoots:
+    """Ask which roots the client opens (spec client/roots)."""
+
+    method: str = field(default="roots/list", init=False)
+
+    def params(self) -> JsonObject:
+        """There are none."""
+        return {}
+
+    def needs(self) -> JsonObject:
+        """The client must offer roots."""
+        return {"roots": {}}
+
+    def read(self, answer: JsonObject) -> list[Root]:
+        """The roots.
+
+        Raises: ValueError.
+        """
+        roots = answer.get("roots")
+        if not isinstance(roots, list) or not all(isinstance(r, dict) and isinstance(r.get("uri"), str) for r in roots):
+            raise ValueError("a roots answer needs a list of roots, each with a uri")
+        return [Root(root["uri"], root.get("name")) for root in roots]
+
+
+def _action(answer: JsonObject) -> str:
+    action = answer.get("action")
+    if action not in ACTIONS:
+        raise ValueError("an elicitation answer needs an action: accept, decline or cancel")
+    return str(action)
+
+
+def _preferences(value: Any) -> Any:
+    """A model's name, or a list of names, is short for hints."""
+    if isinstance(value, str):
+        value = [value]
+    if isinstance(value, list):
+        return {"hints": [{"name": hint} if isinstance(hint, str) else hint for hint in value]}
+    return value
+
+
+def _messages(messages: str | list[Any]) -> list[JsonObject]:
+    entries = [messages] if isinstance(messages, str) else messages
+    return [
+        {"role": "user", "content": {"type": "text", "text": entry}} if isinstance(entry, str) else _wire(entry)
+        for entry in entries
+    ]
+
+
+def _wire(message: Any) -> JsonObject:
+    to_wire = getattr(message, "to_wire", None)
+    return to_wire() if to_wire else message  # type: ignore[no-any-return]  # the author's own dict
+
+

@@ -1,0 +1,297 @@
+"""The server: what a program offers to models, put together from the features and the kernel.
+
+A transport needs its :attr:`Server.kernel`, never the server; so nothing here runs, listens or knows a framework.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, Protocol, TypeVar, overload
+
+from mcpkit.features import logging, subscriptions
+from mcpkit.features.asking import rounds, settled
+from mcpkit.features.completion import Completions
+from mcpkit.features.context import Context, Services
+from mcpkit.features.lifecycle import Lifecycle
+from mcpkit.features.prompts import Prompt, Prompts
+from mcpkit.features.resources import Resource, Resources
+from mcpkit.features.subscriptions import Subscriptions
+from mcpkit.features.tools import Tool, Tools
+from mcpkit.jsonrpc.errors import InternalError
+from mcpkit.jsonrpc.messages import JsonObject, Result
+from mcpkit.kernel import Handler, Hook, Kernel
+from mcpkit.observe.events import Observer
+from mcpkit.protocol.changes import PROMPTS_CHANGED, RESOURCES_CHANGED, TOOLS_CHANGED, ChangeFeed, LocalChanges, Notice
+from mcpkit.protocol.exchange import Exchange
+from mcpkit.protocol.request_state import StateSealer
+from mcpkit.protocol.revisions.revision import Revision
+
+F = TypeVar("F", bound=Callable[..., Any])
+Lifespan = Callable[["Server"], AbstractAsyncContextManager[Any]]
+
+
+class Extension(Protocol):
+    """What the spec calls an extension: named, negotiated, installed on a server by :meth:`Server.install`."""
+
+    identifier: str
+
+    def settings(self, revision: Revision) -> JsonObject | None:
+        """The settings object to advertise under that revision; None where the extension is not offered."""
+
+    def install(self, server: Server) -> None:
+        """Register methods, hooks and features, by public names only."""
+
+
+class Server:
+    """Tools, resources, prompts and methods behind one kernel."""
+
+    def __init__(
+        self,
+        name: str,
+        version: str = "0.1.0",
+        *,
+        title: str | None = None,
+        description: str | None = None,
+        instructions: str | None = None,
+        website_url: str | None = None,
+        icons: list[JsonObject] | None = None,
+        page_size: int = 100,
+        tool_timeout: float = 60.0,
+        state_key: bytes | None = None,
+        lifespan: Lifespan | None = None,
+        changes: ChangeFeed | None = None,
+    ) -> None:
+        """``tool_timeout`` is in seconds (0: none); ``state_key`` seals request states (share it among replicas)."""
+        self.name = name
+        self.version = version
+        self.instructions = instructions
+        info = {"name": name, "version": version, "title": title, "description": description}
+        optional = {"websiteUrl": website_url, "icons": icons}
+        self.info: JsonObject = {key: value for key, value in {**info, **optional}.items() if value is not None}
+        self._lifespan = lifespan
+        self._extensions: dict[str, Extension] = {}
+        sealer = StateSealer(state_key) if state_key else StateSealer()
+        self.kernel = Kernel(self.info, changes=changes or LocalChanges(), sealer=sealer)
+        self._services = Services(self.kernel.changes, self._read_resource)
+        self.subscriptions = Subscriptions(self.kernel.changes)
+        self.tools = Tools(self._context, page_size=page_size, timeout=tool_timeout, changed=self._tools_changed)
+        self.resources = Resources(self._context, page_size=page_size, changed=self._resources_changed)
+        self.prompts = Prompts(self._context, page_size=page_size, changed=self._prompts_changed)
+        self.completions = Completions(self.prompts, self.resources, self._context)
+        self.kernel.param_headers = self.tools.param_headers
+        self._register_opening()
+
+    # ── what a program offers ────────────────────────────────────────────────────────────────────────────────────
+
+    @overload
+    def tool(self, function: F, /) -> F: ...
+    @overload
+    def tool(self, name: str | None = None, /, **options: Any) -> Callable[[F], F]: ...
+    def tool(self, function: Any = None, /, **options: Any) -> Any:
+        """Offer a function to models: ``@server.tool`` or ``@server.tool("name", title=…, annotations=…, …)``.
+
+        The function is returned unchanged. Options are those of :meth:`~mcpkit.features.tools.Tools.add`.
+        Raises: TypeError, with file, line and the fix, when its signature can't become a schema.
+        """
+        return self._decorated(self.add_tool, function, options)
+
+    def add_tool(self, function: Any, **options: Any) -> Tool:
+        """Offer a function (or a ready Tool) and get its handle: update, enable, disable, remove it while serving."""
+        return self.tools.add(function, **options)
+
+    def resource(self, uri: str, /, **options: Any) -> Callable[[F], F]:
+        """Offer data at a URI, or at every URI of a template: ``@server.resource("docs://{name}")``."""
+        if not isinstance(uri, str):
+            raise TypeError('a resource needs its URI: write @server.resource("config://settings")')
+
+        def decorate(function: F) -> F:
+            self.add_resource(uri, function, **options)
+            return function
+
+        return decorate
+
+    def add_resource(self, uri: str, function: Any, **options: Any) -> Resource:
+        """Offer data at a URI or template and get its handle."""
+        return self.resources.add(uri, function, **options)
+
+    @overload
+    def prompt(self, function: F, /) -> F: ...
+    @overload
+    def prompt(self, name: str | None = None, /, **options: Any) -> Callable[[F], F]: ...
+    def prompt(self, function: Any = None, /, **options: Any) -> Any:
+        """Offer a prompt to users: ``@server.prompt`` or ``@server.prompt("name", title=…)``."""
+        return self._decorated(self.add_prompt, function, options)
+
+    def add_prompt(self, function: Any, **options: Any) -> Prompt:
+        """Offer a prompt and get its handle."""
+        return self.prompts.add(function, **options)
+
+    def completion(self, function: F) -> F:
+        """Answer every completion that no argument answers itself: ``(ref, argument, context) -> values``."""
+        self.completions.fallback = function
+        self._offer_completions()
+        return function
+
+    def register_method(
+        self,
+        method: str,
+        handler: Callable[..., Any],
+        *,
+        revisions: Collection[str] | None = None,
+    ) -> None:
+        """Offer a JSON-RPC method: ``handler(params)`` or ``handler(context, params)``, sync or async, returns a dict.
+
+        A name of the spec replaces that method where the spec knows it; ``revisions`` says instead exactly where.
+        """
+        self.kernel.register(method, self._plain_handler(method, handler), revisions=revisions)
+
+    # ── around every request ─────────────────────────────────────────────────────────────────────────────────────
+
+    def use(self, hook: Hook) -> None:
+        """Wrap every request: ``async (exchange, call) -> result``."""
+        self.kernel.use(hook)
+
+    def observe(self, observer: Observer) -> None:
+        """Tell an observer of every request."""
+        self.kernel.observe(observer)
+
+    def install(self, extension: Extension) -> None:
+        """Add an extension of the protocol.
+
+        Raises: ValueError when one of that identifier is installed.
+        """
+        if extension.identifier in self._extensions:
+            raise ValueError(f"the extension {extension.identifier} is installed already")
+        self._extensions[extension.identifier] = extension
+        extension.install(self)
+        self._reopened()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """The server's lifespan: whoever serves the kernel does so inside of it."""
+        if self._lifespan is None:
+            yield
+            return
+        async with self._lifespan(self) as state:
+            self._services.lifespan.update(state if isinstance(state, Mapping) else {})
+            try:
+                yield
+            finally:
+                self._services.lifespan.clear()
+
+    def close_streams(self) -> None:
+        """Let every ``subscriptions/listen`` stream end gracefully; part of going down."""
+        self.subscriptions.close()
+
+    # ── putting it together ──────────────────────────────────────────────────────────────────────────────────────
+
+    def context(self, exchange: Exchange) -> Context:
+        """The context of an exchange, as handlers get it (for extensions)."""
+        return self._context(exchange)
+
+    def _context(self, exchange: Exchange) -> Context:
+        return Context(exchange, self._services)
+
+    @staticmethod
+    def _decorated(add: Callable[..., Any], function: Any, options: dict[str, Any]) -> Any:
+        if callable(function):
+            add(function, **options)
+            return function
+        if isinstance(function, str):
+            options["name"] = function
+        elif function is not None:
+            raise TypeError(f"expected a function or a name, got {type(function).__name__}")
+
+        def decorate(target: Any) -> Any:
+            add(target, **options)
+            return target
+
+        return decorate
+
+    def _plain_handler(self, method: str, handler: Callable[..., Any]) -> Handler:
+        wants_context = len(inspect.signature(handler).parameters) > 1
+
+        async def call(exchange: Exchange) -> Result:
+            arguments = (self._context(exchange), exchange.params) if wants_context else (exchange.params,)
+            result = await settled(handler(*arguments))
+            if not isinstance(result, dict):
+                raise InternalError(f"the handler of {method} returned no object")
+            return result
+
+        return call
+
+    def _register_opening(self) -> None:
+        lifecycle = Lifecycle(self.info, self.instructions, self._capabilities)
+        register = self.kernel.register
+        register("initialize", lifecycle.initialize, cache_key=_constant)
+        register("server/discover", lifecycle.discover, cache_key=_constant)
+        register("ping", lifecycle.ping)
+        register("logging/setLevel", logging.set_level)
+        register("subscriptions/listen", self.subscriptions.listen)
+
+    def _capabilities(self, revision: Revision) -> JsonObject:
+        offers = self.kernel.offers
+        capabilities: JsonObject = {"logging": {}}
+        if offers("tools/list", revision):
+            capabilities["tools"] = {"listChanged": True}
+        if offers("resources/list", revision):
+            capabilities["resources"] = {"subscribe": True, "listChanged": True}
+        if offers("prompts/list", revision):
+            capabilities["prompts"] = {"listChanged": True}
+        if offers("completion/complete", revision):
+            capabilities["completions"] = {}
+        for extension in self._extensions.values():
+            settings = extension.settings(revision)
+            if settings is not None:
+                capabilities.setdefault("extensions", {})[extension.identifier] = settings
+        return capabilities
+
+    def _asking(self, handler: Handler) -> Handler:
+        return rounds(handler, self.kernel.sealer)
+
+    def _tools_changed(self) -> None:
+        if "tools/list" not in self.kernel.methods():
+            self.kernel.register("tools/list", self.tools.list, cache_key=self.tools.page_key)
+            self.kernel.register("tools/call", self._asking(self.tools.call))
+            self._reopened()
+        self._changed(TOOLS_CHANGED, "tools/list")
+
+    def _resources_changed(self) -> None:
+        if "resources/list" not in self.kernel.methods():
+            register = self.kernel.register
+            register("resources/list", self.resources.list, cache_key=self.resources.page_key)
+            register("resources/templates/list", self.resources.list_templates, cache_key=self.resources.page_key)
+            register("resources/read", self._asking(self.resources.read))
+            register("resources/subscribe", subscriptions.subscribe)
+            register("resources/unsubscribe", subscriptions.unsubscribe)
+            self._offer_completions()
+        self._changed(RESOURCES_CHANGED, "resources/list", "resources/templates/list")
+
+    def _prompts_changed(self) -> None:
+        if "prompts/list" not in self.kernel.methods():
+            self.kernel.register("prompts/list", self.prompts.list, cache_key=self.prompts.page_key)
+            self.kernel.register("prompts/get", self._asking(self.prompts.get))
+            self._offer_completions()
+        self._changed(PROMPTS_CHANGED, "prompts/list")
+
+    def _offer_completions(self) -> None:
+        self.kernel.register("completion/complete", self.completions.complete)
+        self._reopened()
+
+    def _changed(self, notification: str, *methods: str) -> None:
+        self.kernel.invalidate(*methods)
+        self.kernel.changes.publish(Notice(notification))
+
+    def _reopened(self) -> None:
+        """What the server says of itself has changed."""
+        self.kernel.invalidate("initialize", "server/discover")
+
+    async def _read_resource(self, exchange: Exchange, uri: str) -> JsonObject:
+        return await self.resources.read_uri(exchange, uri)
+
+
+def _constant(exchange: Exchange) -> int:
+    """A result that depends on the revision alone."""
+    return 0
