@@ -205,8 +205,12 @@ class Settings:
         "MCP_SAMPLE_AUTODETECT", False, _flag, "1: without BASE_URL, look for a model server on this machine"
     )
     # ── the example tools ──
-    files_root: Path = _setting("MCP_FILES_ROOT", FILES_ROOT, Path, "folder that the file tools and documents stay in")
-    database_path: Path = _setting("MCP_DATABASE_PATH", DATABASE, Path, "file of the SQLite database")
+    files_root: Path = _setting(  # noqa: RUF009 - a field, made by dataclasses
+        "MCP_FILES_ROOT", FILES_ROOT, Path, "folder that the file tools and documents stay in"
+    )
+    database_path: Path = _setting(  # noqa: RUF009 - as above
+        "MCP_DATABASE_PATH", DATABASE, Path, "file of the SQLite database"
+    )
     weather_url: str = _setting(
         "MCP_WEATHER_URL", "https://api.open-meteo.com", _url, "base URL of the weather service (Open-Meteo's API)"
     )
