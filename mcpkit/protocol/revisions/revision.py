@@ -11,8 +11,14 @@ from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from typing import Any, TypeAlias
 
+from mcpkit.jsonrpc.errors import InvalidParams
+
 Adapt: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]
 """Turns params or a result of one shape into the next; may return its argument, never mutates it."""
+
+
+class Inexpressible(InvalidParams):
+    """A question that the client's revision has no words for; answered as a client that refuses it would (ELIC-06)."""
 
 
 class Era(Enum):
@@ -95,38 +101,63 @@ class Revision:
     """Methods registered by the application outside the spec may be called (all revisions may carry them)."""
     codes: Mapping[ErrorKind, int] = field(default_factory=dict)
     lower: Mapping[str, Adapt] = field(default_factory=dict)
-    """Method → canonical result / notification params / server request params → this revision's shape."""
+    """Method → canonical result / notification params / server request params → this revision's shape.
+
+    Three keys are no methods but parts that several messages share: ``capabilities`` (a server's),
+    ``clientCapabilities`` and ``implementation``.
+    """
+    lower_params: Mapping[str, Adapt] = field(default_factory=dict)
+    """Method → canonical params of a client's request → this revision's shape; the client's direction out."""
     lift: Mapping[str, Adapt] = field(default_factory=dict)
-    """Method → this revision's result → canonical; the client's direction."""
+    """Method → this revision's result → canonical; the client's direction in."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One line of a spec changelog, told backwards: what the older revision lacked."""
+    """One line of a spec changelog, told backwards: what the older revision lacked, or still had."""
 
     what: str
-    lower: Mapping[str, Adapt] = field(default_factory=dict)
+    lower: Mapping[str, Adapt | None] = field(default_factory=dict)
+    """None where the newer revision took something away: its lowering is forgotten, not continued."""
+    lower_params: Mapping[str, Adapt | None] = field(default_factory=dict)
     lift: Mapping[str, Adapt] = field(default_factory=dict)
     set: Mapping[str, Any] = field(default_factory=dict)
     """Fields of :class:`Revision` that had another value."""
 
 
+class Chain:
+    """Several adapts in a row, flat: an old revision costs a loop, not a tower of calls."""
+
+    __slots__ = ("steps",)
+
+    def __init__(self, *steps: Adapt) -> None:
+        self.steps: tuple[Adapt, ...] = tuple(
+            part for step in steps for part in (step.steps if isinstance(step, Chain) else (step,))
+        )
+
+    def __call__(self, value: dict[str, Any]) -> dict[str, Any]:
+        """Each step in turn."""
+        for step in self.steps:
+            value = step(value)
+        return value
+
+
 def derive(newer: Revision, name: str, *, changes: Sequence[Change]) -> Revision:
     """The older revision: ``newer`` with every change undone, in the order of the newer one's changelog."""
     fields: dict[str, Any] = {}
-    lower, lift = dict(newer.lower), dict(newer.lift)
+    lower, params, lift = dict(newer.lower), dict(newer.lower_params), dict(newer.lift)
     for change in changes:
         fields.update(change.set)
-        for method, adapt in change.lower.items():
-            lower[method] = _then(lower.get(method), adapt)
+        _continue(lower, change.lower)
+        _continue(params, change.lower_params)
         for method, adapt in change.lift.items():
-            lift[method] = _then(adapt, lift.get(method))
-    return replace(newer, name=name, lower=lower, lift=lift, **fields)
+            lift[method] = Chain(adapt, lift[method]) if method in lift else adapt
+    return replace(newer, name=name, lower=lower, lower_params=params, lift=lift, **fields)
 
 
-def _then(first: Adapt | None, second: Adapt | None) -> Adapt:
-    if first is None or second is None:
-        only = first or second
-        assert only is not None
-        return only
-    return lambda value: second(first(value))
+def _continue(table: dict[str, Adapt], further: Mapping[str, Adapt | None]) -> None:
+    for method, adapt in further.items():
+        if adapt is None:
+            table.pop(method, None)
+        else:
+            table[method] = Chain(table[method], adapt) if method in table else adapt
