@@ -133,9 +133,7 @@ def _deeper(value: Any, depth: int) -> bool:
     for _ in range(depth):
         children = (child for node in level for child in (node.values() if type(node) is dict else node))
         level = [child for child in children if type(child) is dict or type(child) is list]
-        if not level:
-            return False
-    return True
+    return bool(level)
 
 
 # ── telling messages apart ──────────────────────────────────────────────────────────────────────────────────────────

@@ -1,0 +1,75 @@
+"""One message, one line: the framing of stdio and of any other reliable byte stream, both directions.
+
+What must never stand here: I/O, JSON (a line is bytes), what to answer to an over-long line.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+_PADDING: Final = b" \t\r"
+
+
+@dataclass(frozen=True, slots=True)
+class Overlong:
+    """Stands where a line longer than ``limit`` bytes was thrown away."""
+
+    limit: int
+
+
+Line: TypeAlias = bytes | Overlong
+
+
+def encode_line(data: bytes) -> bytes:
+    """The line that carries ``data``, which must not hold a newline (JSON from the codec never does)."""
+    return data + b"\n"
+
+
+class LineDecoder:
+    """Chunks of bytes in, lines out: CRLF is taken for LF, blank lines are skipped, memory stays bounded."""
+
+    __slots__ = ("_max", "_overlong", "_partial")
+
+    def __init__(self, max_line_bytes: int) -> None:
+        self._max = max_line_bytes
+        self._partial = bytearray()  # the line whose end has not come yet
+        self._overlong = False
+
+    def feed(self, chunk: bytes) -> list[Line]:
+        """The lines that ``chunk`` completes; an over-long one is reported once, as soon as it is too long."""
+        lines: list[Line] = []
+        *ended, rest = chunk.split(b"\n")
+        for piece in ended:
+            if self._partial or self._overlong:
+                self._grow(piece, lines)
+                self._end(lines)
+            elif len(piece) > self._max:
+                lines.append(Overlong(self._max))
+            elif line := piece.strip(_PADDING):
+                lines.append(line)
+        if rest:
+            self._grow(rest, lines)
+        return lines
+
+    def finish(self) -> list[Line]:
+        """The last line, where the stream ended without a newline."""
+        lines: list[Line] = []
+        self._end(lines)
+        return lines
+
+    def _grow(self, piece: bytes, lines: list[Line]) -> None:
+        if self._overlong:
+            return
+        self._partial += piece
+        if len(self._partial) > self._max:
+            self._overlong = True
+            self._partial.clear()
+            lines.append(Overlong(self._max))
+
+    def _end(self, lines: list[Line]) -> None:
+        line = bytes(self._partial.strip(_PADDING))
+        self._partial.clear()
+        self._overlong = False
+        if line:
+            lines.append(line)
