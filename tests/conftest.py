@@ -9,10 +9,12 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 from types import FrameType
 
 import pytest
 
+ROOT = Path(__file__).resolve().parent.parent
 SECONDS = 60
 SECONDS_WHEN_SLOW = 300
 
@@ -25,6 +27,15 @@ def require(condition: object, reason: str) -> None:
     if os.environ.get("CI"):
         pytest.fail(f"CI must run this test, not leave it out: {reason}", pytrace=False)
     pytest.skip(reason)
+
+
+def peer(name: str) -> Path:
+    """The Python of one of the environments that tests/peers/*.txt describe: ``mcp1``, ``mcp2`` or ``fastmcp``."""
+    __tracebackhide__ = True
+    folder = ROOT / ".venv-peers" / name
+    found = [python for python in (folder / "bin/python", folder / "Scripts/python.exe") if python.exists()]
+    require(found, f"the peer {name} is not installed; run: scripts/install peers")
+    return found[0]
 
 
 @pytest.hookimpl(wrapper=True)
