@@ -1,4 +1,4 @@
-"""The codec: what is JSON, what is JSON-RPC, and what we write (RPC-01 to RPC-16, BAT-04, META limits of security.md)."""
+"""The codec: what is JSON, what is JSON-RPC, and what we write (RPC-01 to RPC-16, BAT-04)."""
 
 from __future__ import annotations
 
