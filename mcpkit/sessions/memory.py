@@ -1,0 +1,88 @@
+"""Sessions in the memory of this process.
+
+What must never stand here: a task or a timer per session; sweeping is asked for from outside.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+from time import monotonic
+
+from mcpkit.protocol.revisions.revision import Revision
+from mcpkit.security.principal import Principal
+from mcpkit.sessions.mailbox import DEFAULT_BOUNDS, Bounds, MemoryMailbox, Shelf
+from mcpkit.sessions.session import Session
+from mcpkit.sessions.store import StoreFull
+
+ID_BYTES = 24
+"""192 random bits; 32 characters of the URL-safe alphabet, which is visible ASCII (SHL-41)."""
+
+
+class MemoryStore:
+    """See :class:`~mcpkit.sessions.store.SessionStore`."""
+
+    __slots__ = ("_clock", "_idle", "_most", "_sessions", "_swept", "shelf")
+
+    def __init__(
+        self,
+        most: int = 10_000,
+        idle_seconds: float = 1800.0,
+        bounds: Bounds = DEFAULT_BOUNDS,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        self._sessions: dict[str, Session] = {}
+        self._most = most
+        self._idle = idle_seconds
+        self._clock = clock
+        self._swept = clock()
+        self.shelf = Shelf(bounds, clock)
+
+    @property
+    def count(self) -> int:
+        """How many sessions there are."""
+        return len(self._sessions)
+
+    async def create(self, revision: Revision, principal: Principal | None = None) -> Session:
+        """A new session.
+
+        Raises: StoreFull.
+        """
+        if len(self._sessions) >= self._most:
+            await self._make_room()
+        session = Session(secrets.token_urlsafe(ID_BYTES), revision, MemoryMailbox(self.shelf), principal)
+        session.seen = self._clock()
+        self._sessions[session.id] = session
+        return session
+
+    async def get(self, id: str, principal: Principal | None = None) -> Session | None:
+        """The session of that id, touched; None when it is unknown, ended, or somebody else's."""
+        session = self._sessions.get(id)
+        if session is None or not session.belongs_to(principal):
+            return None
+        session.seen = self._clock()
+        return session
+
+    async def end(self, session: Session) -> None:
+        """End a session."""
+        if self._sessions.pop(session.id, None) is not None:
+            session.end()
+
+    async def sweep(self) -> int:
+        """End idle sessions and drop old messages."""
+        self.shelf.expire()
+        self._swept = self._clock()
+        limit = self._swept - self._idle
+        idle = [session for session in self._sessions.values() if session.seen < limit and not session.busy]
+        for session in idle:
+            await self.end(session)
+        return len(idle)
+
+    async def _make_room(self) -> None:
+        """Sweep, but not for every single caller that is turned away."""
+        if self._clock() - self._swept < 1.0 or not await self.sweep():
+            raise StoreFull(f"all {self._most} sessions are taken; end one with DELETE, or try again later")
+
+    def open_sessions(self) -> Sequence[Session]:
+        """All sessions."""
+        return tuple(self._sessions.values())

@@ -1,0 +1,76 @@
+"""One handshake session: a slotted object, no task, no queue of its own.
+
+What must never stand here: where sessions are kept (store.py), bytes on a wire, HTTP.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from mcpkit.jsonrpc.errors import McpKitError
+from mcpkit.jsonrpc.peer import Peer
+from mcpkit.protocol.exchange import UNKNOWN_CLIENT, Client
+from mcpkit.protocol.lifecycle import Phase
+from mcpkit.protocol.revisions.revision import Revision
+from mcpkit.security.principal import Principal
+from mcpkit.sessions.store import Mailbox, Outbox
+
+
+class SessionEnded(McpKitError):
+    """What a question to the client fails with when its session ends first."""
+
+
+ENDED: Final = "the session has ended"
+
+
+class Session:
+    """What a conversation remembers between requests; satisfies :class:`~mcpkit.protocol.exchange.SessionState`."""
+
+    __slots__ = (
+        "client",
+        "id",
+        "log_level",
+        "mailbox",
+        "outbox",
+        "peer",
+        "phase",
+        "principal",
+        "revision",
+        "seen",
+        "subscriptions",
+    )
+
+    def __init__(self, id: str, revision: Revision, mailbox: Mailbox, principal: Principal | None = None) -> None:
+        self.id = id
+        self.revision = revision
+        """The negotiated one; decides the shape of every message of this session, whatever a header says."""
+        self.mailbox = mailbox
+        self.principal = principal
+        self.client: Client = UNKNOWN_CLIENT
+        self.phase = Phase.NEW
+        self.log_level: str | None = None
+        self.subscriptions: set[str] = set()
+        self.peer = Peer()
+        self.outbox: Outbox | None = None
+        """The one stream of a session over HTTP+SSE; a Streamable HTTP session has none."""
+        self.seen = 0.0
+        """When the client was last heard of, by the store's clock."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether a call is being served or a stream is open: such a session is not idle."""
+        return self.peer.in_flight > 0 or self.outbox is not None or self.mailbox.followed
+
+    def belongs_to(self, principal: Principal | None) -> bool:
+        """Whether this caller opened the session (SESS-03); to anybody else it must look unknown."""
+        mine = self.principal
+        return mine is principal or (mine is not None and principal is not None and mine.id == principal.id)
+
+    def end(self) -> None:
+        """Cancel its calls, fail its questions, end its streams. May be called twice."""
+        self.phase = Phase.CLOSED
+        self.subscriptions.clear()
+        self.peer.close(SessionEnded(ENDED))
+        self.mailbox.close()
+        if self.outbox is not None:
+            self.outbox.close()

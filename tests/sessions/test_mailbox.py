@@ -1,0 +1,171 @@
+"""A mailbox keeps what was sent, in order, per stream, within its bounds."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from mcpkit.sessions.mailbox import OVERHEAD, Bounds, MemoryMailbox, Shelf
+from mcpkit.sessions.store import GENERAL, Reader, Stored, UnknownEvent
+
+
+def mailbox(**bounds: float) -> MemoryMailbox:
+    return MemoryMailbox(Shelf(Bounds(**bounds)))  # type: ignore[arg-type]
+
+
+def texts(found: Sequence[Stored]) -> list[bytes]:
+    return [stored.data for stored in found]
+
+
+async def soon(reader: Reader) -> Sequence[Stored]:
+    async with asyncio.timeout(5):
+        return await reader.next()
+
+
+async def test_event_ids_are_unique_and_tell_their_stream() -> None:
+    """SHL-30."""
+    box = mailbox()
+    one, two = box.open(), box.open()
+    ids = [await box.append(one, b"a"), await box.append(two, b"b"), await box.mark(one), await box.append(one, b"c")]
+    assert len(set(ids)) == 4
+    assert [box.find(id)[0] for id in ids] == [one, two, one, one]
+
+
+async def test_a_resumed_stream_gets_what_came_after_and_nothing_of_another() -> None:
+    """SHL-32: same stream only."""
+    box = mailbox()
+    one, two = box.open(), box.open()
+    first = await box.append(one, b"a")
+    await box.append(two, b"b")
+    await box.append(one, b"c", last=True)
+    reader = box.follow(*box.find(first))
+    assert texts(await soon(reader)) == [b"c"]
+    assert texts(await soon(reader)) == []
+
+
+async def test_the_first_mark_can_be_resumed_from() -> None:
+    """SHL-34: the priming event's id must be resumable, before and after there is a message."""
+    box = mailbox()
+    stream = box.open()
+    mark = await box.mark(stream)
+    waiting = asyncio.ensure_future(soon(box.follow(*box.find(mark))))
+    await asyncio.sleep(0)
+    await box.append(stream, b"late", last=True)
+    assert texts(await waiting) == [b"late"]
+
+
+@pytest.mark.parametrize("event", ["", "1", "1-", "-1", "1-x", "1-²", "9-1", "1-99", "1--1", "1-" + "9" * 5000, "x-1"])
+async def test_an_event_never_given_out_is_unknown(event: str) -> None:
+    """SHL-33, SESS-05."""
+    box = mailbox()
+    await box.append(box.open(), b"a")
+    with pytest.raises(UnknownEvent):
+        box.find(event)
+
+
+async def test_the_oldest_go_first_and_cannot_be_resumed_from() -> None:
+    """SHL-34: bounded by count; what was lost is never passed over in silence."""
+    box = mailbox(events=3)
+    stream = box.open()
+    ids = [await box.append(stream, b"%d" % n) for n in range(5)]
+    with pytest.raises(UnknownEvent):
+        box.find(ids[0])
+    assert texts(await soon(box.follow(*box.find(ids[1])))) == [b"2", b"3", b"4"]
+
+
+async def test_bytes_are_bounded_per_session_and_per_process() -> None:
+    """SHL-34."""
+    one = mailbox(bytes=10 * (OVERHEAD + 100))
+    shelf = Shelf(Bounds(total_bytes=20 * (OVERHEAD + 100)))
+    many = [MemoryMailbox(shelf) for _ in range(10)]
+    stream = one.open()
+    for _ in range(100):
+        await one.append(stream, b"x" * 100)
+    for box in many:
+        for _ in range(10):
+            await box.append(GENERAL, b"x" * 100)
+    assert len(one.since(one._streams[stream], 0)) == 10
+    assert shelf.bytes == 20 * (OVERHEAD + 100)
+    for box in many:
+        box.close()
+    assert shelf.bytes == 0
+
+
+async def test_old_messages_expire() -> None:
+    """SHL-34: bounded by age."""
+    now = [0.0]
+    shelf = Shelf(Bounds(seconds=10), lambda: now[0])
+    box = MemoryMailbox(shelf)
+    stream = box.open()
+    id = await box.append(stream, b"a", last=True)
+    now[0] = 10.0
+    shelf.expire()
+    assert shelf.bytes == 0
+    with pytest.raises(UnknownEvent):
+        box.find(id)
+
+
+async def test_of_two_readers_the_newest_gets_the_messages() -> None:
+    """SHL-26, SHL-27: never the same message on two streams; the older goes on when the newer leaves."""
+    box = mailbox()
+    old, new = box.follow(GENERAL), box.follow(GENERAL)
+    waiting = asyncio.ensure_future(soon(old))
+    await asyncio.sleep(0)
+    await box.append(GENERAL, b"a")
+    assert texts(await soon(new)) == [b"a"]
+    new.close()
+    await box.append(GENERAL, b"b")
+    assert texts(await waiting) == [b"b"]
+
+
+async def test_messages_wait_for_the_next_reader_and_come_once() -> None:
+    """SHL-28: between two GET streams nothing is lost, nothing comes twice."""
+    box = mailbox()
+    first = box.follow(GENERAL)
+    await box.append(GENERAL, b"a")
+    await soon(first)
+    first.close()
+    await box.append(GENERAL, b"b")
+    assert texts(await soon(box.follow(GENERAL))) == [b"b"]
+
+
+async def test_closing_ends_every_reader() -> None:
+    box = mailbox()
+    waiting = asyncio.ensure_future(soon(box.follow(GENERAL)))
+    await asyncio.sleep(0)
+    box.close()
+    assert texts(await waiting) == []
+    with pytest.raises(UnknownEvent):
+        box.follow(GENERAL)
+
+
+async def test_a_dropped_stream_ends_without_a_last_message() -> None:
+    box = mailbox()
+    stream = box.open()
+    waiting = asyncio.ensure_future(soon(box.follow(stream, 0)))
+    await asyncio.sleep(0)
+    assert box.is_followed(stream)
+    box.drop(stream)
+    assert texts(await waiting) == []
+
+
+async def test_a_cancelled_reader_loses_nothing() -> None:
+    box = mailbox()
+    reader = box.follow(GENERAL)
+    waiting = asyncio.ensure_future(reader.next())
+    await asyncio.sleep(0)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    await box.append(GENERAL, b"a")
+    assert texts(await soon(reader)) == [b"a"]
+
+
+async def test_nothing_is_left_of_streams_that_ended() -> None:
+    box = mailbox(events=2)
+    for _ in range(50):
+        stream = box.open()
+        await box.append(stream, b"x", last=True)
+    assert len(box._streams) == 2

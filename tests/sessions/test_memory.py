@@ -1,0 +1,77 @@
+"""Sessions in memory: minted, found, swept, bounded."""
+
+from __future__ import annotations
+
+import pytest
+
+from mcpkit.protocol.revisions.registry import NEWEST_HANDSHAKE
+from mcpkit.security.principal import Principal
+from mcpkit.sessions.memory import MemoryStore
+from mcpkit.sessions.store import StoreFull
+
+
+class Clock:
+    """Time that passes when the test says so."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+async def test_ids_are_long_random_and_visible_ascii() -> None:
+    """SHL-41, SESS-02: at least 128 bits, nothing but 0x21 to 0x7E."""
+    store = MemoryStore()
+    ids = {(await store.create(NEWEST_HANDSHAKE)).id for _ in range(100)}
+    assert len(ids) == 100
+    assert all(len(id) >= 22 and all("!" <= char <= "~" for char in id) for id in ids)
+
+
+async def test_another_principals_session_looks_unknown() -> None:
+    """SHL-48: 404, not 403, so there must be nothing to tell them apart by."""
+    store = MemoryStore()
+    session = await store.create(NEWEST_HANDSHAKE, Principal("alice"))
+    assert await store.get(session.id, Principal("alice")) is session
+    assert await store.get(session.id, Principal("bob")) is None
+    assert await store.get(session.id) is None
+    assert await store.get("nonsense") is None
+
+
+async def test_an_ended_session_is_unknown() -> None:
+    """SHL-44."""
+    store = MemoryStore()
+    session = await store.create(NEWEST_HANDSHAKE)
+    await store.end(session)
+    await store.end(session)
+    assert await store.get(session.id) is None
+    assert store.count == 0
+
+
+async def test_idle_sessions_are_swept_and_used_ones_stay() -> None:
+    """SHL-48: most clients never send DELETE."""
+    clock = Clock()
+    store = MemoryStore(idle_seconds=60, clock=clock)
+    idle, used, listened = [await store.create(NEWEST_HANDSHAKE) for _ in range(3)]
+    reader = listened.mailbox.follow("0")
+    clock.now += 40
+    await store.get(used.id)
+    clock.now += 40
+    assert await store.sweep() == 1
+    assert list(store.open_sessions()) == [used, listened]
+    assert await store.get(idle.id) is None
+    reader.close()
+    clock.now += 61
+    assert await store.sweep() == 2
+
+
+async def test_a_full_store_admits_nobody_until_one_has_idled_out() -> None:
+    clock = Clock()
+    store = MemoryStore(most=2, idle_seconds=60, clock=clock)
+    for _ in range(2):
+        await store.create(NEWEST_HANDSHAKE)
+    with pytest.raises(StoreFull):
+        await store.create(NEWEST_HANDSHAKE)
+    clock.now += 61
+    await store.create(NEWEST_HANDSHAKE)
+    assert store.count == 1
