@@ -1,0 +1,116 @@
+"""The hot path is guarded by counts, not by clocks: calls made, tasks born, awaits that really wait.
+
+A bare ``tools/call`` runs in its caller's own task from end to end, and makes few enough calls to be read in one go.
+What must never stand here: a measurement in seconds (bench/ has those).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections import Counter
+from collections.abc import Coroutine, Generator
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Any
+
+import pytest
+
+LIMIT = 90
+
+
+@dataclass(slots=True)
+class Cost:
+    """What one run of a coroutine took."""
+
+    result: Any = None
+    calls: Counter[str] = field(default_factory=Counter)
+    tasks: int = 0
+    waited: bool = False
+
+    @property
+    def events(self) -> int:
+        """Calls of Python and C functions alike."""
+        return sum(self.calls.values())
+
+    def __str__(self) -> str:
+        return "\n".join(f"{count:4} {name}" for name, count in self.calls.most_common())
+
+
+def measure(coroutine: Coroutine[Any, Any, Any]) -> Cost:
+    """Run a coroutine within the running task up to its first real wait, counting."""
+    cost, loop = Cost(), asyncio.get_running_loop()
+
+    def count(frame: FrameType, event: str, argument: Any) -> None:
+        if event == "call":
+            cost.calls[f"{frame.f_code.co_filename.rpartition('/')[2]}:{frame.f_code.co_qualname}"] += 1
+        elif event == "c_call":
+            cost.calls[getattr(argument, "__qualname__", repr(argument))] += 1
+
+    def born(loop: asyncio.AbstractEventLoop, inner: Any, **options: Any) -> asyncio.Task[Any]:
+        cost.tasks += 1
+        return asyncio.Task(inner, loop=loop, **options)
+
+    loop.set_task_factory(born)
+    sys.setprofile(count)
+    try:
+        coroutine.send(None)
+        cost.waited = True
+    except StopIteration as end:
+        cost.result = end.value
+    finally:
+        sys.setprofile(None)
+        loop.set_task_factory(None)
+        coroutine.close()
+    cost.calls -= Counter(["coroutine.send", "setprofile"])  # our own two
+    return cost
+
+
+def assert_lean(cost: Cost, limit: int = LIMIT) -> None:
+    """Few calls, no task, no wait."""
+    assert not cost.waited, "an await on the hot path really waits: it must run through in the caller's own task"
+    assert not cost.tasks, f"{cost.tasks} tasks were born: a plain answer needs none"
+    assert cost.events <= limit, f"{cost.events} calls, {limit} are allowed; decide more at registration:\n{cost}"
+
+
+class Wait:
+    """An await that really waits."""
+
+    def __await__(self) -> Generator[None, None, None]:
+        yield
+
+
+async def wait() -> None:
+    await Wait()
+
+
+async def bear_a_task() -> None:
+    task = asyncio.get_running_loop().create_task(wait())
+    task.cancel()
+
+
+async def call_a_lot() -> None:
+    for number in range(LIMIT + 1):
+        abs(number)
+
+
+@pytest.mark.parametrize("fat", [wait, bear_a_task, call_a_lot])
+async def test_the_guard_bites(fat: Any) -> None:
+    """It sees a wait, a task and a call too many."""
+    cost = measure(fat())
+    with pytest.raises(AssertionError):
+        assert_lean(cost)
+
+
+async def test_the_guard_lets_through() -> None:
+    """Calls within the limit, and awaits that don't wait."""
+
+    async def inner() -> int:
+        return abs(-1)
+
+    async def lean() -> int:
+        return await inner()
+
+    cost = measure(lean())
+    assert_lean(cost)
+    assert (cost.result, cost.events) == (1, 3)
