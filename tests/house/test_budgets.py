@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import statistics
 
-from tests.house.tree import Function, docstring_of, functions, python_files, text, told, tree
+from tests.house.tree import Function, docstring_of, functions, none, python_files, text, tree
 
 FILE, CLASS, FUNCTION, PARAMETERS = 400, 250, 50, 7
 MEDIAN, NINE_IN_TEN = 8, 20
@@ -35,7 +35,7 @@ def parameters(function: Function) -> int:
 def test_files() -> None:
     """A file has one subject."""
     long = [f"{path}: {len(text(path).splitlines())} lines" for path in CODE if len(text(path).splitlines()) > FILE]
-    assert not long, told(long, f"a file has at most {FILE} lines: find its second subject and give it its own file")
+    none(long, f"a file has at most {FILE} lines: find its second subject and give it its own file")
 
 
 def test_classes() -> None:
@@ -46,7 +46,7 @@ def test_classes() -> None:
         for node in ast.walk(tree(path))
         if isinstance(node, ast.ClassDef) and lines(node) > CLASS
     ]
-    assert not long, told(long, f"a class has at most {CLASS} lines: split it by what changes together")
+    none(long, f"a class has at most {CLASS} lines: split it by what changes together")
 
 
 def test_functions() -> None:
@@ -57,7 +57,7 @@ def test_functions() -> None:
         for node in functions(tree(path))
         if lines(node) > FUNCTION
     ]
-    assert not long, told(long, f"a function has at most {FUNCTION} lines: name its steps")
+    none(long, f"a function has at most {FUNCTION} lines: name its steps")
 
 
 def test_parameters() -> None:
@@ -68,9 +68,7 @@ def test_parameters() -> None:
         for node in functions(tree(path))
         if parameters(node) > PARAMETERS
     ]
-    assert not many, told(
-        many, f"a function takes at most {PARAMETERS} parameters: make one value of what belongs together"
-    )
+    none(many, f"a function takes at most {PARAMETERS} parameters: make one value of what belongs together")
 
 
 def test_most_functions_are_short() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 
-from tests.house.tree import SCRIPTS, docstring_of, python_files, told, tree
+from tests.house.tree import SCRIPTS, docstring_of, none, python_files, tree
 
 FORBIDDEN = {"manager", "managers", "helper", "helpers", "util", "utils", "utility", "utilities", "base", "common"}
 ALLOWED = {"base_router", "MCPBaseRouter"}
@@ -17,7 +17,7 @@ CODE = python_files("mcpkit", "routers", *SCRIPTS)
 def test_every_file_opens_with_a_docstring() -> None:
     """What lives here; what must never."""
     bare = [str(path) for path in python_files() if docstring_of(tree(path)) is None]
-    assert not bare, told(bare, "open the file with a docstring: what lives here; what must never:")
+    none(bare, "open the file with a docstring: what lives here; what must never:")
 
 
 def words(name: str) -> set[str]:
@@ -35,7 +35,7 @@ def test_names_say_what_a_thing_is() -> None:
         if isinstance(node, ast.ClassDef) and node.name not in ALLOWED
         if words(node.name) & (FORBIDDEN | {"handler"})
     ]
-    assert not files + classes, told(files + classes, "name it after what it is:")
+    none(files + classes, "name it after what it is:")
 
 
 def test_the_environment_is_read_in_one_place() -> None:
@@ -47,4 +47,4 @@ def test_the_environment_is_read_in_one_place() -> None:
         for node in ast.walk(tree(path))
         if isinstance(node, ast.Attribute) and node.attr in ("environ", "environb", "getenv")
     ]
-    assert not readers, told(readers, "take the value from Settings:")
+    none(readers, "take the value from Settings:")

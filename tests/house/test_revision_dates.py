@@ -6,7 +6,7 @@ import ast
 import re
 from pathlib import Path
 
-from tests.house.tree import SCRIPTS, prose, python_files, told, tree
+from tests.house.tree import SCRIPTS, none, prose, python_files, tree
 
 HOME = Path("mcpkit/protocol/revisions")
 DATES = {path.stem[1:].replace("_", "-") for path in python_files("mcpkit") if path.match(f"{HOME}/v????_??_??.py")}
@@ -35,9 +35,7 @@ def test_dates_stay_home() -> None:
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in prose(tree(path))
         if pattern.search(node.value)
     ]
-    assert not strays, told(
-        strays, f"ask the Revision object (a field, a Change) or use a name from {HOME}/registry.py:"
-    )
+    none(strays, f"ask the Revision object (a field, a Change) or use a name from {HOME}/registry.py:")
 
 
 def test_few_ask_for_the_era() -> None:
@@ -49,4 +47,4 @@ def test_few_ask_for_the_era() -> None:
         for node in ast.walk(tree(path))
         if isinstance(node, ast.Attribute) and node.attr == "era"
     ]
-    assert not strays, told(strays, "read a field of the Revision that says what to do, not which era it is:")
+    none(strays, "read a field of the Revision that says what to do, not which era it is:")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.house.tree import project_files, text, told
+from tests.house.tree import none, project_files, text
 
 BINARY = {".png", ".ico", ".gif", ".jpg", ".woff2", ".sqlite3"}
 
@@ -34,19 +34,19 @@ def found(pattern: re.Pattern[str]) -> list[str]:
 def test_no_machine_paths() -> None:
     """A path is relative to the project, or made in a test's temporary folder."""
     strays = found(PLACES)
-    assert not strays, told(strays, "write the path relative to the project:")
+    none(strays, "write the path relative to the project:")
 
 
 def test_no_registry_hosts() -> None:
     """Packages are named; where they come from is the reader's own configuration."""
     strays = found(REGISTRIES)
-    assert not strays, told(strays, "name the package, not the registry's host:")
+    none(strays, "name the package, not the registry's host:")
 
 
 def test_no_secrets() -> None:
     """Keys and tokens live in the environment or in .env, which git ignores."""
     strays = found(SECRETS)
-    assert not strays, told(strays, "take the secret out, and out of the history, and revoke it:")
+    none(strays, "take the secret out, and out of the history, and revoke it:")
 
 
 @pytest.mark.parametrize("line", ["see {root}x", '"{root}main"', "PATH={root}bin"])

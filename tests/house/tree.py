@@ -11,6 +11,8 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = ("mcp_server.py", "mcp_client.py")
 
@@ -69,6 +71,8 @@ def functions(module: ast.Module) -> Iterator[Function]:
     return (node for node in ast.walk(module) if isinstance(node, Function))
 
 
-def told(faults: list[str], advice: str) -> str:
-    """A failure's text: what to do, then each place."""
-    return "\n".join([advice, *(f"  {fault}" for fault in faults)])
+def none(faults: list[str], advice: str) -> None:
+    """Fail with what to do and each place where, unless there is no fault."""
+    __tracebackhide__ = True
+    if faults:
+        pytest.fail("\n".join([advice, *(f"  {fault}" for fault in faults)]), pytrace=False)
