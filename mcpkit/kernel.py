@@ -77,6 +77,7 @@ class Kernel:
     _listeners: dict[str, Listener] = field(default_factory=dict)
     _pages: dict[str, dict[Hashable, Encoded]] = field(default_factory=dict)
     _hooks: tuple[Hook, ...] = ()
+    _wrapped: dict[str, tuple[Hook, ...]] = field(default_factory=dict)
     _observers: tuple[Observer, ...] = ()
 
     def __post_init__(self) -> None:
@@ -121,6 +122,14 @@ class Kernel:
         self._hooks = (*self._hooks, hook)
         self._rebuild()
 
+    def around(self, method: str, hook: Hook) -> None:
+        """Wrap the handler of one method, now or once it is registered; others pay nothing.
+
+        Unlike :meth:`use`, the result is still in the canonical shape: it is stamped and lowered afterwards.
+        """
+        self._wrapped[method] = (*self._wrapped.get(method, ()), hook)
+        self._rebuild()
+
     def observe(self, observer: Observer) -> None:
         """Tell ``observer`` of every request, outside all hooks."""
         self._observers = (*self._observers, observer)
@@ -134,7 +143,7 @@ class Kernel:
             self._pages.pop(method, None)
 
     async def notified(self, exchange: Exchange) -> None:
-        """Deliver a client's notification; unknown ones are ignored, a listener's failure is logged (RPC-12, RPC-16)."""
+        """Deliver a client's notification; unknown ones are ignored, a listener's failure is logged (RPC-12, -16)."""
         listener = self._listeners.get(exchange.method)
         if listener is None or exchange.method not in exchange.revision.notifications:
             return
@@ -150,10 +159,15 @@ class Kernel:
 
     def _table(self, revision: Revision) -> dict[str, Row]:
         return {
-            method: Row(entry.handler, revision.lower.get(method), revision.stamps_results, entry.cache_key)
+            method: Row(
+                self._handler(method, entry), revision.lower.get(method), revision.stamps_results, entry.cache_key
+            )
             for method, entry in self._entries.items()
             if entry.offered_in(method, revision)
         }
+
+    def _handler(self, method: str, entry: _Entry) -> Handler:
+        return reduce(_wrap, reversed(self._wrapped.get(method, ())), entry.handler)
 
     async def _serve(self, exchange: Exchange) -> Result:
         row = self._tables[exchange.revision.name].get(exchange.method)

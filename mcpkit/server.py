@@ -6,8 +6,8 @@ A transport needs its :attr:`Server.kernel`, never the server; so nothing here r
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Any, Protocol, TypeVar, overload
 
 from mcpkit.features import logging, subscriptions
@@ -72,6 +72,8 @@ class Server:
         self.info: JsonObject = {key: value for key, value in {**info, **optional}.items() if value is not None}
         self._lifespan = lifespan
         self._extensions: dict[str, Extension] = {}
+        self._declared: dict[str, JsonObject] = {}
+        self._closing: list[Callable[[], Awaitable[None]]] = []
         sealer = StateSealer(state_key) if state_key else StateSealer()
         self.kernel = Kernel(self.info, changes=changes or LocalChanges(), sealer=sealer)
         self._services = Services(self.kernel.changes, self._read_resource)
@@ -168,17 +170,25 @@ class Server:
         extension.install(self)
         self._reopened()
 
+    def declare(self, capability: str, settings: JsonObject) -> None:
+        """Declare a capability that doesn't follow from what is registered; revisions without it drop it."""
+        self._declared[capability] = settings
+        self._reopened()
+
+    def on_close(self, close: Callable[[], Awaitable[None]]) -> None:
+        """Call ``close`` when the server ends, before its lifespan does."""
+        self._closing.append(close)
+
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """The server's lifespan: whoever serves the kernel does so inside of it."""
-        if self._lifespan is None:
-            yield
-            return
-        async with self._lifespan(self) as state:
+        async with self._lifespan(self) if self._lifespan else nullcontext() as state:
             self._services.lifespan.update(state if isinstance(state, Mapping) else {})
             try:
                 yield
             finally:
+                for close in reversed(self._closing):
+                    await close()
                 self._services.lifespan.clear()
 
     def close_streams(self) -> None:
@@ -242,6 +252,7 @@ class Server:
             capabilities["prompts"] = {"listChanged": True}
         if offers("completion/complete", revision):
             capabilities["completions"] = {}
+        capabilities.update(self._declared)
         for extension in self._extensions.values():
             settings = extension.settings(revision)
             if settings is not None:

@@ -6,10 +6,11 @@ Both hear the same feed (protocol/changes.py). What must never stand here: a tra
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from mcpkit.features.asking import settled
 from mcpkit.jsonrpc.errors import InvalidParams
 from mcpkit.jsonrpc.messages import JsonObject
 from mcpkit.protocol.changes import (
@@ -33,7 +34,7 @@ SWITCHES: Final[Mapping[str, str]] = {
 }
 KEYED: Final[Mapping[str, str]] = {"resourceSubscriptions": RESOURCE_UPDATED}
 
-Permits = Callable[[Exchange, str], bool]
+Permits = Callable[[Exchange, str], bool | Awaitable[bool]]
 
 
 @dataclass(slots=True)
@@ -53,8 +54,8 @@ class Subscriptions:
         """
         wanted = exchange.params.get("notifications")
         if not isinstance(wanted, dict):
-            raise InvalidParams("notifications must be an object such as {\"toolsListChanged\": true}")
-        stream = _Stream(self._honoured(exchange, wanted), self.keyed)
+            raise InvalidParams('notifications must be an object such as {"toolsListChanged": true}')
+        stream = _Stream(await self._honoured(exchange, wanted), self.keyed)
         end = self.changes.subscribe(stream.hear)
         self._streams.add(stream)
         meta = {META_SUBSCRIPTION_ID: exchange.id}
@@ -78,13 +79,13 @@ class Subscriptions:
         """How many streams are open."""
         return len(self._streams)
 
-    def _honoured(self, exchange: Exchange, wanted: Mapping[str, Any]) -> JsonObject:
+    async def _honoured(self, exchange: Exchange, wanted: Mapping[str, Any]) -> JsonObject:
         """The part of the filter that will be served (SUB-02, SUB-03)."""
         honoured: JsonObject = {name: True for name in SWITCHES if wanted.get(name) is True}
         for name in self.keyed:
             if name in wanted:
-                permits = self.permits.get(name)
-                honoured[name] = [key for key in _keys(name, wanted[name]) if not permits or permits(exchange, key)]
+                keys, permits = _keys(name, wanted[name]), self.permits.get(name)
+                honoured[name] = [key for key in keys if not permits or await settled(permits(exchange, key))]
         return honoured
 
 
