@@ -96,6 +96,8 @@ class Revision:
     invalid_arguments: Fault
     stamps_results: bool = False
     """Every result says what it is (``resultType``) and who made it (``_meta`` server info)."""
+    null_ids: bool = False
+    """An error for a message whose id could not be read says ``null``; elsewhere it has no id at all (RPC-11)."""
     batch: bool = False
     open_methods: bool = False
     """Methods registered by the application outside the spec may be called (all revisions may carry them)."""

@@ -124,6 +124,7 @@ V2025_06_18 = derive(
             },
         ),
         Change("Bad arguments are for the model to read (SEP-1303)", set={"invalid_arguments": Fault.RPC_ERROR}),
+        Change("An error for a message whose id can't be read leaves it out", set={"null_ids": True}),
         Change(
             "Streams open with an empty event and may be polled (SEP-1699)",
             set={"http": HttpRules(sessions=True, resumable=True)},
