@@ -154,7 +154,8 @@ class Kernel:
 
     def _rebuild(self) -> None:
         self._tables = {revision.name: self._table(revision) for revision in ALL_REVISIONS}
-        call: Handler = reduce(_wrap, reversed(self._hooks), self._serve)
+        bare: Handler = self._serve
+        call = reduce(_wrap, reversed(self._hooks), bare)
         self.serve = self._observed(call) if self._observers else call
 
     def _table(self, revision: Revision) -> dict[str, Row]:

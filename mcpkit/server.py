@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
-from typing import Any, Protocol, TypeVar, overload
+from typing import Any, Protocol, TypedDict, TypeVar, Unpack, overload
 
 from mcpkit.features import logging, subscriptions
 from mcpkit.features.asking import rounds, settled
@@ -44,41 +44,44 @@ class Extension(Protocol):
         """Register methods, hooks and features, by public names only."""
 
 
+class Options(TypedDict, total=False):
+    """What a server can be told at its making, besides its name and version."""
+
+    title: str
+    description: str
+    website_url: str
+    icons: list[JsonObject]
+    instructions: str
+    """What a model should know before it uses this server."""
+    page_size: int
+    """Entries on one page of a list (default 100)."""
+    tool_timeout: float
+    """Seconds that a tool may take unless it says otherwise (default 60; 0: no limit)."""
+    state_key: bytes
+    """Seals request states; give every replica the same (default: random, for one process)."""
+    lifespan: Lifespan
+    """An async context manager around serving; what it yields is ``ctx.lifespan_context``."""
+    changes: ChangeFeed
+    """Carries change notices; one over an engine reaches all replicas (default: this process)."""
+
+
 class Server:
     """Tools, resources, prompts and methods behind one kernel."""
 
-    def __init__(
-        self,
-        name: str,
-        version: str = "0.1.0",
-        *,
-        title: str | None = None,
-        description: str | None = None,
-        instructions: str | None = None,
-        website_url: str | None = None,
-        icons: list[JsonObject] | None = None,
-        page_size: int = 100,
-        tool_timeout: float = 60.0,
-        state_key: bytes | None = None,
-        lifespan: Lifespan | None = None,
-        changes: ChangeFeed | None = None,
-    ) -> None:
-        """``tool_timeout`` is in seconds (0: none); ``state_key`` seals request states (share it among replicas)."""
+    def __init__(self, name: str, version: str = "0.1.0", **options: Unpack[Options]) -> None:
         self.name = name
         self.version = version
-        self.instructions = instructions
-        info = {"name": name, "version": version, "title": title, "description": description}
-        optional = {"websiteUrl": website_url, "icons": icons}
-        self.info: JsonObject = {key: value for key, value in {**info, **optional}.items() if value is not None}
-        self._lifespan = lifespan
+        self.instructions = options.get("instructions")
+        self.info = _identity(name, version, options)
+        self._lifespan = options.get("lifespan")
         self._extensions: dict[str, Extension] = {}
-        self._declared: dict[str, JsonObject] = {}
-        self._closing: list[Callable[[], Awaitable[None]]] = []
-        sealer = StateSealer(state_key) if state_key else StateSealer()
-        self.kernel = Kernel(self.info, changes=changes or LocalChanges(), sealer=sealer)
+        key = options.get("state_key")
+        changes = options.get("changes") or LocalChanges()
+        self.kernel = Kernel(self.info, changes=changes, sealer=StateSealer(key) if key else StateSealer())
+        page_size, timeout = options.get("page_size", 100), options.get("tool_timeout", 60.0)
         self._services = Services(self.kernel.changes, self._read_resource)
         self.subscriptions = Subscriptions(self.kernel.changes)
-        self.tools = Tools(self._context, page_size=page_size, timeout=tool_timeout, changed=self._tools_changed)
+        self.tools = Tools(self._context, page_size=page_size, timeout=timeout, changed=self._tools_changed)
         self.resources = Resources(self._context, page_size=page_size, changed=self._resources_changed)
         self.prompts = Prompts(self._context, page_size=page_size, changed=self._prompts_changed)
         self.completions = Completions(self.prompts, self.resources, self._context)
@@ -301,6 +304,17 @@ class Server:
 
     async def _read_resource(self, exchange: Exchange, uri: str) -> JsonObject:
         return await self.resources.read_uri(exchange, uri)
+
+
+def _identity(name: str, version: str, options: Options) -> JsonObject:
+    """The ``Implementation`` object of this server (ICON-05)."""
+    fields = {
+        "title": options.get("title"),
+        "description": options.get("description"),
+        "websiteUrl": options.get("website_url"),
+        "icons": options.get("icons"),
+    }
+    return {"name": name, "version": version, **{key: value for key, value in fields.items() if value is not None}}
 
 
 def _constant(exchange: Exchange) -> int:

@@ -45,7 +45,7 @@ class Answers:
         answers = exchange.state.get("answers")
         if answers is None:
             answers = exchange.state["answers"] = cls({}, {})
-        return answers  # type: ignore[no-any-return]  # the scratch space is untyped
+        return answers
 
     @property
     def all(self) -> dict[str, Any]:
@@ -153,7 +153,9 @@ class NeedInput:
         return {"resultType": "input_required", "need_input": self}
 
 
-def rounds(serve: Callable[[Exchange], Awaitable[Result]], sealer: StateSealer) -> Callable[[Exchange], Awaitable[Result]]:
+def rounds(
+    serve: Callable[[Exchange], Awaitable[Result]], sealer: StateSealer
+) -> Callable[[Exchange], Awaitable[Result]]:
     """Let the handler of a method ask: questions become results, retries bring the answers back (MRTR-02, -09, -10)."""
 
     async def call(exchange: Exchange) -> Result:
@@ -235,9 +237,7 @@ def _reopened(exchange: Exchange, sealer: StateSealer) -> Answers:
         return Answers(fresh, {})
     if not isinstance(sealed, str):
         raise InvalidParams("requestState must be the string that came with the input requests")
-    opened = sealer.open(
-        sealed, principal=_principal(exchange), method=exchange.method, salient=_salient(exchange)
-    )
+    opened = sealer.open(sealed, principal=_principal(exchange), method=exchange.method, salient=_salient(exchange))
     return Answers(fresh, opened)
 
 

@@ -14,7 +14,7 @@ from mcpkit.features.asking import Answers, ask, ask_all, settled
 from mcpkit.features.logging import log
 from mcpkit.features.questions import Elicit, Elicitation, ElicitUrl, ListRoots, Question, Root, Sample, Sampled
 from mcpkit.jsonrpc.messages import Id, JsonObject
-from mcpkit.protocol.changes import ChangeFeed, Notice
+from mcpkit.protocol.changes import PROMPTS_CHANGED, RESOURCES_CHANGED, TOOLS_CHANGED, ChangeFeed, Notice
 from mcpkit.protocol.exchange import Client, Exchange
 from mcpkit.protocol.revisions.revision import Asks
 from mcpkit.security.principal import Principal
@@ -93,7 +93,7 @@ class Context:
     # ── talking while working ────────────────────────────────────────────────────────────────────────────────────
 
     async def report_progress(self, progress: float, total: float | None = None, message: str | None = None) -> None:
-        """Tell how far the work is; silent unless the caller gave a token. Values that don't grow are dropped (PROG-02)."""
+        """Tell how far the work is; silent without the caller's token, and for values that don't grow (PROG-02)."""
         token = self.meta.get("progressToken")
         if token is None or (self._last_progress is not None and progress <= self._last_progress):
             return
@@ -106,7 +106,7 @@ class Context:
         await self.exchange.notify("notifications/progress", params)
 
     async def log(self, level: str, data: Any, *, logger: str | None = None) -> None:
-        """Send a log message of any JSON value, if the caller wants to hear that level (spec server/utilities/logging)."""
+        """Send any JSON value as a log message, if the caller wants to hear that level (spec server/utilities/logging)."""
         await log(self.exchange, level, data, logger)
 
     async def debug(self, data: Any, *, logger: str | None = None) -> None:
@@ -192,6 +192,18 @@ class Context:
         """
         result = await self._services.read_resource(self.exchange, uri)
         return list(result["contents"])
+
+    def notify_tools_changed(self) -> None:
+        """Tell everyone who listens that the list of tools changed (adding and removing tools tells it by itself)."""
+        self._services.changes.publish(Notice(TOOLS_CHANGED))
+
+    def notify_prompts_changed(self) -> None:
+        """Tell everyone who listens that the list of prompts changed."""
+        self._services.changes.publish(Notice(PROMPTS_CHANGED))
+
+    def notify_resources_changed(self) -> None:
+        """Tell everyone who listens that the list of resources changed."""
+        self._services.changes.publish(Notice(RESOURCES_CHANGED))
 
     def notify_resource_updated(self, uri: str) -> None:
         """Tell everyone who watches ``uri`` that its contents changed."""

@@ -80,7 +80,8 @@ class _Titles:
 
     def __init__(self, titles: Mapping[str, Any]) -> None:
         self._titles = {
-            value: title.get("title", value) if isinstance(title, dict) else str(title) for value, title in titles.items()
+            value: title.get("title", value) if isinstance(title, dict) else str(title)
+            for value, title in titles.items()
         }
 
     def __get_pydantic_json_schema__(self, core: Any, handler: Any) -> JsonObject:

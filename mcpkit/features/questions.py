@@ -228,5 +228,3 @@ def _messages(messages: str | list[Any]) -> list[JsonObject]:
 def _wire(message: Any) -> JsonObject:
     to_wire = getattr(message, "to_wire", None)
     return to_wire() if to_wire else message  # type: ignore[no-any-return]  # the author's own dict
-
-

@@ -1,0 +1,140 @@
+"""Elicitation forms: types to flat schemas, answers to values (ELIC-10 to ELIC-13)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+import pytest
+from pydantic import BaseModel, Field
+
+from mcpkit.features.forms import Form
+
+
+class Colour(StrEnum):
+    RED = "red"
+    BLUE = "blue"
+
+
+class Person(BaseModel):
+    name: str = "John Doe"
+    age: Annotated[int, Field(ge=0, le=150)] = 30
+    score: float = 95.5
+    status: Literal["active", "inactive"] = "active"
+    verified: bool = True
+
+
+@dataclass
+class Point:
+    x: int
+    y: int | None = None
+
+
+@pytest.mark.parametrize(
+    ("wanted", "value_schema", "sent", "value"),
+    [
+        (str, {"type": "string"}, "x", "x"),
+        (int, {"type": "integer"}, 4, 4),
+        (float, {"type": "number"}, 95.5, 95.5),
+        (bool, {"type": "boolean"}, True, True),
+        (Literal["a", "b"], {"type": "string", "enum": ["a", "b"]}, "b", "b"),
+        (Colour, {"type": "string", "enum": ["red", "blue"]}, "red", Colour.RED),
+        (["s", "m"], {"type": "string", "enum": ["s", "m"]}, "m", "m"),
+        (
+            {"s": "Small", "m": {"title": "Medium"}},
+            {"type": "string", "oneOf": [{"const": "s", "title": "Small"}, {"const": "m", "title": "Medium"}]},
+            "s",
+            "s",
+        ),
+        (
+            list[Literal["a", "b"]],
+            {"type": "array", "items": {"type": "string", "enum": ["a", "b"]}},
+            ["a"],
+            ["a"],
+        ),
+        (
+            [["a", "b"]],
+            {"type": "array", "items": {"type": "string", "enum": ["a", "b"]}},
+            ["b"],
+            ["b"],
+        ),
+        (
+            [{"a": "A"}],
+            {"type": "array", "items": {"type": "string", "anyOf": [{"const": "a", "title": "A"}]}},
+            ["a"],
+            ["a"],
+        ),
+    ],
+    ids=str,
+)
+def test_a_bare_type_is_asked_for_as_one_field_named_value(
+    wanted: Any, value_schema: Any, sent: Any, value: Any
+) -> None:
+    """ELIC-11, ELIC-13: the primitive kinds and the four enum forms."""
+    form = Form.of(wanted)
+    asked = {
+        key: item for key, item in form.schema["properties"]["value"].items() if key not in {"title", "description"}
+    }
+    if asked.get("type") == "array":
+        asked["items"] = {
+            key: item for key, item in asked["items"].items() if not (key == "type" and "anyOf" in asked["items"])
+        }
+        value_schema = {
+            **value_schema,
+            "items": {
+                k: v for k, v in value_schema["items"].items() if not (k == "type" and "anyOf" in value_schema["items"])
+            },
+        }
+    assert asked == value_schema
+    assert form.schema["required"] == ["value"]
+    assert form.read({"value": sent}) == value
+
+
+def test_a_model_is_asked_for_field_by_field_with_its_defaults() -> None:
+    """ELIC-13, ELIC-15: defaults of every kind; SEP-1034."""
+    form = Form.of(Person)
+    fields = form.schema["properties"]
+    assert form.schema["type"] == "object"
+    assert "required" not in form.schema
+    assert {name: field["default"] for name, field in fields.items()} == {
+        "name": "John Doe",
+        "age": 30,
+        "score": 95.5,
+        "status": "active",
+        "verified": True,
+    }
+    assert fields["age"]["minimum"] == 0
+    assert form.read({"name": "Ada", "age": 36, "score": 1, "status": "inactive", "verified": False}).age == 36
+
+
+def test_an_optional_field_is_asked_for_without_null() -> None:
+    form = Form.of(Point)
+    assert form.schema["required"] == ["x"]
+    assert form.schema["properties"]["y"]["type"] == "integer"
+    assert form.read({"x": 1}) == Point(1)
+
+
+def test_a_schema_of_ones_own_is_kept() -> None:
+    schema = {"properties": {"username": {"type": "string", "format": "email"}}, "required": ["username"]}
+    form = Form.of(schema)
+    assert form.schema == {"type": "object", **schema}
+    assert form.read({"username": "a@b.c"}) == {"username": "a@b.c"}
+
+
+class Nested(BaseModel):
+    inner: Person
+
+
+@pytest.mark.parametrize("wanted", [Nested, list[int], dict[str, int], list[Person]], ids=str)
+def test_what_is_not_flat_is_refused_with_the_fix(wanted: Any) -> None:
+    """ELIC-10: forms are flat."""
+    with pytest.raises(TypeError, match="a form can't ask"):
+        Form.of(wanted)
+
+
+@pytest.mark.parametrize(("wanted", "content"), [(int, {"value": "x"}), (Person, {"age": -1}), (int, None), (int, [])])
+def test_an_answer_that_does_not_fit_is_one_line(wanted: Any, content: Any) -> None:
+    """ELIC-14: the server validates on receipt."""
+    with pytest.raises(ValueError, match=r"^[^\n]+$"):
+        Form.of(wanted).read(content)

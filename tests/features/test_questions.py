@@ -1,0 +1,85 @@
+"""Questions as values: their params, what the client must know for them, how answers are read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mcpkit.features.questions import Elicit, ElicitUrl, ListRoots, Root, Sample
+
+
+def test_an_elicitation_asks_by_a_form() -> None:
+    """ELIC-05, ELIC-10."""
+    question = Elicit("What is your name?", {"properties": {"name": {"type": "string"}}})
+    assert question.params() == {
+        "mode": "form",
+        "message": "What is your name?",
+        "requestedSchema": {"type": "object", "properties": {"name": {"type": "string"}}},
+    }
+    assert question.needs() == {"elicitation": {"form": {}}}
+
+
+@pytest.mark.parametrize(
+    ("answer", "action", "data"),
+    [
+        ({"action": "accept", "content": {"value": 3}}, "accept", 3),
+        ({"action": "decline"}, "decline", None),
+        ({"action": "cancel"}, "cancel", None),
+    ],
+)
+def test_all_three_actions_are_outcomes(answer: Any, action: str, data: Any) -> None:
+    """ELIC-03, ELIC-04: only an accepted form carries data."""
+    outcome = Elicit("How many?", int).read(answer)
+    assert (outcome.action, outcome.data, bool(outcome)) == (action, data, action == "accept")
+
+
+@pytest.mark.parametrize("answer", [{}, {"action": "yes"}, {"action": "accept"}, {"action": "accept", "content": {}}])
+def test_senseless_answers_to_a_form_are_refused(answer: Any) -> None:
+    """MRS-05: answers are untrusted input."""
+    with pytest.raises(ValueError, match=r"\w"):
+        Elicit("How many?", int).read(answer)
+
+
+def test_a_url_is_asked_with_an_unguessable_id() -> None:
+    """ELIC-20."""
+    first, second = ElicitUrl("Connect", "https://e.example/x"), ElicitUrl("Connect", "https://e.example/x")
+    assert first.params()["mode"] == "url"
+    assert first.elicitation_id != second.elicitation_id
+    assert first.needs() == {"elicitation": {"url": {}}}
+    assert first.read({"action": "accept"})
+
+
+def test_sampling_says_only_what_was_given() -> None:
+    """SAMP-02."""
+    assert Sample("Capital of France?", max_tokens=100).params() == {
+        "messages": [{"role": "user", "content": {"type": "text", "text": "Capital of France?"}}],
+        "maxTokens": 100,
+    }
+    full = Sample(["Hi"], temperature=0.0, model_preferences="small", tool_choice="auto", tools=[{"name": "t"}])
+    assert full.params()["temperature"] == 0.0
+    assert full.params()["modelPreferences"] == {"hints": [{"name": "small"}]}
+    assert full.params()["toolChoice"] == {"mode": "auto"}
+    assert full.needs() == {"sampling": {"tools": {}}}
+    assert Sample("x").needs() == {"sampling": {}}
+
+
+def test_a_sampling_answer_reads_as_text() -> None:
+    """SAMP-03, SAMP-09: one block or a list."""
+    answer = {"role": "assistant", "content": {"type": "text", "text": "Paris"}, "model": "m", "stopReason": "endTurn"}
+    said = Sample("x").read(answer)
+    assert (said.text, said.model, said.stop_reason) == ("Paris", "m", "endTurn")
+    assert Sample("x").read({**answer, "content": [answer["content"], {"type": "image"}]}).text == "Paris"
+    with pytest.raises(ValueError, match="role and content"):
+        Sample("x").read({"role": "assistant"})
+
+
+def test_roots_are_read_as_values() -> None:
+    """ROOT-01."""
+    assert ListRoots().read({"roots": [{"uri": "file:///a", "name": "a"}, {"uri": "file:///b"}]}) == [
+        Root("file:///a", "a"),
+        Root("file:///b"),
+    ]
+    for senseless in ({}, {"roots": {}}, {"roots": [{}]}):
+        with pytest.raises(ValueError, match="uri"):
+            ListRoots().read(senseless)

@@ -1,0 +1,43 @@
+"""The feed of change notices."""
+
+from __future__ import annotations
+
+from mcpkit.protocol.changes import RESOURCE_UPDATED, TOOLS_CHANGED, LocalChanges, Notice
+
+
+def test_every_listener_hears_every_notice_in_order() -> None:
+    """SUB-11: what changes reaches all who listen."""
+    feed, heard = LocalChanges(), []
+    feed.subscribe(lambda notice: heard.append(("first", notice.method)))
+    feed.subscribe(lambda notice: heard.append(("second", notice.method)))
+    feed.publish(Notice(TOOLS_CHANGED))
+    assert heard == [("first", TOOLS_CHANGED), ("second", TOOLS_CHANGED)]
+
+
+def test_an_ended_subscription_hears_nothing_and_may_be_ended_again() -> None:
+    feed, heard = LocalChanges(), []
+    end = feed.subscribe(heard.append)
+    end()
+    end()
+    feed.publish(Notice(TOOLS_CHANGED))
+    assert heard == []
+
+
+def test_a_listener_may_leave_while_it_is_told() -> None:
+    feed, heard = LocalChanges(), []
+    ends = []
+
+    def once(notice: Notice) -> None:
+        heard.append(notice)
+        ends[0]()
+
+    ends.append(feed.subscribe(once))
+    feed.publish(Notice(TOOLS_CHANGED))
+    feed.publish(Notice(TOOLS_CHANGED))
+    assert len(heard) == 1
+
+
+def test_notices_of_one_method_and_key_are_equal_whatever_their_params() -> None:
+    assert Notice.updated("a://b") == Notice(RESOURCE_UPDATED, "a://b", {"uri": "other"})
+    assert Notice.updated("a://b") != Notice.updated("a://c")
+    assert Notice.updated("a://b").params == {"uri": "a://b"}

@@ -1,0 +1,177 @@
+"""The server: decorators, handles, methods, capabilities, extensions, lifespan."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import orjson
+import pytest
+
+from mcpkit.features.context import Context
+from mcpkit.jsonrpc.errors import InternalError, MethodNotFound, RpcError
+from mcpkit.jsonrpc.messages import Encoded, JsonObject
+from mcpkit.protocol.changes import PROMPTS_CHANGED, RESOURCES_CHANGED, TOOLS_CHANGED, Notice
+from mcpkit.protocol.revisions.registry import HANDSHAKE_NAMES, NEWEST, NEWEST_HANDSHAKE, PLAIN
+from mcpkit.protocol.revisions.revision import Revision
+from mcpkit.server import Server
+from tests.exchanges import exchange
+
+
+async def ask(server: Server, method: str, params: JsonObject | None = None, revision: Any = NEWEST) -> JsonObject:
+    result = await server.kernel.serve(exchange(method, params, revision=revision))
+    return orjson.loads(result) if isinstance(result, Encoded) else result  # type: ignore[no-any-return]  # an object
+
+
+def adder() -> Server:
+    server = Server("unit", "1.2.3", title="Unit", instructions="Add.")
+
+    @server.tool
+    def add(a: int, b: int = 1) -> int:
+        """Add two numbers."""
+        return a + b
+
+    return server
+
+
+@pytest.mark.parametrize("revision", [NEWEST, NEWEST_HANDSHAKE, PLAIN], ids=["newest", "handshake", "plain"])
+async def test_a_decorated_function_is_listed_and_called(revision: Revision) -> None:
+    """TOOL-02, TOOL-21."""
+    server = adder()
+    listed = await ask(server, "tools/list", revision=revision)
+    assert [tool["name"] for tool in listed["tools"]] == ["add"]
+    assert listed["tools"][0]["description"] == "Add two numbers."
+    result = await ask(server, "tools/call", {"name": "add", "arguments": {"a": 5, "b": 3}}, revision)
+    assert result["content"][0]["text"] == "8"
+
+
+async def test_decorators_work_bare_called_and_named_and_return_the_function() -> None:
+    server = Server("unit")
+
+    def plain() -> str:
+        return "p"
+
+    assert server.tool(plain) is plain
+    assert server.tool()(adder) is adder
+    assert server.tool("other", title="O")(plain) is plain
+    assert server.prompt(plain) is plain
+    assert server.prompt("named")(plain) is plain
+    assert server.resource("a://b")(plain) is plain
+    assert server.resource("a://b/{c}")(lambda c: c)
+    assert [tool["name"] for tool in (await ask(server, "tools/list"))["tools"]] == ["adder", "other", "plain"]
+    assert [prompt["name"] for prompt in (await ask(server, "prompts/list"))["prompts"]] == ["named", "plain"]
+    with pytest.raises(TypeError, match="a function or a name"):
+        server.tool(5)  # type: ignore[call-overload]  # the mistake under test
+    with pytest.raises(TypeError, match="needs its URI"):
+        server.resource(plain)  # type: ignore[arg-type]  # the mistake under test
+
+
+async def test_capabilities_say_what_is_offered_and_no_more() -> None:
+    """CAP-01, DISC-05, DISC-06."""
+    empty = Server("unit")
+    assert (await ask(empty, "server/discover"))["capabilities"] == {"logging": {}}
+    with pytest.raises(MethodNotFound):
+        await ask(empty, "tools/list")
+    empty.prompt(lambda: "x", name="x")
+    capabilities = (await ask(empty, "server/discover"))["capabilities"]
+    assert capabilities == {"logging": {}, "prompts": {"listChanged": True}, "completions": {}}
+    assert set((await ask(adder(), "server/discover"))["capabilities"]) == {"logging", "tools"}
+
+
+@pytest.mark.parametrize("revision", sorted(HANDSHAKE_NAMES))
+async def test_initialize_names_the_server(revision: str) -> None:
+    """INIT-02."""
+    result = await ask(adder(), "initialize", {"protocolVersion": revision}, revision)
+    assert (result["protocolVersion"], result["serverInfo"]["name"]) == (revision, "unit")
+    assert result["instructions"] == "Add."
+
+
+async def test_changes_on_offer_are_announced_and_seen_at_once() -> None:
+    """TOOL-05, PRMT-07, CAP-09: adding, removing, enabling and disabling while serving."""
+    server, heard = adder(), []
+    server.kernel.changes.subscribe(heard.append)
+    await ask(server, "tools/list")
+    handle = server.add_tool(lambda: "x", name="extra")
+    assert [tool["name"] for tool in (await ask(server, "tools/list"))["tools"]] == ["add", "extra"]
+    handle.disable()
+    assert [tool["name"] for tool in (await ask(server, "tools/list"))["tools"]] == ["add"]
+    handle.enable()
+    handle.remove()
+    assert [tool["name"] for tool in (await ask(server, "tools/list"))["tools"]] == ["add"]
+    assert heard == [Notice(TOOLS_CHANGED)] * 4
+    server.add_prompt(lambda: "x", name="p")
+    server.add_resource("a://b", lambda: "x")
+    assert heard[-2:] == [Notice(PROMPTS_CHANGED), Notice(RESOURCES_CHANGED)]
+
+
+async def test_methods_are_registered_as_plain_functions() -> None:
+    server = Server("unit")
+
+    async def slow(context: Context, params: JsonObject) -> JsonObject:
+        return {"id": context.request_id, **params}
+
+    server.register_method("quick", lambda params: {"got": params})
+    server.register_method("slow", slow)
+    server.register_method("wrong", lambda params: "text")
+    for revision in (NEWEST, NEWEST_HANDSHAKE, PLAIN):
+        assert (await ask(server, "quick", {"x": 1}, revision))["got"] == {"x": 1}
+        assert (await ask(server, "slow", {"x": 1}, revision))["id"] == 1
+        with pytest.raises(InternalError):
+            await ask(server, "wrong", revision=revision)
+
+
+class Greeting:
+    identifier = "com.example/greeting"
+
+    def settings(self, revision: Revision) -> JsonObject | None:
+        return {"loud": True} if revision is NEWEST else None
+
+    def install(self, server: Server) -> None:
+        server.register_method("greeting/say", lambda params: {"text": "hello"}, revisions=[NEWEST.name])
+
+
+async def test_an_extension_adds_methods_and_is_advertised() -> None:
+    """EXT-01, EXT-03: off until it is installed."""
+    server = adder()
+    assert "extensions" not in (await ask(server, "server/discover"))["capabilities"]
+    server.install(Greeting())
+    assert (await ask(server, "server/discover"))["capabilities"]["extensions"] == {
+        "com.example/greeting": {"loud": True}
+    }
+    initialized = await ask(server, "initialize", revision=NEWEST_HANDSHAKE)
+    assert "extensions" not in initialized["capabilities"]
+    assert (await ask(server, "greeting/say"))["text"] == "hello"
+    with pytest.raises(RpcError):
+        await ask(server, "greeting/say", revision=NEWEST_HANDSHAKE)
+    with pytest.raises(ValueError, match="installed already"):
+        server.install(Greeting())
+
+
+async def test_the_lifespan_reaches_every_context() -> None:
+    ended: list[bool] = []
+
+    @asynccontextmanager
+    async def lifespan(server: Server) -> AsyncIterator[JsonObject]:
+        yield {"db": f"of {server.name}"}
+        ended.append(True)
+
+    server = Server("unit", lifespan=lifespan)
+    server.register_method("db", lambda context, params: {"db": context.lifespan_context["db"]})
+    async with server.running():
+        assert (await ask(server, "db"))["db"] == "of unit"
+    assert ended == [True]
+    async with Server("none").running():
+        pass
+
+
+async def test_a_resource_can_be_read_from_a_tool() -> None:
+    server = Server("unit")
+    server.add_resource("a://b", lambda: "text")
+
+    @server.tool
+    async def reads(ctx: Context) -> str:
+        return str((await ctx.read_resource("a://b"))[0]["text"])
+
+    result = await ask(server, "tools/call", {"name": "reads"})
+    assert result["content"][0]["text"] == "text"
