@@ -1,0 +1,103 @@
+"""A language model as the host sees it: messages and tools in; text, tool calls and token counts out.
+
+What must never stand here: HTTP, a vendor's field names, which model is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from mcpkit.jsonrpc.errors import McpKitError
+from mcpkit.jsonrpc.messages import JsonObject
+
+
+class ModelError(McpKitError):
+    """The model gave no usable answer. The text may be shown to anyone: it holds no key and nothing upstream said."""
+
+    def __init__(self, message: str, *, retryable: bool = False) -> None:
+        super().__init__(message)
+        self.retryable = retryable
+        """Whether the same question may well be answered later."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """The model wants a tool called. ``fault`` says what was wrong with its arguments, which are empty then."""
+
+    id: str
+    name: str
+    arguments: JsonObject
+    fault: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChatMessage:
+    """One turn of the conversation; ``tool_call_id`` says which call a message of role "tool" answers."""
+
+    role: Literal["system", "user", "assistant", "tool"]
+    content: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolOffer:
+    """A tool that the model may call; ``parameters`` is the JSON Schema of its arguments."""
+
+    name: str
+    description: str
+    parameters: JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens, as the model's endpoint counts them; zeros where it does not."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    total_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """A whole answer; ``model`` is the model that gave it, by the endpoint's own word."""
+
+    content: str
+    model: str
+    tool_calls: tuple[ToolCall, ...] = ()
+    usage: Usage = Usage()
+    finish_reason: str = "stop"
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """How to answer; None leaves it to the model's endpoint."""
+
+    max_tokens: int | None = None
+    temperature: float | None = None
+    stop: tuple[str, ...] = ()
+
+
+class Model(Protocol):
+    """Anything that answers a conversation."""
+
+    async def complete(
+        self, messages: Sequence[ChatMessage], *, tools: Sequence[ToolOffer] = (), wishes: Wishes = ...
+    ) -> Completion:
+        """The whole answer at once.
+
+        Raises: ModelError.
+        """
+
+    def stream(
+        self, messages: Sequence[ChatMessage], *, tools: Sequence[ToolOffer] = (), wishes: Wishes = ...
+    ) -> AsyncGenerator[str | Completion, None]:
+        """Pieces of the text as they come; the last item is the whole answer as a Completion.
+
+        Raises: ModelError, also after some pieces were given.
+        """
+
+    async def close(self) -> None:
+        """Give up what is held: connections."""
