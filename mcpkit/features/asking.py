@@ -7,6 +7,7 @@ result, the question is noted, the handler is left, and the client's retry runs 
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -126,6 +127,8 @@ async def ask_all(exchange: Exchange, questions: Mapping[str, Question]) -> dict
     """
     for question in questions.values():
         check_askable(exchange, question)
+    if exchange.revision.asks is Asks.SERVER_REQUEST and len(questions) > 1:
+        return await _ask_together(exchange, questions)
     values: dict[str, Any] = {}
     unanswered = False
     for key, question in questions.items():
@@ -136,6 +139,16 @@ async def ask_all(exchange: Exchange, questions: Mapping[str, Question]) -> dict
     if unanswered:
         raise InputRequired
     return values
+
+
+async def _ask_together(exchange: Exchange, questions: Mapping[str, Question]) -> dict[str, Any]:
+    """Requests that are under way at once; when one is refused the others are given up."""
+    asked = [asyncio.ensure_future(ask(exchange, question, key)) for key, question in questions.items()]
+    try:
+        return dict(zip(questions, await asyncio.gather(*asked), strict=True))
+    finally:
+        for request in asked:
+            request.cancel()
 
 
 @dataclass(slots=True)

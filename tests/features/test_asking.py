@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from mcpkit.features.asking import Answers, NeedInput, ask, ask_all, rounds
 from mcpkit.features.questions import Elicit, ElicitUrl, ListRoots, Sample
-from mcpkit.jsonrpc.errors import InvalidParams
+from mcpkit.jsonrpc.errors import InvalidParams, RpcError
 from mcpkit.jsonrpc.messages import JsonObject
 from mcpkit.protocol.errors import MissingClientCapability
 from mcpkit.protocol.exchange import Exchange, NoBackChannel
@@ -134,6 +135,47 @@ async def test_several_questions_go_out_in_one_round() -> None:
     done = await rounds(serve, SEALER)(exchange("tools/call", retry(first, **answers)))
     assert isinstance(done, dict)
     assert set(done["got"]) == set(questions)
+
+
+class Open(Recorder):
+    """A client that answers nothing before it has been asked everything."""
+
+    def __init__(self, expected: int, refuse: str = "") -> None:
+        super().__init__()
+        self._expected = expected
+        self._refuse = refuse
+        self._all = asyncio.Event()
+        self.given_up: list[str] = []
+
+    async def request(self, method: str, params: JsonObject) -> JsonObject:
+        self.asked.append((method, params))
+        if params["message"] == self._refuse:
+            raise RpcError(-1, "the user refused")
+        if len(self.asked) == self._expected:
+            self._all.set()
+        try:
+            await asyncio.wait_for(self._all.wait(), 5)
+        except asyncio.CancelledError:
+            self.given_up.append(params["message"])
+            raise
+        return accepted(params["message"])
+
+
+async def test_several_questions_are_under_way_at_once_where_requests_can_be_sent() -> None:
+    """One round means one: a client that answers one after the other must not keep the second from being asked."""
+    channel = Open(expected=2)
+    call = exchange("tools/call", revision=NEWEST_HANDSHAKE, channel=channel)
+    answers = await ask_all(call, {"a": Elicit("A?"), "b": Elicit("B?")})
+    assert {key: answer.data for key, answer in answers.items()} == {"a": "A?", "b": "B?"}
+
+
+async def test_when_one_question_is_refused_the_others_are_given_up() -> None:
+    channel = Open(expected=3, refuse="B?")
+    call = exchange("tools/call", revision=NEWEST_HANDSHAKE, channel=channel)
+    with pytest.raises(RpcError, match="refused"):
+        await ask_all(call, {"a": Elicit("A?"), "b": Elicit("B?")})
+    await asyncio.sleep(0)
+    assert channel.given_up == ["A?"]
 
 
 async def test_an_effect_runs_once_however_often_the_handler_runs() -> None:
