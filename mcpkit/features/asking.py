@@ -149,6 +149,7 @@ async def _ask_together(exchange: Exchange, questions: Mapping[str, Question]) -
     finally:
         for request in asked:
             request.cancel()
+        await asyncio.gather(*asked, return_exceptions=True)  # none outlives the call
 
 
 @dataclass(slots=True)
