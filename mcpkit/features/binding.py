@@ -1,0 +1,92 @@
+"""A function made callable from JSON: its arguments bound, its context and injections given, run where it belongs.
+
+Everything about the function is decided when it is bound; a call decides nothing. What must never stand here:
+schemas (schema.py), what becomes of the returned value (returns.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from types import CoroutineType
+from typing import Any, TypeAlias
+
+from mcpkit.features.arguments import Arguments, Bind, JsonArguments, TextArguments
+from mcpkit.features.running import WORKERS, Workers
+from mcpkit.features.signature import Injection, Signature, read_signature
+from mcpkit.jsonrpc.messages import JsonObject
+from mcpkit.protocol.exchange import Exchange
+
+__all__ = ["Bound", "Injection", "MakeContext", "bind_json", "bind_text"]
+
+MakeContext: TypeAlias = Callable[[Exchange], Any]
+"""Makes the context object that functions ask for."""
+
+
+class Bound:
+    """A function, its signature, and how it is called."""
+
+    __slots__ = ("_given", "_inline", "_workers", "bind", "function", "signature")
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        signature: Signature,
+        arguments: Arguments,
+        *,
+        inline: bool = False,
+        workers: Workers = WORKERS,
+    ) -> None:
+        """``inline``: a sync function is called in the event loop, not in a thread (for code that never blocks)."""
+        self.function = function
+        self.signature = signature
+        self.bind: Bind = arguments.bind
+        self._given = signature.context is not None or bool(signature.injections)
+        self._inline = inline
+        self._workers = workers
+
+    async def call(self, arguments: Mapping[str, Any], exchange: Exchange, make_context: MakeContext) -> Any:
+        """Call with bound ``arguments``. Raises: whatever the function raises; RuntimeError for ``sys.exit()``."""
+        if self._given:
+            arguments = await self._completed(arguments, make_context(exchange))
+        try:
+            if self.signature.is_async:
+                return await self.function(**arguments)
+            if self._inline:
+                value = self.function(**arguments)
+            else:
+                value = await self._workers.run(partial(self.function, **arguments))
+            return await value if type(value) is CoroutineType else value
+        except SystemExit as end:
+            raise RuntimeError("the function called sys.exit()") from end
+
+    async def _completed(self, arguments: Mapping[str, Any], context: Any) -> Mapping[str, Any]:
+        """The arguments with what the server gives; injections are resolved in their order (they may ask)."""
+        completed = dict(arguments)
+        if self.signature.context is not None:
+            completed[self.signature.context] = context
+        for name, injection in self.signature.injections:
+            completed[name] = await injection.resolve(context)
+        return completed
+
+
+def bind_json(
+    function: Callable[..., Any], *, input_schema: JsonObject | None = None, inline: bool = False
+) -> tuple[Bound, JsonArguments]:
+    """Bind a function whose arguments come as a JSON object.
+
+    Raises: RegistrationError.
+    """
+    signature = read_signature(function, schema_given=input_schema is not None)
+    arguments = JsonArguments(signature, input_schema)
+    return Bound(function, signature, arguments, inline=inline), arguments
+
+
+def bind_text(function: Callable[..., Any], *, inline: bool = False) -> tuple[Bound, TextArguments]:
+    """Bind a function whose arguments come as texts.
+
+    Raises: RegistrationError.
+    """
+    signature = read_signature(function)
+    arguments = TextArguments(signature)
+    return Bound(function, signature, arguments, inline=inline), arguments

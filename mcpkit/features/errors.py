@@ -1,0 +1,54 @@
+"""What goes wrong between a function and its caller: at registration, in the arguments, in the function itself.
+
+What must never stand here: an HTTP status, a text for one feature only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from mcpkit.features.problems import Problem
+from mcpkit.jsonrpc.errors import INVALID_REQUEST, McpKitError, RpcError
+
+MOST_PROBLEMS: Final = 10
+"""How many problems are told at once; a model mends a few at a time anyway."""
+
+
+class ToolError(McpKitError):
+    """A tool failed in a way the model should read: its text becomes the call's content, with ``isError``."""
+
+
+class RegistrationError(McpKitError, TypeError):
+    """A function or option can't be offered as it stands; the message names the place and the fix."""
+
+
+class BadArguments(McpKitError):
+    """The caller's arguments don't fit; ``str()`` is a short text that a model can act on."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__(told(problems))
+        self.problems = tuple(problems)
+
+
+class BadReturn(McpKitError):
+    """A function returned what it did not declare: our own author's mistake, never the caller's."""
+
+
+class InsufficientScope(RpcError):
+    """The caller's token does not allow this; over HTTP it is answered 403 with a challenge (STEP-01, STEP-03)."""
+
+    def __init__(self, scopes: Sequence[str]) -> None:
+        needed = " ".join(scopes)
+        super().__init__(
+            INVALID_REQUEST, f"Insufficient scope; ask for a token with: {needed}", {"requiredScopes": list(scopes)}
+        )
+        self.scopes = tuple(scopes)
+
+
+def told(problems: Sequence[Problem]) -> str:
+    """The problems in one line, the first few of many."""
+    parts = [str(problem) for problem in problems[:MOST_PROBLEMS]]
+    if len(problems) > MOST_PROBLEMS:
+        parts.append(f"and {len(problems) - MOST_PROBLEMS} more")
+    return "; ".join(parts)

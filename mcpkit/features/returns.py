@@ -1,0 +1,218 @@
+"""Returned values: what a tool declares of them, and the result they become (TOUT-01…07).
+
+Decided when the tool is offered: which schema is published, and by which shortest way a value becomes a result.
+What must never stand here: the function, its exceptions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Coroutine, Mapping
+from dataclasses import dataclass
+from types import NoneType, UnionType
+from typing import Annotated, Any, Final, Union, get_args, get_origin
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic.errors import PydanticUserError
+
+from mcpkit.features.content import Content, as_block, as_blocks, as_json, as_text, holds_content
+from mcpkit.features.errors import BadReturn, told
+from mcpkit.features.problems import from_pydantic
+from mcpkit.features.schema import Schema, SchemaError, schema_of
+from mcpkit.features.signature import EMPTY, Signature
+from mcpkit.jsonrpc.messages import JsonObject
+
+_SCALARS: Final = frozenset({int, str, bool})
+"""Types whose own values need no check: the value is its JSON."""
+
+
+@dataclass(slots=True)
+class ToolResult:
+    """A tool's whole result, for when a returned value can't say it: own content, ``_meta``, an error with content."""
+
+    content: Any = None
+    """Anything; a list that holds content blocks gives one block each. None: the JSON of ``structured_content``."""
+    structured_content: Any = None
+    meta: Mapping[str, Any] | None = None
+    is_error: bool = False
+
+    def to_wire(self) -> JsonObject:
+        """As it is sent.
+
+        Raises: ValueError when something in it has no JSON form.
+        """
+        structured = as_json(self.structured_content)
+        content = self.content if self.content is not None else structured
+        result: JsonObject = {"content": _listed(content)}
+        if self.structured_content is not None:
+            result["structuredContent"] = structured
+        if self.is_error:
+            result["isError"] = True
+        if self.meta:
+            result["_meta"] = dict(self.meta)
+        return result
+
+
+def _listed(content: Any) -> list[JsonObject]:
+    """Content given as content: in a list every item is a block of its own."""
+    return [as_block(item) for item in content] if isinstance(content, list | tuple) else as_blocks(content)
+
+
+class Returns:
+    """How one tool's values become results; ``document`` is the output schema to publish, or None."""
+
+    __slots__ = ("_adapter", "_scalar", "_schema", "_trusted", "_wrapped", "document")
+
+    def __init__(
+        self,
+        document: JsonObject | None = None,
+        *,
+        schema: Schema | None = None,
+        adapter: TypeAdapter[Any] | None = None,
+        wrapped: bool = False,
+        scalar: type | None = None,
+    ) -> None:
+        self.document = document
+        self._schema = schema
+        self._adapter = adapter
+        self._wrapped = wrapped
+        self._scalar = scalar
+        # A type's own serialiser can only break the schema by a NaN, so only numbers are looked at again.
+        self._trusted = adapter is not None and not _has_numbers(document)
+
+    def result(self, value: Any) -> JsonObject:
+        """The result of a call that returned ``value``.
+
+        Raises: BadReturn when it is not what the tool declares, or has no JSON form.
+        """
+        if type(value) is self._scalar:
+            return {"content": [{"type": "text", "text": as_text(value)}], "structuredContent": {"result": value}}
+        raw = getattr(value, "__mcp_result__", None)
+        if raw is not None:
+            return raw()  # type: ignore[no-any-return]  # the object's own promise
+        try:
+            if isinstance(value, ToolResult):
+                return self._checked(value.to_wire())
+            if self._schema is not None and not holds_content(value):
+                return self._declared(value)
+            return self._checked(self._undeclared(value))
+        except ValueError as error:  # what pydantic can't serialise
+            raise BadReturn(f"the returned value has no JSON form: {error}") from None
+
+    def _declared(self, value: Any) -> JsonObject:
+        data = as_json(value) if self._adapter is None else self._dumped(value)
+        structured = {"result": data} if self._wrapped else data
+        if not self._trusted:
+            self._check(structured)
+        return {"content": [{"type": "text", "text": as_text(data)}], "structuredContent": structured}
+
+    def _dumped(self, value: Any) -> Any:
+        assert self._adapter is not None
+        try:
+            known = self._adapter.validate_python(value)
+        except ValidationError as error:
+            raise BadReturn(f"the returned value is not what the tool declares: {told(from_pydantic(error))}") from None
+        return self._adapter.dump_python(known, mode="json", by_alias=True)
+
+    def _undeclared(self, value: Any) -> JsonObject:
+        """Objects are structured even where nothing was declared; scalars, lists and content are only content."""
+        if value is None or isinstance(value, str) or holds_content(value):
+            return {"content": as_blocks(value)}
+        data = as_json(value)
+        result: JsonObject = {"content": [{"type": "text", "text": as_text(data)}]}
+        if isinstance(data, dict) and self._schema is None:
+            result["structuredContent"] = data
+        return result
+
+    def _checked(self, result: JsonObject) -> JsonObject:
+        """A result that was put together by hand keeps the declaration too, unless it is an error (TOUT-01)."""
+        if self._schema is not None and not result.get("isError"):
+            if "structuredContent" not in result:
+                raise BadReturn("the tool declares an output schema but returned no structured content")
+            self._check(result["structuredContent"])
+        return result
+
+    def _check(self, structured: Any) -> None:
+        assert self._schema is not None
+        if not self._schema.valid(structured):
+            raise BadReturn(f"the returned value breaks the output schema: {told(self._schema.problems(structured))}")
+
+
+# ── at registration ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def returns_of(
+    signature: Signature, output_schema: JsonObject | None = None, *, structured: bool | None = None
+) -> Returns:
+    """How a function's values become results.
+
+    ``output_schema`` is the author's own, published as it is. ``structured`` False publishes none, True insists.
+    Raises: RegistrationError.
+    """
+    if structured is False:
+        return Returns()
+    if output_schema is not None:
+        return Returns(output_schema, schema=_compiled(signature, output_schema))
+    annotation = _data_part(signature.returns)
+    if annotation is EMPTY:
+        return _none(signature, structured, "its return type is data of no declared kind")
+    try:
+        adapter: TypeAdapter[Any] = TypeAdapter(annotation)
+        document = schema_of(adapter, "serialization")
+    except (PydanticUserError, TypeError, ValueError, NameError) as error:
+        return _none(signature, structured, str(error).split("\n", 1)[0])
+    if document.get("title") == getattr(annotation, "__name__", None):
+        document.pop("title", None)
+    wrapped = document.get("type") != "object"
+    if wrapped:
+        document = _wrapper(document)
+    scalar = annotation if isinstance(annotation, type) and annotation in _SCALARS else None
+    return Returns(document, schema=_compiled(signature, document), adapter=adapter, wrapped=wrapped, scalar=scalar)
+
+
+def _none(signature: Signature, structured: bool | None, why: str) -> Returns:
+    if structured:
+        raise signature.refuse(f"structured_output needs a return type with a schema ({why}): annotate it")
+    return Returns()
+
+
+def _compiled(signature: Signature, document: JsonObject) -> Schema:
+    try:
+        return Schema(document)
+    except SchemaError as error:
+        raise signature.refuse(f"its output schema is not usable: {error}") from None
+
+
+def _wrapper(document: JsonObject) -> JsonObject:
+    """Values that are no objects stand under ``result``, in every era, as declared (TOUT-04, TOUT-06)."""
+    definitions = document.pop("$defs", None)
+    wrapper: JsonObject = {"type": "object", "properties": {"result": document}, "required": ["result"]}
+    return {**wrapper, "$defs": definitions} if definitions else wrapper
+
+
+def _data_part(annotation: Any) -> Any:
+    """What an annotation says of returned data: EMPTY when it promises content, raw results, nothing or anything."""
+    if get_origin(annotation) in (Awaitable, Coroutine):
+        annotation = get_args(annotation)[-1]
+    if get_origin(annotation) in (Union, UnionType):
+        parts = [part for part in get_args(annotation) if not hasattr(part, "__mcp_result__")]
+        if any(part is not NoneType and _data_part(part) is EMPTY for part in parts) or set(parts) <= {NoneType}:
+            return EMPTY
+        return Union[tuple(parts)]  # noqa: UP007  # made from data
+    return EMPTY if annotation in (EMPTY, Any, object, None, NoneType) or _is_content(annotation) else annotation
+
+
+def _is_content(annotation: Any) -> bool:
+    """Whether values of this type are shown, not structured."""
+    origin = get_origin(annotation)
+    if origin is Annotated or origin in (list, tuple):
+        return any(_is_content(part) for part in get_args(annotation))
+    if origin in (Union, UnionType):
+        return any(_is_content(part) for part in get_args(annotation))
+    kind = origin or annotation
+    return isinstance(kind, type) and (issubclass(kind, Content | ToolResult) or hasattr(kind, "__mcp_result__"))
+
+
+def _has_numbers(document: Any) -> bool:
+    if isinstance(document, Mapping):
+        return document.get("type") == "number" or any(_has_numbers(value) for value in document.values())
+    return isinstance(document, list) and any(_has_numbers(value) for value in document)

@@ -1,0 +1,191 @@
+"""Tools: functions that a model calls (spec server/tools; TOOL-01…29).
+
+What must never stand here: signatures (binding.py), what values become (returns.py), an old revision's view.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Unpack
+
+from mcpkit.features.binding import MakeContext, bind_json
+from mcpkit.features.errors import BadArguments, RegistrationError
+from mcpkit.features.failures import failure_text
+from mcpkit.features.feature import DEFAULT_TIMEOUT, Feature
+from mcpkit.features.options import ToolAnnotations, ToolOptions, check_tool_name
+from mcpkit.features.registry import LIST_TTL_MS, Registry
+from mcpkit.features.returns import Returns, returns_of
+from mcpkit.features.running import within
+from mcpkit.features.suggestions import unknown
+from mcpkit.jsonrpc.errors import InvalidParams, RpcError
+from mcpkit.jsonrpc.messages import JsonObject
+from mcpkit.protocol.exchange import Exchange
+from mcpkit.protocol.headers import ParamHeader, ParamHeaders
+from mcpkit.protocol.revisions.revision import Fault
+
+logger = logging.getLogger("mcpkit.tools")
+
+
+class Tool(Feature):
+    """A function that a model calls, with its options; once offered, the handle to change it."""
+
+    what = "tool"
+    known_options = frozenset(ToolOptions.__annotations__)
+    returns: Returns
+    param_headers: tuple[ParamHeader, ...]
+    """The arguments that callers repeat in HTTP headers."""
+
+    def __init__(self, function: Callable[..., Any], options: ToolOptions | None = None) -> None:
+        """Raises: RegistrationError."""
+        super().__init__(function, options or {})
+
+    @classmethod
+    def from_function(cls, function: Callable[..., Any], **options: Unpack[ToolOptions]) -> Tool:
+        """A tool that is not offered yet.
+
+        Raises: RegistrationError.
+        """
+        return cls(function, options)
+
+    @property
+    def task(self) -> str | None:
+        """Whether calls may, must or can't become tasks."""
+        task: str | None = self.options.get("task")
+        return task
+
+    @property
+    def input_schema(self) -> JsonObject:
+        """The published schema of the arguments."""
+        schema: JsonObject = self.wire["inputSchema"]
+        return schema
+
+    def _build(self) -> None:
+        options = self.options
+        self.bound, arguments = bind_json(
+            self.function, input_schema=options.get("input_schema"), inline=options.get("inline", False)
+        )
+        signature = self.bound.signature
+        self.key = check_tool_name(options.get("name") or signature.name, self.where)
+        self.returns = returns_of(signature, options.get("output_schema"), structured=options.get("structured_output"))
+        try:
+            self.param_headers = ParamHeaders.compile(arguments.document)
+        except ValueError as fault:
+            raise signature.refuse(str(fault)) from None
+        annotations = options.get("annotations")
+        self.wire = self.entry(
+            self.key,
+            inputSchema=arguments.document,
+            outputSchema=self.returns.document,
+            annotations=annotations.to_wire() if isinstance(annotations, ToolAnnotations) else annotations,
+        )
+        self.wire.setdefault("description", options.get("title") or self.key.replace("_", " "))
+
+
+class Tools:
+    """The tools of one server, and the two methods that offer them."""
+
+    def __init__(
+        self,
+        make_context: MakeContext,
+        *,
+        page_size: int = 100,
+        timeout: float = DEFAULT_TIMEOUT,
+        ttl_ms: int = LIST_TTL_MS,
+        changed: Callable[[], None] = lambda: None,
+    ) -> None:
+        """``timeout`` (seconds, 0: none) holds for tools that name none; ``changed`` is called after every change."""
+        self._make_context = make_context
+        self._timeout = timeout
+        self._tools: Registry[Tool] = Registry("tools", changed, page_size=page_size, ttl_ms=ttl_ms)
+        self.get = self._tools.get
+        """The offered tool with that name, or None."""
+        self.find = self._tools.find
+        """The tool with that name, disabled or not, or None."""
+        self.page_key = self._tools.page_key
+
+    def add(self, function: Callable[..., Any] | Tool, **options: Unpack[ToolOptions]) -> Tool:
+        """Offer a function, or a ready tool, and get its handle.
+
+        Raises: RegistrationError, with file, line and the fix.
+        """
+        if isinstance(function, Tool):
+            if options:
+                raise RegistrationError(f"tool {function.key!r} is made already: give it its options when making it")
+            return self._tools.add(function)
+        return self._tools.add(Tool(function, options))
+
+    def __iter__(self) -> Iterator[Tool]:
+        """The offered tools, by name."""
+        return iter(self._tools)
+
+    def __len__(self) -> int:
+        return len(self._tools)
+
+    @property
+    def uniform(self) -> bool:
+        """Everybody sees the same tools."""
+        return self._tools.uniform
+
+    def param_headers(self, name: str) -> tuple[ParamHeader, ...]:
+        """The arguments of a tool that its callers repeat in HTTP headers; none for an unknown tool (XHDR-13)."""
+        tool = self._tools.get(name)
+        return tool.param_headers if tool is not None else ()
+
+    async def list(self, exchange: Exchange) -> JsonObject:
+        """``tools/list`` (TOOL-02…04).
+
+        Raises: InvalidParams for a bad cursor.
+        """
+        return self._tools.page(exchange)
+
+    async def call(self, exchange: Exchange) -> JsonObject:
+        """``tools/call``: find, bind, run, and put the value into a result (TOOL-20…24).
+
+        Raises: InvalidParams, InsufficientScope, and the RpcErrors that a tool raises itself.
+        """
+        params = exchange.params
+        name = params.get("name")
+        tool = self._tools.get(name) if type(name) is str else None
+        if tool is None or not tool.seen_by(exchange):
+            raise self._unknown(exchange, name)
+        given = params.get("arguments")
+        if given is None:
+            given = {}
+        elif type(given) is not dict:
+            raise InvalidParams("arguments must be an object of argument names and values")
+        tool.check_scopes(exchange)
+        try:
+            arguments = tool.bound.bind(given)
+        except BadArguments as error:
+            return self._refused(tool, error, exchange)
+        return await self._run(tool, arguments, exchange)
+
+    async def _run(self, tool: Tool, arguments: Mapping[str, Any], exchange: Exchange) -> JsonObject:
+        seconds = self._timeout if tool.timeout is None else tool.timeout
+        try:
+            value = await within(seconds, tool.work(arguments, exchange, self._make_context))
+            return tool.returns.result(value)
+        except RpcError:
+            raise
+        except Exception as error:
+            return _error_result(failure_text(tool.key, error, logger))
+
+    def _refused(self, tool: Tool, error: BadArguments, exchange: Exchange) -> JsonObject:
+        """Bad arguments, in the way of the caller's revision (TOOL-23, AMB-02).
+
+        Raises: InvalidParams where that is its way.
+        """
+        text = f"Invalid arguments for {tool.key}: {error}"
+        if exchange.revision.invalid_arguments is Fault.RPC_ERROR:
+            raise InvalidParams(text)
+        return _error_result(text)
+
+    def _unknown(self, exchange: Exchange, name: Any) -> InvalidParams:
+        if not isinstance(name, str):
+            return InvalidParams("name must be the name of a tool; tools/list names what there is")
+        return InvalidParams(unknown("tool", name, self._tools.keys_for(exchange), "tools/list"))
+
+
+def _error_result(text: str) -> JsonObject:
+    return {"content": [{"type": "text", "text": text}], "isError": True}
