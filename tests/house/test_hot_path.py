@@ -14,9 +14,34 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
 
+import orjson
 import pytest
 
+from mcpkit.protocol.revisions.registry import NEWEST, NEWEST_HANDSHAKE, PLAIN
+from mcpkit.protocol.revisions.revision import Revision
+from mcpkit.server import Server
+from mcpkit.sessions.memory import MemoryStore
+from mcpkit.settings import Settings
+from mcpkit.transports.gate import Gate
+from mcpkit.transports.streamable_http import McpEndpoint
+from tests.exchanges import exchange
+
 LIMIT = 90
+SUM = {"name": "add", "arguments": {"a": 2, "b": 3}}
+ENVELOPE = {
+    "io.modelcontextprotocol/protocolVersion": NEWEST.name,
+    "io.modelcontextprotocol/clientInfo": {"name": "tester", "version": "1"},
+    "io.modelcontextprotocol/clientCapabilities": {},
+}
+DOORS: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
+    "plain": (SUM, {}),
+    "handshake era, no session": (SUM, {"mcp-protocol-version": NEWEST_HANDSHAKE.name}),
+    "envelope": (
+        {**SUM, "_meta": ENVELOPE},
+        {"mcp-protocol-version": NEWEST.name, "mcp-method": "tools/call", "mcp-name": "add"},
+    ),
+}
+"""Door → the params of a call there, and the header fields that it brings besides the usual."""
 
 
 @dataclass(slots=True)
@@ -114,3 +139,67 @@ async def test_the_guard_lets_through() -> None:
     cost = measure(lean())
     assert_lean(cost)
     assert (cost.result, cost.events) == (1, 3)
+
+
+async def add(a: int, b: int) -> int:
+    """Add two numbers."""
+    return a + b
+
+
+@pytest.fixture
+def server() -> Server:
+    """A server with one tool."""
+    made = Server("hot")
+    made.tool(add)
+    return made
+
+
+class Post:
+    """One HTTP POST as an ASGI server hands it over, all there at once."""
+
+    def __init__(self, params: dict[str, Any], headers: dict[str, str]) -> None:
+        self.body = orjson.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params})
+        usual = {
+            "host": "127.0.0.1:12000",
+            "accept": "application/json, text/event-stream",
+            "content-type": "application/json",
+            "content-length": str(len(self.body)),
+        }
+        self.scope = {
+            "type": "http",
+            "method": "POST",
+            "path": "/api",
+            "query_string": b"",
+            "headers": [(name.encode(), value.encode()) for name, value in (usual | headers).items()],
+            "client": ("127.0.0.1", 1),
+        }
+        self.sent: list[Any] = []
+
+    async def receive(self) -> dict[str, Any]:
+        return {"type": "http.request", "body": self.body, "more_body": False}
+
+    async def send(self, message: Any) -> None:
+        self.sent.append(message)
+
+
+@pytest.mark.parametrize("revision", [NEWEST, NEWEST_HANDSHAKE, PLAIN], ids=lambda revision: revision.name or "plain")
+async def test_a_served_call_is_lean(server: Server, revision: Revision) -> None:
+    """From an exchange to its result, the second time (what is decided once is decided)."""
+    await server.kernel.serve(exchange("tools/call", SUM, revision=revision))
+    cost = measure(server.kernel.serve(exchange("tools/call", SUM, revision=revision)))
+    assert_lean(cost)
+    assert cost.result["content"] == [{"type": "text", "text": "5"}]
+
+
+@pytest.mark.parametrize("door", DOORS)
+async def test_a_posted_call_is_lean(server: Server, door: str) -> None:
+    """From the first ASGI message to the last, the second time."""
+    endpoint = McpEndpoint(server.kernel, MemoryStore(), Gate(Settings()), Settings())
+    for _ in range(2):
+        post = Post(*DOORS[door])
+        cost = measure(endpoint(post.scope, post.receive, post.send))
+    assert_lean(cost)
+    start, *rest = post.sent
+    assert start["status"] == 200
+    answer = orjson.loads(b"".join(message["body"] for message in rest))
+    assert answer["result"]["content"] == [{"type": "text", "text": "5"}]
