@@ -1,0 +1,81 @@
+"""An issuer's keys: fetched once, rotated, and kept while the issuer is away."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from mcpkit.security.bearer import InvalidToken, VerifierUnavailable
+from mcpkit.security.jwks import LIFETIME, PAUSE, KeySet, fetch_json, parse_object
+
+
+class Issuer:
+    def __init__(self, *ids: str) -> None:
+        self.ids, self.asked, self.away, self.now = list(ids), 0, False, 1000.0
+
+    async def fetch(self, url: str) -> Mapping[str, Any]:
+        self.asked += 1
+        await asyncio.sleep(0)
+        if self.away:
+            raise VerifierUnavailable("away")
+        return {"keys": [{"kid": id, "kty": "RSA"} for id in self.ids] + [{"kid": "enc", "use": "enc"}, "rubbish"]}
+
+    def keys(self) -> KeySet:
+        return KeySet("https://issuer/jwks", fetch=self.fetch, now=lambda: self.now)
+
+
+async def test_keys_are_fetched_once_and_shared() -> None:
+    """TOK-07: cached, and one fetch for many that wait."""
+    issuer = Issuer("a", "b")
+    keys = issuer.keys()
+    found = await asyncio.gather(*(keys.key("a") for _ in range(20)))
+    assert (issuer.asked, found[0]["kid"]) == (1, "a")
+    issuer.now += LIFETIME + 1
+    await keys.key("b")
+    assert issuer.asked == 2
+
+
+async def test_a_new_key_id_is_looked_for_but_not_at_every_call() -> None:
+    """TOK-07: rotation, with a rate-limited refetch."""
+    issuer = Issuer("a")
+    keys = issuer.keys()
+    await keys.key("a")
+    for _ in range(5):
+        with pytest.raises(InvalidToken):
+            await keys.key("invented")
+    assert issuer.asked == 1
+    issuer.ids.append("new")
+    issuer.now += PAUSE + 1
+    assert (await keys.key("new"))["kid"] == "new"
+    assert issuer.asked == 2
+
+
+async def test_known_keys_serve_on_while_the_issuer_is_away() -> None:
+    issuer = Issuer("a")
+    keys = issuer.keys()
+    await keys.key("a")
+    issuer.away, issuer.now = True, issuer.now + LIFETIME + 1
+    assert (await keys.key("a"))["kid"] == "a"
+    with pytest.raises(InvalidToken):
+        await keys.key("other")
+    with pytest.raises(VerifierUnavailable):
+        await Issuer.keys(issuer).key("a")
+
+
+async def test_a_token_without_key_id_needs_a_single_key() -> None:
+    assert (await Issuer("only").keys().key(None))["kid"] == "only"
+    with pytest.raises(InvalidToken):
+        await Issuer("a", "b").keys().key(None)
+    with pytest.raises(InvalidToken):
+        await Issuer("a").keys().key("enc")
+
+
+async def test_an_issuer_that_is_not_there_is_unavailable() -> None:
+    with pytest.raises(VerifierUnavailable):
+        await fetch_json("http://127.0.0.1:9/jwks")
+    for body in (b"", b"[]", b"{", b"3"):
+        with pytest.raises(VerifierUnavailable):
+            parse_object(body)
