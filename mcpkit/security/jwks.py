@@ -95,7 +95,6 @@ class KeySet:
 
     async def _refresh(self) -> None:
         """Fetch anew; the keys that we have go on serving while the issuer is away."""
-        self._asked = self._now()
         try:
             document = await self._fetch(self._url)
         except VerifierUnavailable:
@@ -103,6 +102,8 @@ class KeySet:
                 raise
             self._fetched = self._now() - LIFETIME + PAUSE
             return
+        finally:
+            self._asked = self._now()
         keys = [key for key in document.get("keys", ()) if isinstance(key, dict) and key.get("use", "sig") == "sig"]
         self._keys = {key.get("kid"): key for key in keys}
         self._fetched = self._now()
