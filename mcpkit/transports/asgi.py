@@ -1,0 +1,159 @@
+"""ASGI as it is: headers to a dict, a body with limits, answers in two sends.
+
+What must never stand here: a framework's request or response object, JSON-RPC methods, who may enter (gate.py).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from typing import Any, Final, TypeAlias
+
+from mcpkit.framing.sse import encode_event
+from mcpkit.jsonrpc.codec import encode_error
+from mcpkit.jsonrpc.errors import INVALID_REQUEST, McpKitError, RpcError
+from mcpkit.jsonrpc.messages import Id
+from mcpkit.security.principal import Principal
+from mcpkit.transports.steps import within
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Event: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Event]]
+Send: TypeAlias = Callable[[Event], Awaitable[None]]
+Header: TypeAlias = tuple[bytes, bytes]
+
+JSON_TYPE: Final[Header] = (b"content-type", b"application/json")
+EVENT_TYPE: Final[Header] = (b"content-type", b"text/event-stream")
+NO_LENGTH: Final[Header] = (b"content-length", b"0")
+CLOSE: Final[Header] = (b"connection", b"close")
+EVENT_HEADERS: Final[tuple[Header, ...]] = (
+    EVENT_TYPE,
+    (b"cache-control", b"no-cache, no-transform"),
+    (b"x-accel-buffering", b"no"),
+)
+PRINCIPAL_KEY: Final = "mcpkit.principal"
+"""Where a framework's own authentication leaves the principal in the ASGI scope."""
+
+
+class Refused(McpKitError):
+    """An HTTP request that is turned away; its body is a JSON-RPC error, without an id unless one was read."""
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        headers: Iterable[Header] = (),
+        *,
+        id: Id | None = None,
+        code: int = INVALID_REQUEST,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.headers = tuple(headers)
+        self.body = encode_error(id, RpcError(code, message))
+
+
+class ClientGone(McpKitError):
+    """The client went away before its request had arrived."""
+
+
+class Visit:
+    """One HTTP request that was let in, and the ways to answer it."""
+
+    __slots__ = ("accept", "extra", "headers", "principal", "receive", "scope", "send")
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, headers: Mapping[str, str], accept: int) -> None:
+        self.scope = scope
+        self.receive = receive
+        self.send = send
+        self.headers = headers
+        """Names in lower case; repeated fields joined by ", "."""
+        self.accept = accept
+        """What the caller takes: bits of gate.JSON and gate.EVENTS."""
+        self.principal: Principal | None = None
+        self.extra: tuple[Header, ...] = ()
+        """Header fields that every answer to this request carries."""
+
+    async def answer(self, status: int, body: bytes) -> None:
+        """Answer with a JSON body."""
+        length = (b"content-length", b"%d" % len(body))
+        await self.send({"type": "http.response.start", "status": status, "headers": [JSON_TYPE, length, *self.extra]})
+        await self.send({"type": "http.response.body", "body": body})
+
+    async def answer_event(self, message: bytes) -> None:
+        """Answer with an event stream that holds one message: as long as a JSON body, and sent like one."""
+        body = encode_event(message)
+        headers = [*EVENT_HEADERS, (b"content-length", b"%d" % len(body)), *self.extra]
+        await self.send({"type": "http.response.start", "status": 200, "headers": headers})
+        await self.send({"type": "http.response.body", "body": body})
+
+    async def answer_empty(self, status: int) -> None:
+        """Answer without a body."""
+        headers = [*self.extra] if status == 204 else [NO_LENGTH, *self.extra]
+        await self.send({"type": "http.response.start", "status": status, "headers": headers})
+        await self.send({"type": "http.response.body", "body": b""})
+
+
+async def refuse(send: Send, refusal: Refused, extra: Iterable[Header] = ()) -> None:
+    """Send a refusal."""
+    length = (b"content-length", b"%d" % len(refusal.body))
+    headers = [JSON_TYPE, length, *refusal.headers, *extra]
+    await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
+    await send({"type": "http.response.body", "body": refusal.body})
+
+
+def join_fields(raw: Iterable[Header]) -> dict[str, str]:
+    """The header fields as text, repeated ones joined as RFC 9110 §5.3 says, so that none passes unseen (SHM-25)."""
+    headers: dict[str, str] = {}
+    for name, value in raw:
+        key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+        headers[key] = f"{headers[key]}, {text}" if key in headers else text
+    return headers
+
+
+def route_path(scope: Scope) -> str:
+    """The path below the application's root."""
+    path: str = scope["path"]
+    root: str = scope.get("root_path") or ""
+    return path[len(root) :] if root and path.startswith(root + "/") else path
+
+
+async def read_body(receive: Receive, most: int, silence: float, whole: float) -> bytes:
+    """The request's body: at most ``most`` bytes, ``silence`` seconds between two pieces, ``whole`` seconds in all.
+
+    Raises: Refused (413, 408), ClientGone.
+    """
+    try:
+        event = await within(silence, receive())
+        if not event.get("more_body"):
+            return _checked(event, most)
+        return await _read_pieces(receive, event, most, (silence, whole))
+    except TimeoutError:
+        raise Refused(408, "The body did not arrive in time; send it at once", [CLOSE]) from None
+
+
+async def _read_pieces(receive: Receive, event: Event, most: int, patience: tuple[float, float]) -> bytes:
+    silence, whole = patience
+    pieces = [_checked(event, most)]
+    left = most - len(pieces[0])
+    async with asyncio.timeout(whole):
+        while event.get("more_body"):
+            event = await within(silence, receive())
+            piece = _checked(event, left)
+            left -= len(piece)
+            pieces.append(piece)
+    return b"".join(pieces)
+
+
+def _checked(event: Event, most: int) -> bytes:
+    if event["type"] == "http.disconnect":
+        raise ClientGone("the client went away")
+    piece: bytes = event.get("body", b"")
+    if len(piece) > most:
+        raise too_large()
+    return piece
+
+
+def too_large() -> Refused:
+    """The refusal of a body over the limit."""
+    return Refused(413, "The body is too large; the limit is MCP_MAX_BODY_BYTES", [CLOSE])

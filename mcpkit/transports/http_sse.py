@@ -1,0 +1,260 @@
+"""HTTP+SSE, the first HTTP transport: GET opens the stream that is the session, POSTs are answered on it.
+
+The stream is carried by sse-starlette. What must never stand here: Streamable HTTP, which revision governs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Final, cast
+
+from sse_starlette import EventSourceResponse, ServerSentEvent
+
+from mcpkit.framing.sse import encode_event
+from mcpkit.jsonrpc.codec import encode_error, encode_notification, encode_request
+from mcpkit.jsonrpc.errors import InvalidParams, InvalidRequest, RpcError
+from mcpkit.jsonrpc.messages import Batch, ErrorResponse, Id, JsonObject, Message, Notification, Request, Response
+from mcpkit.kernel import Kernel
+from mcpkit.protocol.envelope import META_PROTOCOL_VERSION, has_envelope
+from mcpkit.protocol.exchange import SILENT
+from mcpkit.protocol.headers import VERSION_HEADER
+from mcpkit.protocol.lifecycle import Phase, admit, negotiate, read_initialize
+from mcpkit.protocol.revisions.registry import ENVELOPE_NAMES, HANDSHAKE_NAMES
+from mcpkit.sessions.session import Session
+from mcpkit.settings import Settings
+from mcpkit.transports.asgi import Header, Receive, Refused, Scope, Send, Visit, refuse
+from mcpkit.transports.calls import encoded, id_of
+from mcpkit.transports.gate import EVENTS, Gate
+from mcpkit.transports.outbox import StreamOutbox
+from mcpkit.transports.reception import Reception, exchange_in, hear, unknown_session
+from mcpkit.transports.reply import Question
+
+ALLOW_GET: Final[Header] = (b"allow", b"GET, OPTIONS")
+
+
+class StreamCall:
+    """One call that is served in a task of its own, because its answer does not go where it came from.
+
+    A :class:`~mcpkit.protocol.exchange.Channel` for the handler and a ``Cancellable`` for the session's peer.
+    """
+
+    __slots__ = ("_outbox", "_session", "hung_up", "task")
+
+    def __init__(self, session: Session, outbox: StreamOutbox) -> None:
+        self._session = session
+        self._outbox = outbox
+        self.task: asyncio.Task[None] | None = None
+        self.hung_up = False
+
+    async def notify(self, method: str, params: JsonObject) -> None:
+        """Send a notification on the session's stream."""
+        await self._outbox.put(encode_notification(method, params))
+
+    async def request(self, method: str, params: JsonObject) -> JsonObject:
+        """Ask the client on the session's stream and wait for its answer.
+
+        Raises: RpcError.
+        """
+        question = Question()
+        asked = self._session.peer.ask(method, params, question)
+        try:
+            await self._outbox.put(encode_request(asked.id, method, params))
+            return await question.answer
+        except asyncio.CancelledError:
+            self._session.peer.forget(asked.id)
+            question.drop()
+            raise
+
+    def close_stream(self, retry_ms: int | None = None) -> None:
+        """There is no way back to a stream of this transport."""
+
+    def hang_up(self) -> None:
+        """End the session once this is answered."""
+        self.hung_up = True
+
+    def cancel(self, reason: str | None) -> None:
+        """Stop the handler."""
+        if self.task is not None:
+            self.task.cancel()
+
+
+class HttpSse:
+    """Answers GET on the SSE URL; :meth:`post` takes what is posted for one of its streams."""
+
+    __slots__ = ("_gate", "_kernel", "_outboxes", "_path", "_reception", "_settings")
+
+    def __init__(self, kernel: Kernel, reception: Reception, gate: Gate, settings: Settings, path: str) -> None:
+        self._kernel = kernel
+        self._reception = reception
+        self._gate = gate
+        self._settings = settings
+        self._path = path
+        self._outboxes: dict[str, StreamOutbox] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one HTTP request to the SSE URL."""
+        extra: tuple[Header, ...] = ()
+        try:
+            visit = await self._gate.admit(scope, receive, send)
+            extra = visit.extra
+            if scope["method"] == "OPTIONS":
+                visit.extra = self._gate.preflight(visit)
+                await visit.answer_empty(204)
+                return
+            if scope["method"] != "GET":
+                raise Refused(405, f"This URL takes GET only; POST goes to {self._path}", [ALLOW_GET])
+            if not visit.accept & EVENTS:
+                raise Refused(406, "This URL is an event stream: accept text/event-stream")
+            session = await self._reception.open(visit)
+        except Refused as refusal:
+            await refuse(send, refusal, extra)
+            return
+        await self._stream(visit, session)
+
+    def drain(self) -> None:
+        """Let every stream end as soon as its calls are answered."""
+        for outbox in tuple(self._outboxes.values()):
+            outbox.drain()
+
+    async def _stream(self, visit: Visit, session: Session) -> None:
+        outbox = session.outbox = self._outboxes[session.id] = StreamOutbox(lambda: session.peer.in_flight == 0)
+        uri = f"{visit.scope.get('root_path') or ''}{self._path}?session_id={session.id}"
+        response = EventSourceResponse(
+            _framed(uri, outbox),
+            headers={"Cache-Control": "no-cache, no-transform", **_text(visit.extra)},
+            ping=self._settings.keep_alive_seconds,
+            ping_message_factory=_ping,
+            sep="\n",
+            send_timeout=self._settings.send_seconds,
+            shutdown_event=cast(Any, _Farewell(outbox.drain)),
+            shutdown_grace_period=self._settings.grace_seconds,
+        )
+        try:
+            await response(visit.scope, visit.receive, cast(Any, visit.send))
+        except TimeoutError:
+            return  # the client reads nothing any more
+        finally:
+            del self._outboxes[session.id]
+            await self._reception.store.end(session)
+
+    # ── what is posted for a stream ──────────────────────────────────────────────────────────────────────────────
+
+    async def post(self, visit: Visit, session_id: str, message: Message | Batch) -> None:
+        """Take one message; whatever is to be answered is answered on the stream (HSSE-07)."""
+        session, outbox = await self._named(visit, session_id, id_of(message))
+        if isinstance(message, Request):
+            await self._begin(visit, session, outbox, message)
+            await visit.answer_empty(202)
+        elif isinstance(message, Notification):
+            hear(session, message)
+            await visit.answer_empty(202)
+            await self._kernel.notified(exchange_in(session, visit, message, SILENT))
+        elif isinstance(message, Batch):
+            await self._batch(visit, session, outbox, message)
+        else:
+            session.peer.answered(message)
+            await visit.answer_empty(202)
+
+    async def post_error(self, visit: Visit, session_id: str, id: Id, error: RpcError) -> None:
+        """A call that can't be read as one, but has an id to answer under."""
+        _, outbox = await self._named(visit, session_id, id)
+        await outbox.put(encode_error(id, InvalidParams(error.message)))
+        await visit.answer_empty(202)
+
+    async def _named(self, visit: Visit, session_id: str, id: Id | None) -> tuple[Session, StreamOutbox]:
+        if visit.headers.get(VERSION_HEADER) in ENVELOPE_NAMES:
+            raise Refused(400, "This revision is not served over HTTP+SSE; post to the URL without session_id", id=id)
+        session = await self._reception.store.get(session_id, visit.principal)
+        outbox = self._outboxes.get(session_id)
+        if session is None or outbox is None:
+            raise unknown_session(id)
+        return session, outbox
+
+    async def _begin(self, visit: Visit, session: Session, outbox: StreamOutbox, request: Request) -> None:
+        self._reception.check_load(session, request.id)
+        call = StreamCall(session, outbox)
+        try:
+            _admit(session, request)
+            session.peer.begin(request.id, call)
+            if request.method == "initialize":
+                _shake_hands(session, request)
+        except RpcError as error:
+            await outbox.put(encode_error(request.id, error))
+            return
+        work = self._work(visit, session, outbox, request, call)
+        if request.method == "initialize":  # what is posted next must find it done (INIT-14)
+            await work
+        else:
+            call.task = asyncio.create_task(work)
+
+    async def _work(
+        self, visit: Visit, session: Session, outbox: StreamOutbox, request: Request, call: StreamCall
+    ) -> None:
+        try:
+            body = encoded(request.id, await self._kernel.serve(exchange_in(session, visit, request, call)))
+        except RpcError as error:
+            body = encode_error(request.id, error)
+        finally:
+            session.peer.end(request.id)
+            outbox.look()
+        await outbox.put(body)
+        if call.hung_up:
+            await self._reception.store.end(session)
+
+    async def _batch(self, visit: Visit, session: Session, outbox: StreamOutbox, batch: Batch) -> None:
+        if not session.revision.batch or session.phase is Phase.NEW:
+            raise Refused(400, "Batches are not part of the revision in force; send one message at a time")
+        for entry in batch.messages:
+            if isinstance(entry, Request):
+                await self._begin(visit, session, outbox, entry)
+            elif isinstance(entry, InvalidRequest):
+                await outbox.put(encode_error(entry.id, entry, null_id=True))
+            elif isinstance(entry, (Response, ErrorResponse)):
+                session.peer.answered(entry)
+            else:
+                hear(session, entry)
+                await self._kernel.notified(exchange_in(session, visit, entry, SILENT))
+        await visit.answer_empty(202)
+
+
+class _Farewell:
+    """What sse-starlette sets when the process goes down: it only knows events, we want to be called."""
+
+    __slots__ = ("set",)
+
+    def __init__(self, called: Callable[[], None]) -> None:
+        self.set = called
+
+
+def _admit(session: Session, request: Request) -> None:
+    """INIT-13 and HSSE-12: before the handshake there is no other era on this transport either."""
+    if session.phase is Phase.NEW and request.method != "server/discover" and _is_of_another_era(request):
+        raise InvalidRequest("This revision is not served over HTTP+SSE; send initialize, or post to the MCP URL")
+    admit(session.phase, request.method)
+
+
+def _is_of_another_era(request: Request) -> bool:
+    if not has_envelope(request.params):
+        return False
+    declared = request.params["_meta"].get(META_PROTOCOL_VERSION)
+    return not isinstance(declared, str) or declared not in HANDSHAKE_NAMES
+
+
+def _shake_hands(session: Session, request: Request) -> None:
+    offered, client = read_initialize(request.params)
+    session.revision, session.client, session.phase = negotiate(offered), client, Phase.INITIALIZING
+
+
+async def _framed(uri: str, outbox: StreamOutbox) -> AsyncIterator[bytes]:
+    yield encode_event(uri.encode(), event="endpoint")
+    async for data in outbox.messages():
+        yield encode_event(data, event="message")
+
+
+def _ping() -> ServerSentEvent:
+    return ServerSentEvent(comment="", sep="\n")
+
+
+def _text(headers: tuple[Header, ...]) -> dict[str, str]:
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}

@@ -1,0 +1,120 @@
+"""Sessions over HTTP, whichever transport: opening and sweeping them, and what a message means to its session.
+
+What must never stand here: how a message is answered, one transport's ways.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import Final
+
+from mcpkit.jsonrpc.messages import Id, Notification, Request
+from mcpkit.kernel import Kernel
+from mcpkit.protocol.exchange import Channel, Exchange
+from mcpkit.protocol.lifecycle import Phase
+from mcpkit.protocol.revisions.registry import NEWEST_HANDSHAKE
+from mcpkit.sessions.session import Session
+from mcpkit.sessions.store import SessionStore, StoreFull
+from mcpkit.settings import Settings
+from mcpkit.transports.asgi import Header, Refused, Visit
+from mcpkit.transports.notices import Notices
+from mcpkit.transports.reply import CANCELLED
+
+RETRY_SOON: Final[Header] = (b"retry-after", b"1")
+RETRY_LATER: Final[Header] = (b"retry-after", b"30")
+INITIALIZED: Final = "notifications/initialized"
+SWEEP_SECONDS: Final = 60.0
+
+
+class Reception:
+    """Opens sessions in a store and has the store swept while it holds any."""
+
+    __slots__ = ("_most_calls", "_notices", "_pause", "_sweeping", "_timer", "draining", "store")
+
+    def __init__(self, kernel: Kernel, store: SessionStore, settings: Settings) -> None:
+        self.store = store
+        self.draining = False
+        """Whether the server is going down: then no new session and no new stream is opened."""
+        self._most_calls = settings.max_session_calls
+        self._pause = min(SWEEP_SECONDS, settings.session_idle_seconds / 2)
+        self._timer: asyncio.TimerHandle | None = None
+        self._sweeping: asyncio.Future[None] | None = None
+        self._notices = Notices(kernel.changes, store)
+
+    async def open(self, visit: Visit, id: Id | None = None) -> Session:
+        """A new session of this caller, before its handshake.
+
+        Raises: Refused (503).
+        """
+        self.check_open(id)
+        try:
+            session = await self.store.create(NEWEST_HANDSHAKE, visit.principal)
+        except StoreFull as full:
+            raise Refused(503, str(full), [RETRY_LATER], id=id) from None
+        self._notices.begin()
+        if self._timer is None:
+            self._sweep_later()
+        return session
+
+    def check_open(self, id: Id | None = None) -> None:
+        """That sessions and streams may still be opened.
+
+        Raises: Refused (503).
+        """
+        if self.draining:
+            raise Refused(503, "The server is going down; try again later", [RETRY_LATER], id=id)
+
+    def check_load(self, session: Session, id: Id) -> None:
+        """That the session may have one more call in flight.
+
+        Raises: Refused (429).
+        """
+        if session.peer.in_flight >= self._most_calls:
+            message = f"{self._most_calls} calls of this session are in flight; wait for answers"
+            raise Refused(429, message, [RETRY_SOON], id=id)
+
+    def _sweep_later(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(self._pause, self._sweep)
+
+    def _sweep(self) -> None:
+        self._timer = None
+        self._sweeping = asyncio.ensure_future(self._swept())
+
+    async def _swept(self) -> None:
+        """One timer for all sessions, and none while there are none."""
+        with suppress(OSError):  # a store that is out of reach for a while is swept next time
+            await self.store.sweep()
+        if self.store.count and self._timer is None:
+            self._sweep_later()
+
+
+def hear(session: Session, notification: Notification) -> None:
+    """What a notification means to the session itself (INIT-03, CANC-01, CANC-08)."""
+    if notification.method == INITIALIZED:
+        if session.phase is Phase.INITIALIZING:
+            session.phase = Phase.READY
+    elif notification.method == CANCELLED:
+        reason = notification.params.get("reason")
+        session.peer.cancel(notification.params.get("requestId"), reason if isinstance(reason, str) else None)
+
+
+def exchange_in(session: Session, visit: Visit, message: Request | Notification, channel: Channel) -> Exchange:
+    """A message of a session as the kernel sees it."""
+    return Exchange(
+        message.id if type(message) is Request else None,
+        message.method,
+        message.params,
+        session.revision,
+        channel,
+        session.client,
+        visit.principal,
+        None,
+        session,
+        visit.headers,
+    )
+
+
+def unknown_session(id: Id | None) -> Refused:
+    """What a session that never was, has ended, or is somebody else's is answered with (SHL-44, SHL-48)."""
+    return Refused(404, "No such session; open one with initialize", id=id)

@@ -1,0 +1,280 @@
+"""How one HTTP request is answered: as JSON when nothing was said, as an event stream from the first word on.
+
+The handler runs in the request's own task; the head of a stream is sent from inside the await of its first word.
+What must never stand here: which revision it is (its HttpRules say what HTTP looks like), JSON-RPC methods.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from typing import Final, TypeVar
+
+from mcpkit.framing.sse import encode_event
+from mcpkit.jsonrpc.codec import encode_notification, encode_request
+from mcpkit.jsonrpc.errors import McpKitError
+from mcpkit.jsonrpc.messages import JsonObject
+from mcpkit.protocol.exchange import NoBackChannel
+from mcpkit.protocol.revisions.revision import HttpRules
+from mcpkit.sessions.session import Session
+from mcpkit.sessions.store import GENERAL, Mailbox
+from mcpkit.transports.asgi import Visit
+from mcpkit.transports.gate import EVENTS, JSON
+from mcpkit.transports.steps import Resumed
+from mcpkit.transports.streams import KEEP_ALIVE, EventResponse, Guard, Patience
+
+T = TypeVar("T")
+CANCELLED: Final = "notifications/cancelled"
+
+
+class Cancelled(McpKitError):
+    """The call was cancelled by its caller: there is nobody to answer."""
+
+
+class Question:
+    """A request that we sent to the client, and the handler that waits for its answer."""
+
+    __slots__ = ("answer",)
+
+    def __init__(self) -> None:
+        self.answer: asyncio.Future[JsonObject] = asyncio.get_running_loop().create_future()
+
+    def resolve(self, result: JsonObject) -> None:
+        """The answer has come."""
+        if not self.answer.done():
+            self.answer.set_result(result)
+
+    def reject(self, error: McpKitError) -> None:
+        """No answer will come."""
+        if not self.answer.done():
+            self.answer.set_exception(error)
+
+    def drop(self) -> None:
+        """Nobody waits any more."""
+        if not self.answer.cancel() and not self.answer.cancelled():
+            self.answer.exception()  # seen, so that the event loop doesn't report it as forgotten
+
+
+class ReplyChannel:
+    """The channel of one request over Streamable HTTP, and the way its answer goes out.
+
+    It is a :class:`~mcpkit.protocol.exchange.Channel` for the handler and a ``Cancellable`` for the session's peer.
+    """
+
+    __slots__ = (
+        "_events",
+        "_guard",
+        "_line",
+        "_parting",
+        "_patience",
+        "_rules",
+        "_session",
+        "_stream",
+        "_task",
+        "_visit",
+        "cancelled",
+        "hung_up",
+        "speaks",
+    )
+
+    def __init__(self, visit: Visit, rules: HttpRules, session: Session | None, patience: Patience) -> None:
+        self._visit = visit
+        self._rules = rules
+        self._session = session
+        self._patience = patience
+        self._events: EventResponse | None = None
+        self._stream: str | None = None
+        self._line: asyncio.Lock | None = None
+        self._guard: Guard | None = None
+        self._task: asyncio.Task[object] | None = None
+        self._parting: asyncio.Task[None] | None = None
+        self.cancelled = False
+        self.hung_up = False
+        self.speaks = bool(visit.accept & EVENTS)
+        """Whether the caller takes an event stream."""
+
+    @property
+    def started(self) -> bool:
+        """Whether the response has begun."""
+        return self._events is not None
+
+    # ── the handler's side ───────────────────────────────────────────────────────────────────────────────────────
+
+    async def notify(self, method: str, params: JsonObject) -> None:
+        """Send a notification on the request's own stream."""
+        data = encode_notification(method, params)
+        if self.speaks:
+            await self._say(data)
+        elif self._session is not None:  # SHC-08: a caller that takes JSON only hears it where it listens
+            await self._session.mailbox.append(GENERAL, data)
+
+    async def request(self, method: str, params: JsonObject) -> JsonObject:
+        """Ask the client on the request's own stream and wait for the answer, which comes in another POST.
+
+        Raises: NoBackChannel, RpcError.
+        """
+        session = self._session
+        if session is None or not (self.speaks or session.mailbox.is_followed(GENERAL)):
+            raise NoBackChannel(
+                "this caller can't be asked: it has no session, or no stream that a question could take"
+            )
+        question = Question()
+        asked = session.peer.ask(method, params, question)
+        data = encode_request(asked.id, method, params)
+        try:
+            if self.speaks:
+                await self._say(data)
+            else:
+                await session.mailbox.append(GENERAL, data)
+            return await question.answer
+        except asyncio.CancelledError:
+            session.peer.forget(asked.id)
+            question.drop()
+            if not self.cancelled:  # our own timeout: the client may close its dialog (TIME-01)
+                await self.notify(CANCELLED, {"requestId": asked.id, "reason": "the server no longer waits"})
+            raise
+
+    def close_stream(self, retry_ms: int | None = None) -> None:
+        """End the HTTP response but not the request, where the client can come back for the rest (SHL-08)."""
+        if self.speaks and self._rules.priming and self._session is not None and self._parting is None:
+            self._parting = asyncio.get_running_loop().create_task(self._part(retry_ms or self._patience.retry_ms))
+
+    def hang_up(self) -> None:
+        """End the session, or close the connection, once this is answered."""
+        self.hung_up = True
+
+    def cancel(self, reason: str | None) -> None:
+        """Stop the handler; its caller wants no answer any more (CANC-03)."""
+        self.cancelled = True
+        if self._task is not None:
+            self._task.cancel()
+
+    # ── the transport's side ─────────────────────────────────────────────────────────────────────────────────────
+
+    async def run(self, work: Awaitable[T]) -> T:
+        """Await the handler in this very task; watch the caller only if it suspends.
+
+        Raises: Cancelled, and what the handler raises.
+        """
+        steps = work.__await__()
+        try:
+            waited = next(steps)
+        except StopIteration as done:
+            result: T = done.value
+            return result
+        self._task = asyncio.current_task()
+        patience = self._patience
+        self._guard = Guard(self._visit.receive, patience.keep_alive, self._gone, self._breathe)
+        self._guard.arm(patience.watch_after)
+        try:
+            result = await Resumed(steps, waited)
+        except asyncio.CancelledError:
+            if not self.cancelled:
+                raise
+        finally:
+            self._settle()
+        if self.cancelled:
+            raise Cancelled
+        return result
+
+    async def finish(self, status: int, body: bytes) -> None:
+        """Send the answer: on the stream if there is one, else in the form that the caller takes."""
+        if self._parting is not None:
+            await self._parting
+        if self._events is not None:
+            await self._last(body)
+        elif self._visit.accept & JSON or status >= 400 or not self.speaks:
+            await self._visit.answer(status, body)
+        else:
+            await self._visit.answer_event(body)
+
+    async def abandon(self) -> None:
+        """End the response of a cancelled call without an answer (CANC-03, CANC-06)."""
+        if self._parting is not None:
+            await self._parting
+        if self._session is not None and self._stream is not None:
+            self._session.mailbox.drop(self._stream)
+        if self._events is not None:
+            await self._events.end()
+        elif not self._rules.disconnect_cancels:
+            await self._visit.answer_empty(202)
+
+    # ── inside ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _settle(self) -> None:
+        """The handler is done: nobody may cancel this task for its sake any more."""
+        task, self._task = self._task, None
+        if self._guard is not None:
+            self._guard.disarm()
+        if self.cancelled and task is not None:
+            while task.cancelling():
+                task.uncancel()
+
+    async def _say(self, data: bytes) -> None:
+        async with self._one_at_a_time():
+            events = self._events or await self._open()
+            if self._stream is None:
+                await events.event(data)
+            else:
+                mailbox = self._mailbox()
+                id = await mailbox.append(self._stream, data)
+                if events.open and not mailbox.is_followed(self._stream):
+                    await events.event(data, id)
+        if not events.open:
+            self._gone()
+
+    async def _last(self, body: bytes) -> None:
+        events = self._events
+        assert events is not None
+        if self._stream is None:
+            await events.event(body)
+        else:
+            mailbox = self._mailbox()
+            taken = mailbox.is_followed(self._stream)
+            id = await mailbox.append(self._stream, body, last=True)
+            if not taken:
+                await events.event(body, id)
+        await events.end()
+
+    async def _open(self) -> EventResponse:
+        events = self._events = EventResponse(self._visit, self._patience)
+        await events.begin()
+        if self._rules.resumable and self._session is not None:
+            mailbox = self._mailbox()
+            self._stream = mailbox.open()
+            if self._rules.priming:
+                mark = await mailbox.mark(self._stream)
+                await events.write(encode_event(b"", id=mark, retry=self._patience.retry_ms))
+        return events
+
+    async def _part(self, retry_ms: int) -> None:
+        async with self._one_at_a_time():
+            events = self._events or await self._open()
+            await events.write(b"retry: %d\n\n" % retry_ms)
+            await events.end()
+
+    async def _breathe(self) -> None:
+        """Nothing was sent for a while: keep the line alive; a stream begins if there is none yet (SHM-13)."""
+        if self.speaks and self._parting is None:
+            async with self._one_at_a_time():
+                events = self._events or await self._open()
+                await events.write(KEEP_ALIVE)
+            if not events.open:
+                self._gone()
+
+    def _gone(self) -> None:
+        """The client has left: by revision that cancels the call, or it may come back (CANC-06, CANC-09)."""
+        if self._events is not None:
+            self._events.open = False
+        if self._rules.disconnect_cancels and not self.cancelled:
+            self.cancel("the client went away")
+
+    def _one_at_a_time(self) -> asyncio.Lock:
+        """Messages leave in the order of their event ids, whatever tasks of the handler and the guard send them."""
+        if self._line is None:
+            self._line = asyncio.Lock()
+        return self._line
+
+    def _mailbox(self) -> Mailbox:
+        assert self._session is not None
+        return self._session.mailbox

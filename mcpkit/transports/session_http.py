@@ -1,0 +1,251 @@
+"""Streamable HTTP with sessions: the handshake, calls in a session, the GET stream and resumption, DELETE.
+
+What must never stand here: reading bodies, which revision governs (both are done), HTTP+SSE.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from mcpkit.framing.sse import encode_event
+from mcpkit.jsonrpc.codec import BadAnswer, encode_error
+from mcpkit.jsonrpc.errors import InvalidRequest, RpcError
+from mcpkit.jsonrpc.messages import Batch, ErrorResponse, Id, Message, Notification, Request, Response
+from mcpkit.kernel import Kernel
+from mcpkit.protocol.exchange import SILENT, Exchange
+from mcpkit.protocol.headers import SESSION_HEADER, VERSION_HEADER
+from mcpkit.protocol.lifecycle import Phase, admit, negotiate, read_initialize
+from mcpkit.protocol.revisions.registry import REVISIONS
+from mcpkit.sessions.session import Session
+from mcpkit.sessions.store import GENERAL, Reader, SessionStore, UnknownEvent
+from mcpkit.transports.asgi import Refused, Visit
+from mcpkit.transports.calls import check_accept, encoded, id_of, serve_batch
+from mcpkit.transports.gate import EVENTS
+from mcpkit.transports.reception import Reception, exchange_in, hear, unknown_session
+from mcpkit.transports.reply import Cancelled, ReplyChannel
+from mcpkit.transports.streams import KEEP_ALIVE, EventResponse, Guard, Patience
+
+MAX_READERS: Final = 8
+"""GET streams that one session may hold open."""
+
+
+class SessionHttp:
+    """Serves what belongs to a handshake session, or begins one."""
+
+    __slots__ = ("_kernel", "_patience", "_readers", "_reception", "_store")
+
+    def __init__(self, kernel: Kernel, reception: Reception, patience: Patience) -> None:
+        self._kernel = kernel
+        self._reception = reception
+        self._store: SessionStore = reception.store
+        self._patience = patience
+        self._readers: dict[Reader, Session] = {}
+
+    # ── a session begins ─────────────────────────────────────────────────────────────────────────────────────────
+
+    async def open(self, visit: Visit, request: Request) -> None:
+        """``initialize``: negotiate, make the session, tell its id with the answer (SHL-40, SHL-47)."""
+        check_accept(visit, request)
+        await self._check_unsessioned(visit, request.id)
+        try:
+            offered, client = read_initialize(request.params)
+        except RpcError as error:
+            await visit.answer(200, encode_error(request.id, error))
+            return
+        session = await self._reception.open(visit, request.id)
+        session.revision, session.client, session.phase = negotiate(offered), client, Phase.INITIALIZING
+        channel = ReplyChannel(visit, session.revision.http, session, self._patience)
+        try:
+            result = await channel.run(self._kernel.serve(exchange_in(session, visit, request, channel)))
+            body = encoded(request.id, result)
+        except RpcError as error:
+            await self._store.end(session)
+            await channel.finish(200, encode_error(request.id, error))
+            return
+        except BaseException:
+            await self._store.end(session)
+            raise
+        visit.extra += ((b"mcp-session-id", session.id.encode("latin-1")),)
+        await channel.finish(200, body)
+
+    async def _check_unsessioned(self, visit: Visit, id: Id) -> None:
+        known = visit.headers.get(SESSION_HEADER)
+        if known is not None:
+            if await self._store.get(known, visit.principal) is None:
+                raise unknown_session(id)
+            raise Refused(400, "This session is initialized already; leave Mcp-Session-Id out to open another", id=id)
+
+    # ── within a session ─────────────────────────────────────────────────────────────────────────────────────────
+
+    async def post(self, visit: Visit, session_id: str, message: Message | Batch) -> None:
+        """Serve one message of a session."""
+        session = await self._store.get(session_id, visit.principal)
+        if session is None or session.outbox is not None:
+            raise unknown_session(id_of(message))
+        if type(message) is Request:
+            check_accept(visit, message)
+            await self._call(visit, session, message)
+        elif type(message) is Notification:
+            hear(session, message)
+            await visit.answer_empty(202)
+            await self._kernel.notified(exchange_in(session, visit, message, SILENT))
+        elif isinstance(message, Batch):
+            await self._batch(visit, session, message)
+        elif isinstance(message, (Response, ErrorResponse)):
+            session.peer.answered(message)
+            await visit.answer_empty(202)
+
+    async def bad_answer(self, visit: Visit, error: BadAnswer) -> None:
+        """A response that is none came in: whoever waits for it is told so instead of waiting on."""
+        session = await self._store.get(visit.headers[SESSION_HEADER], visit.principal)
+        if session is not None:
+            session.peer.fail(error.answers, error)
+
+    async def _call(self, visit: Visit, session: Session, request: Request) -> None:
+        self._reception.check_load(session, request.id)
+        channel = ReplyChannel(visit, session.revision.http, session, self._patience)
+        try:
+            session.peer.begin(request.id, channel)
+        except InvalidRequest as error:
+            await visit.answer(400, encode_error(request.id, error))
+            return
+        try:
+            body = await self._served(exchange_in(session, visit, request, channel), channel, session.phase)
+        except Cancelled:
+            await self._abandon(visit, session, channel, request.id)
+            return
+        finally:
+            session.peer.end(request.id)
+        await channel.finish(200, body)
+        if channel.hung_up:
+            await self._store.end(session)
+
+    async def _served(self, exchange: Exchange, channel: ReplyChannel, phase: Phase) -> bytes:
+        id = exchange.id
+        assert id is not None
+        try:
+            admit(phase, exchange.method)
+            return encoded(id, await channel.run(self._kernel.serve(exchange)))
+        except RpcError as error:
+            if channel.cancelled:
+                raise Cancelled from None
+            return encode_error(id, error)
+
+    async def _abandon(self, visit: Visit, session: Session, channel: ReplyChannel, id: Id) -> None:
+        if session.phase is Phase.CLOSED and not channel.started:
+            raise unknown_session(id)
+        await channel.abandon()
+
+    async def _batch(self, visit: Visit, session: Session, batch: Batch) -> None:
+        """One message after the other; the whole batch is answered at once (BAT-01, BAT-05)."""
+        if not session.revision.batch:
+            await visit.answer(
+                400, encode_error(None, InvalidRequest("This revision has no batches; send one message"))
+            )
+            return
+
+        async def notified(notification: Notification) -> None:
+            hear(session, notification)
+            await self._kernel.notified(exchange_in(session, visit, notification, SILENT))
+
+        def answered(message: Message) -> None:
+            if isinstance(message, (Response, ErrorResponse)):
+                session.peer.answered(message)
+
+        async def serve(request: Request) -> bytes:
+            return await self._batched(visit, session, request)
+
+        body = await serve_batch(batch, serve, notified, answered)
+        if body is None:
+            await visit.answer_empty(202)
+        else:
+            await visit.answer(200, body)
+
+    async def _batched(self, visit: Visit, session: Session, request: Request) -> bytes:
+        channel = ReplyChannel(visit, session.revision.http, session, self._patience)
+        channel.speaks = False  # what it says goes to the GET stream: one response can't be many streams
+        try:
+            self._reception.check_load(session, request.id)
+            session.peer.begin(request.id, channel)
+        except InvalidRequest as error:
+            return encode_error(request.id, error)
+        except Refused as refusal:
+            return refusal.body
+        try:
+            return await self._served(exchange_in(session, visit, request, channel), channel, session.phase)
+        except Cancelled:
+            return encode_error(request.id, InvalidRequest("This call was cancelled"))
+        finally:
+            session.peer.end(request.id)
+
+    # ── GET and DELETE ───────────────────────────────────────────────────────────────────────────────────────────
+
+    async def get(self, visit: Visit) -> None:
+        """Open the session's own stream, or go on with one that broke (SHL-20 to SHL-35)."""
+        if not visit.accept & EVENTS:
+            raise Refused(406, "GET opens an event stream: accept text/event-stream; to call a method use POST")
+        session = await self._named(visit)
+        reader = self._reader(session, visit.headers.get("last-event-id"))
+        events = EventResponse(visit, self._patience)
+        guard = Guard(visit.receive, self._patience.keep_alive, reader.close, lambda: events.write(KEEP_ALIVE))
+        self._readers[reader] = session
+        try:
+            await events.begin()
+            await self._greet(session, events, resumed="last-event-id" in visit.headers)
+            guard.watch()
+            await _pump(reader, events, ids=session.revision.http.resumable)
+            if session.revision.http.priming:
+                await events.write(b"retry: %d\n\n" % self._patience.retry_ms)
+            await events.end()
+        finally:
+            guard.disarm()
+            reader.close()
+            del self._readers[reader]
+
+    async def delete(self, visit: Visit) -> None:
+        """End the session and all of its work (SHL-46)."""
+        await self._store.end(await self._named(visit))
+        await visit.answer_empty(204)
+
+    def drain(self) -> None:
+        """End all GET streams; calls in flight go on."""
+        for reader in tuple(self._readers):
+            reader.close()
+
+    async def _named(self, visit: Visit) -> Session:
+        version = visit.headers.get(VERSION_HEADER)
+        if version is not None and version not in REVISIONS:
+            raise Refused(400, f"Unsupported MCP-Protocol-Version; use one of {', '.join(REVISIONS)}")
+        session_id = visit.headers.get(SESSION_HEADER)
+        if session_id is None:
+            raise Refused(400, "Mcp-Session-Id is missing; it came with the answer to initialize")
+        session = await self._store.get(session_id, visit.principal)
+        if session is None or session.outbox is not None:
+            raise unknown_session(None)
+        return session
+
+    def _reader(self, session: Session, last_event_id: str | None) -> Reader:
+        self._reception.check_open()
+        if sum(of is session for of in self._readers.values()) >= MAX_READERS:
+            raise Refused(409, f"This session has {MAX_READERS} open streams already; close one first")
+        try:
+            stream, after = session.mailbox.find(last_event_id) if last_event_id is not None else (GENERAL, None)
+            return session.mailbox.follow(stream, after)
+        except UnknownEvent:
+            raise Refused(400, "Nothing can be resumed after this Last-Event-ID; send the request anew") from None
+
+    async def _greet(self, session: Session, events: EventResponse, *, resumed: bool) -> None:
+        """The first bytes at once, for proxies and impatient clients; an id to come back to, where that is known."""
+        if resumed or not session.revision.http.priming:
+            await events.write(KEEP_ALIVE)
+        else:
+            mark = await session.mailbox.mark(GENERAL)
+            await events.write(encode_event(b"", id=mark, retry=self._patience.retry_ms))
+
+
+async def _pump(reader: Reader, events: EventResponse, *, ids: bool) -> None:
+    while events.open:
+        found = await reader.next()
+        if not found:
+            return
+        await events.write(b"".join(encode_event(stored.data, id=stored.id if ids else None) for stored in found))

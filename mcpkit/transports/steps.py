@@ -1,0 +1,52 @@
+"""Taking the first step of an awaitable by hand, to know whether it waits at all.
+
+Timers, watchers and tasks cost more than the plain calls that never need them: so they are made only once
+something has really suspended. What must never stand here: HTTP.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Generator
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Resumed(Generic[T]):
+    """The rest of an awaitable whose first step was taken: awaits ``waited``, which that step yielded, and goes on."""
+
+    __slots__ = ("_steps", "_waited")
+
+    def __init__(self, steps: Generator[Any, Any, T], waited: Any) -> None:
+        self._steps = steps
+        self._waited = waited
+
+    def __await__(self) -> Generator[Any, Any, T]:
+        steps, waited = self._steps, self._waited
+        try:
+            while True:
+                try:
+                    sent = yield waited
+                except BaseException as error:  # noqa: BLE001, RUF100 - whatever comes is for the awaitable
+                    waited = steps.throw(error)
+                else:
+                    waited = steps.send(sent)
+        except StopIteration as done:
+            result: T = done.value
+            return result
+
+
+async def within(seconds: float, work: Awaitable[T]) -> T:
+    """Await ``work``, at most that long; a timer is made only if it suspends.
+
+    Raises: TimeoutError.
+    """
+    steps = work.__await__()
+    try:
+        waited = next(steps)
+    except StopIteration as done:
+        result: T = done.value
+        return result
+    async with asyncio.timeout(seconds):
+        return await Resumed(steps, waited)

@@ -1,0 +1,265 @@
+"""The MCP endpoint: one ASGI application for POST, GET, DELETE and OPTIONS of every revision, and plain JSON-RPC.
+
+It reads, classifies and hands over; what has no session is served here. What must never stand here: a session's
+affairs (session_http.py, http_sse.py), a framework.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from mcpkit.jsonrpc.codec import BadAnswer, BadParams, Limits, decode, encode_error
+from mcpkit.jsonrpc.errors import InvalidParams, InvalidRequest, MethodNotFound, ParseError, RpcError
+from mcpkit.jsonrpc.messages import Batch, Message, Notification, Request
+from mcpkit.kernel import Kernel
+from mcpkit.protocol.classify import Handshake, InSession, Legacy, OnStream, Route, Stateless, classify
+from mcpkit.protocol.exchange import SILENT, UNKNOWN_CLIENT, Channel, Client, Exchange
+from mcpkit.protocol.headers import SESSION_HEADER, VERSION_HEADER, check_params
+from mcpkit.protocol.revisions.registry import ENVELOPE_NAMES, PLAIN
+from mcpkit.protocol.revisions.revision import Revision
+from mcpkit.sessions.store import SessionStore
+from mcpkit.settings import Settings
+from mcpkit.transports.asgi import CLOSE, ClientGone, Header, Receive, Refused, Scope, Send, Visit, read_body, refuse
+from mcpkit.transports.calls import LISTEN, check_accept, encoded, id_of, names_null_id, serve_batch
+from mcpkit.transports.gate import EVENTS, Gate
+from mcpkit.transports.http_sse import HttpSse
+from mcpkit.transports.reception import Reception
+from mcpkit.transports.reply import Cancelled, ReplyChannel
+from mcpkit.transports.session_http import SessionHttp
+from mcpkit.transports.streams import Patience
+
+ALLOW: Final[Header] = (b"allow", b"POST, GET, DELETE, OPTIONS")
+ALLOW_POST: Final[Header] = (b"allow", b"POST, OPTIONS")
+UNREAD: Final = 64 * 1024
+"""A refused body longer than this isn't waited for: the connection is closed instead."""
+
+
+class McpEndpoint:
+    """Answers every request to the MCP URL. :attr:`sse` answers GET on the HTTP+SSE URL."""
+
+    __slots__ = ("_gate", "_kernel", "_limits", "_patience", "_reception", "_sessions", "_settings", "path", "sse")
+
+    def __init__(
+        self, kernel: Kernel, sessions: SessionStore, gate: Gate, settings: Settings, path: str = "/api"
+    ) -> None:
+        self.path = path
+        """Where this endpoint hangs, below the application's root; HTTP+SSE clients are told to post there."""
+        self._kernel = kernel
+        self._gate = gate
+        self._settings = settings
+        self._limits = Limits(depth=settings.max_json_depth, batch=settings.max_batch)
+        self._patience = Patience.of(settings)
+        self._reception = Reception(kernel, sessions, settings)
+        self._sessions = SessionHttp(kernel, self._reception, self._patience)
+        self.sse = HttpSse(kernel, self._reception, gate, settings, path)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one HTTP request."""
+        try:
+            visit = await self._gate.admit(scope, receive, send)
+        except Refused as refusal:
+            await refuse(send, refusal, _unread(scope))
+            return
+        try:
+            if scope["method"] == "POST":
+                await self._post(visit)
+            else:
+                await self._other(visit)
+        except Refused as refusal:
+            await refuse(send, refusal, visit.extra)
+        except ClientGone:
+            return
+
+    def drain(self) -> None:
+        """Let open streams end and open no new ones; calls in flight go on."""
+        self._reception.draining = True
+        self._sessions.drain()
+        self.sse.drain()
+
+    # ── one POST ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _post(self, visit: Visit) -> None:
+        settings = self._settings
+        self._gate.check_body(visit.headers)
+        body = await read_body(
+            visit.receive, settings.max_body_bytes, settings.body_silence_seconds, settings.request_seconds
+        )
+        query = visit.scope["query_string"]
+        stream = _stream_named_in(query) if query else None
+        try:
+            message = decode(body, self._limits)
+        except (ParseError, InvalidRequest) as error:
+            await self._unreadable(visit, stream, error)
+            return
+        try:
+            route = classify(visit.headers, stream, message)
+        except RpcError as error:
+            await self._misdirected(visit, stream, message, error)
+            return
+        await self._dispatch(visit, route, message)
+
+    async def _dispatch(self, visit: Visit, route: Route, message: Message | Batch) -> None:
+        if type(route) is InSession:
+            await self._sessions.post(visit, route.id, message)
+        elif type(route) is Stateless:
+            await self._stateless(visit, route, message)
+        elif type(route) is OnStream:
+            await self.sse.post(visit, route.id, message)
+        elif type(route) is Handshake:
+            assert isinstance(message, Request)
+            await self._sessions.open(visit, message)
+        else:
+            await self._unsessioned(visit, route.revision if type(route) is Legacy else PLAIN, message)
+
+    async def _stateless(self, visit: Visit, route: Stateless, message: Message | Batch) -> None:
+        """A request of the envelope era, which says everything about itself."""
+        if isinstance(message, Request) and route.envelope is not None:
+            check_accept(visit, message)
+            if message.method in LISTEN and not visit.accept & EVENTS:
+                raise Refused(406, f"{message.method} is answered as text/event-stream; accept it", id=message.id)
+            try:
+                self._check_param_headers(visit, message)
+            except RpcError as error:
+                await visit.answer(400, encode_error(message.id, error))
+                return
+            channel = ReplyChannel(visit, route.revision.http, None, self._patience)
+            exchange = _exchange(visit, message, route.revision, channel, route.envelope.client)
+            exchange.log_level = route.envelope.log_level
+            await self._respond(visit, message, exchange, channel)
+        else:
+            await self._told(visit, message, route.revision)
+
+    async def _unsessioned(self, visit: Visit, revision: Revision, message: Message | Batch) -> None:
+        """A plain call, or one of the handshake era that brings no session: nothing is remembered of it."""
+        if isinstance(message, Batch):
+            await self._batch(visit, revision, message)
+        elif isinstance(message, Request):
+            channel = ReplyChannel(visit, revision.http, None, self._patience)
+            if revision is PLAIN:
+                channel.speaks = False
+            else:
+                check_accept(visit, message)
+            await self._respond(visit, message, _exchange(visit, message, revision, channel), channel)
+        else:
+            await self._told(visit, message, revision)
+
+    async def _respond(self, visit: Visit, request: Request, exchange: Exchange, channel: ReplyChannel) -> None:
+        status = 200
+        try:
+            body = encoded(request.id, await channel.run(self._kernel.serve(exchange)))
+        except RpcError as error:
+            status = exchange.revision.http.status.get(error.code, 200)
+            body = encode_error(request.id, error)
+        except Cancelled:
+            await channel.abandon()
+            return
+        if channel.hung_up:
+            visit.extra += (CLOSE,)
+        await channel.finish(status, body)
+
+    async def _told(self, visit: Visit, message: Message | Batch, revision: Revision) -> None:
+        """A notification: accepted first, then delivered, for nobody waits for it (SHC-11)."""
+        await visit.answer_empty(202)
+        if isinstance(message, Notification):
+            await self._kernel.notified(_exchange(visit, message, revision, SILENT))
+
+    async def _batch(self, visit: Visit, revision: Revision, batch: Batch) -> None:
+        async def serve(request: Request) -> bytes:
+            try:
+                result = await self._kernel.serve(_exchange(visit, request, revision, SILENT))
+                return encoded(request.id, result)
+            except RpcError as error:
+                return encode_error(request.id, error)
+
+        async def notified(notification: Notification) -> None:
+            await self._kernel.notified(_exchange(visit, notification, revision, SILENT))
+
+        body = await serve_batch(batch, serve, notified)
+        if body is None:
+            await visit.answer_empty(202)
+        else:
+            await visit.answer(200, body)
+
+    def _check_param_headers(self, visit: Visit, message: Request) -> None:
+        """That ``Mcp-Param-*`` says what the arguments say, once it is known which tool is meant (XHDR-13)."""
+        if message.method == "tools/call":
+            name = message.params.get("name")
+            mirrored = self._kernel.param_headers(name) if type(name) is str else ()
+            if mirrored:
+                arguments = message.params.get("arguments")
+                check_params(mirrored, visit.headers, arguments if isinstance(arguments, dict) else {})
+
+    # ── what can't be served ─────────────────────────────────────────────────────────────────────────────────────
+
+    async def _unreadable(self, visit: Visit, stream: str | None, error: ParseError | InvalidRequest) -> None:
+        """No message could be read; the id is echoed where it was readable (RPC-11, SHC-15)."""
+        id = error.id if isinstance(error, InvalidRequest) else None
+        if isinstance(error, BadAnswer) and SESSION_HEADER in visit.headers:
+            await self._sessions.bad_answer(visit, error)
+        if isinstance(error, BadParams) and id is not None:
+            if stream is not None:
+                await self.sse.post_error(visit, stream, id, error)
+                return
+            status = 400 if visit.headers.get(VERSION_HEADER) in ENVELOPE_NAMES else 200
+            await visit.answer(status, encode_error(id, InvalidParams(error.message)))
+            return
+        await visit.answer(400, encode_error(id, error, null_id=names_null_id(visit.headers)))
+
+    async def _misdirected(self, visit: Visit, stream: str | None, message: Message | Batch, error: RpcError) -> None:
+        """A message that says contradictory or impossible things about itself (SHM-11, SHM-21, SHL-53)."""
+        null_id = isinstance(message, Batch) and names_null_id(visit.headers)
+        status = 404 if isinstance(error, MethodNotFound) else 400
+        await visit.answer(status, encode_error(id_of(message), error, null_id=null_id))
+
+    # ── other methods ────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _other(self, visit: Visit) -> None:
+        method = visit.scope["method"]
+        if method == "OPTIONS":
+            visit.extra = self._gate.preflight(visit)
+            await visit.answer_empty(204)
+        elif method not in {"GET", "DELETE"}:
+            raise Refused(405, "This endpoint takes POST, GET and DELETE", [ALLOW])
+        elif visit.headers.get(VERSION_HEADER) in ENVELOPE_NAMES or _stream_named_in(visit.scope["query_string"]):
+            raise Refused(405, "Here only POST is served; see the specification of this revision", [ALLOW_POST])
+        elif method == "GET":
+            await self._sessions.get(visit)
+        else:
+            await self._sessions.delete(visit)
+
+
+def _exchange(
+    visit: Visit,
+    message: Request | Notification,
+    revision: Revision,
+    channel: Channel,
+    client: Client = UNKNOWN_CLIENT,
+) -> Exchange:
+    return Exchange(
+        message.id if type(message) is Request else None,
+        message.method,
+        message.params,
+        revision,
+        channel,
+        client,
+        visit.principal,
+        None,
+        None,
+        visit.headers,
+    )
+
+
+def _stream_named_in(query: bytes) -> str | None:
+    """The HTTP+SSE session that the URL names; the name is ours, so its spelling is exact."""
+    for field in query.split(b"&"):
+        if field.startswith(b"session_id="):
+            return field[11:].decode("latin-1")
+    return None
+
+
+def _unread(scope: Scope) -> tuple[Header, ...]:
+    """What a refusal before the body says of the connection: a long body isn't read just to be thrown away."""
+    headers = dict(scope["headers"])
+    length = headers.get(b"content-length", b"0")
+    long = b"transfer-encoding" in headers or not length.isdigit() or int(length[:20]) > UNREAD
+    return (CLOSE,) if long else ()
