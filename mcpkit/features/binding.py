@@ -15,7 +15,7 @@ from mcpkit.features.arguments import Arguments, Bind, JsonArguments, TextArgume
 from mcpkit.features.running import WORKERS, Workers
 from mcpkit.features.signature import Injection, Signature, read_signature
 from mcpkit.jsonrpc.messages import JsonObject
-from mcpkit.protocol.exchange import Exchange
+from mcpkit.protocol.exchange import BEGUN, Exchange
 
 __all__ = ["Bound", "Injection", "MakeContext", "bind_json", "bind_text"]
 
@@ -49,6 +49,8 @@ class Bound:
         """Call with bound ``arguments``. Raises: whatever the function raises; RuntimeError for ``sys.exit()``."""
         if self._given:
             arguments = await self._completed(arguments, make_context(exchange))
+        if BEGUN in exchange.state:
+            await exchange.state[BEGUN]()
         try:
             if self.signature.is_async:
                 return await self.function(**arguments)

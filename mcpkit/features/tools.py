@@ -20,7 +20,7 @@ from mcpkit.features.running import within
 from mcpkit.features.suggestions import unknown
 from mcpkit.jsonrpc.errors import InvalidParams, RpcError
 from mcpkit.jsonrpc.messages import JsonObject
-from mcpkit.protocol.exchange import Exchange
+from mcpkit.protocol.exchange import BEGUN, Exchange
 from mcpkit.protocol.headers import ParamHeader, ParamHeaders
 from mcpkit.protocol.revisions.revision import Fault
 
@@ -78,6 +78,7 @@ class Tool(Feature):
             inputSchema=arguments.document,
             outputSchema=self.returns.document,
             annotations=annotations.to_wire() if isinstance(annotations, ToolAnnotations) else annotations,
+            execution={"taskSupport": self.task} if self.task else None,
         )
         self.wire.setdefault("description", options.get("title") or self.key.replace("_", " "))
 
@@ -162,7 +163,8 @@ class Tools:
         return await self._run(tool, arguments, exchange)
 
     async def _run(self, tool: Tool, arguments: Mapping[str, Any], exchange: Exchange) -> JsonObject:
-        seconds = self._timeout if tool.timeout is None else tool.timeout
+        default = 0 if BEGUN in exchange.state else self._timeout
+        seconds = default if tool.timeout is None else tool.timeout
         try:
             value = await within(seconds, tool.work(arguments, exchange, self._make_context))
             return tool.returns.result(value)

@@ -9,12 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from mcpkit.jsonrpc.errors import McpKitError
 from mcpkit.jsonrpc.messages import Id, JsonObject
 from mcpkit.protocol.revisions.revision import Revision
 from mcpkit.security.principal import Principal
+
+
+BEGUN: Final = "begun"
+"""In :attr:`Exchange.state`: an async function without arguments, awaited when everything that a handler needs is
+settled and its body begins. Whoever puts it there bounds the body's time itself."""
 
 
 class NoBackChannel(McpKitError):
