@@ -16,7 +16,6 @@ from mcpkit.jsonrpc.messages import Id, JsonObject
 from mcpkit.protocol.revisions.revision import Revision
 from mcpkit.security.principal import Principal
 
-
 BEGUN: Final = "begun"
 """In :attr:`Exchange.state`: an async function without arguments, awaited when everything that a handler needs is
 settled and its body begins. Whoever puts it there bounds the body's time itself."""
