@@ -1,4 +1,4 @@
-"""What a caller is told when a function failed: its author's words where they were meant to be read, else next to nothing.
+"""What a caller is told when a function failed: its author's words where they were meant for it, else next to nothing.
 
 The details go to the log. What must never stand here: a path, a traceback, a class's name on the wire.
 """

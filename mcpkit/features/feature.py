@@ -13,11 +13,12 @@ from typing import Any, ClassVar, Final, Protocol
 
 from mcpkit.features.binding import Bound, MakeContext
 from mcpkit.features.errors import InsufficientScope, RegistrationError
-from mcpkit.features.options import Scope, Visible, check_options, icons_of
+from mcpkit.features.options import Visible, check_options, icons_of
 from mcpkit.features.running import limited
 from mcpkit.features.signature import where
 from mcpkit.jsonrpc.messages import JsonObject
 from mcpkit.protocol.exchange import Exchange
+from mcpkit.protocol.types import CacheScope
 
 DEFAULT_TIMEOUT: Final = 60.0
 """Seconds that a call may take where nobody said otherwise."""
@@ -61,7 +62,7 @@ class Feature(ABC):
         self.scopes = tuple(self.options.get("scopes", ()))
         self.timeout: float | None = self.options.get("timeout")
         self.ttl_ms: int | None = self.options.get("ttl_ms")
-        self.cache_scope: Scope | None = self.options.get("cache_scope")
+        self.cache_scope: CacheScope | None = self.options.get("cache_scope")
         concurrency = self.options.get("concurrency")
         self._slots = asyncio.Semaphore(concurrency) if concurrency else None
         self._shelf: Shelf | None = None
@@ -131,7 +132,7 @@ class Feature(ABC):
         return self.ttl_ms
 
     @property
-    def listed_scope(self) -> Scope | None:
+    def listed_scope(self) -> CacheScope | None:
         """Who may keep its list entry."""
         return self.cache_scope
 

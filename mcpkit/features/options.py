@@ -15,10 +15,9 @@ from mcpkit.features.errors import RegistrationError
 from mcpkit.features.suggestions import did_you_mean
 from mcpkit.jsonrpc.messages import JsonObject
 from mcpkit.protocol.exchange import Exchange
+from mcpkit.protocol.types import CacheScope
 
 Visible: TypeAlias = Callable[[Exchange], bool]
-Scope: TypeAlias = Literal["public", "private"]
-"""Whether anybody may keep a result, or only the caller who got it (spec 2026 server/utilities/caching)."""
 
 _TOOL_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
 _ICON_SCHEMES: Final = ("https:", "http:", "data:image/")
@@ -53,8 +52,8 @@ class Options(TypedDict, total=False):
     """Call a sync function in the event loop, not in a thread: only for code that never blocks."""
     ttl_ms: int
     """How long what is said of it (for a resource: its contents) may be kept, in milliseconds."""
-    cache_scope: Scope
-    """Who may keep it."""
+    cache_scope: CacheScope
+    """Whether anybody may keep it, or only the caller who got it."""
 
 
 class ToolOptions(Options, total=False):
