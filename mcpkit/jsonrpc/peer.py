@@ -108,10 +108,14 @@ class Peer:
         """How many of their calls are being served."""
         return len(self._working)
 
-    def close(self, error: McpKitError) -> None:
-        """The conversation is over: every question fails with ``error``, every call is cancelled."""
+    def fail_all(self, error: McpKitError) -> None:
+        """No question will be answered any more; calls go on."""
         asked, self._asked = self._asked, {}
         for pending in asked.values():
             pending.reject(error)
+
+    def close(self, error: McpKitError) -> None:
+        """The conversation is over: every question fails with ``error``, every call is cancelled."""
+        self.fail_all(error)
         for work in list(self._working.values()):
             work.cancel(None)

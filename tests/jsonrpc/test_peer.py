@@ -134,3 +134,14 @@ def test_closing_ends_everything_once() -> None:
     peer.close(error)
     assert waiting.heard == [error]
     assert work.cancelled == ends.cancelled == [None]
+
+
+def test_the_end_of_answers_is_not_the_end_of_calls() -> None:
+    """STDIO-41: a client that has said its last word may still wait for answers."""
+    peer, waiting, work = Peer(), Waiting(), Working()
+    error = McpKitError("nothing more will come")
+    peer.ask("a", {}, waiting)
+    peer.begin(1, work)
+    peer.fail_all(error)
+    assert (waiting.heard, work.cancelled) == ([error], [])
+    assert (peer.pending, peer.in_flight) == (0, 1)

@@ -1,0 +1,324 @@
+"""Serving one client over a pipe for both directions: what stdio and the in-memory pair have in common.
+
+Lines in, messages out, both eras at once (protocol-core DUAL-04). What must never stand here: how bytes travel, a
+revision's date.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Final
+
+from mcpkit.framing.ndjson import Line, Overlong
+from mcpkit.jsonrpc.codec import (
+    BadAnswer,
+    BadParams,
+    Limits,
+    decode,
+    encode_error,
+    encode_notification,
+    encode_result,
+)
+from mcpkit.jsonrpc.errors import InternalError, InvalidRequest, RpcError
+from mcpkit.jsonrpc.messages import Batch, Id, JsonObject, Message, Notification, Request
+from mcpkit.jsonrpc.peer import Peer
+from mcpkit.kernel import Kernel
+from mcpkit.protocol.changes import Notice
+from mcpkit.protocol.classify import Handshake, Stateless, classify
+from mcpkit.protocol.envelope import META_SUBSCRIPTION_ID
+from mcpkit.protocol.exchange import Exchange, NoBackChannel
+from mcpkit.protocol.lifecycle import Phase, admit, negotiate, read_initialize
+from mcpkit.protocol.revisions.registry import NEWEST_HANDSHAKE
+from mcpkit.settings import Settings
+from mcpkit.transports.eager import Starter, Work
+from mcpkit.transports.pipe_call import CANCELLED, BatchReply, Call, Outlet, PipeSession, Reply, lowered
+
+log: Final = logging.getLogger("mcpkit.transports")
+
+INITIALIZE: Final = "initialize"
+INITIALIZED: Final = "notifications/initialized"
+LISTEN: Final = "subscriptions/listen"
+MAX_WAITING: Final = 10_000
+"""Calls that may wait for one in flight to end: a whole file of them may be piped in."""
+
+
+class Duplex:
+    """One client's conversation, from its first line to the end. Lives in one event loop."""
+
+    def __init__(self, kernel: Kernel, outlet: Outlet, settings: Settings) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.over: asyncio.Future[None] = self._loop.create_future()
+        """Done when the last message has been written to the outlet."""
+        self._kernel = kernel
+        self._outlet = outlet
+        self._limits = Limits(settings.max_json_depth, settings.max_batch)
+        self._most = settings.max_session_calls
+        self._peer = Peer()
+        self._starter = Starter()
+        self._session: PipeSession | None = None
+        self._opening = False  # initialize is being served; lines wait for what it agrees on (INIT-14)
+        self._held: list[Line] = []
+        self._tasks: dict[asyncio.Task[None], Call] = {}  # only what has suspended
+        self._waiting: deque[Call] = deque()
+        self._notices: dict[Notice, None] = {}
+        self._ending = False
+        self._unsubscribe = kernel.changes.subscribe(self._hear)
+
+    # ── the transport's side ─────────────────────────────────────────────────────────────────────────────────────
+
+    def receive(self, lines: Iterable[Line]) -> None:
+        """Take lines off the wire. To be called by the event loop, not from inside a task."""
+        for line in lines:
+            if self._opening or self._held:
+                self._held.append(line)
+            elif not self.over.done():
+                self._line(line)
+
+    def end(self, grace: float) -> None:
+        """The client will send no more: answer what can be answered in ``grace`` seconds, then be over (STDIO-41)."""
+        self._ending = True
+        self._peer.fail_all(NoBackChannel("the client has closed its end of the pipe"))
+        for call in tuple(self._tasks.values()):
+            if call.exchange.method == LISTEN:
+                call.cancel("the client has closed its end of the pipe")
+        self._loop.call_later(grace, self.close)
+        self._settle()
+
+    def close(self) -> None:
+        """Be over now: nothing more is answered, whatever runs is cancelled. May be called twice."""
+        if self.over.done():
+            return
+        self.over.set_result(None)
+        self._unsubscribe()
+        self._starter.close()
+        self._waiting.clear()
+        self._held.clear()
+        for call in tuple(self._tasks.values()):
+            call.cancel("the conversation is over")
+        self._peer.close(NoBackChannel("the conversation is over"))
+
+    async def gone(self, seconds: float) -> None:
+        """Wait, at most that long, for cancelled work to clean up."""
+        if self._tasks:
+            await asyncio.wait(tuple(self._tasks), timeout=seconds)
+
+    # ── messages ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _line(self, line: Line) -> None:
+        if isinstance(line, Overlong):
+            self._refuse(InvalidRequest(f"Invalid request: a line may hold {line.limit} bytes; send less at a time"))
+            return
+        try:
+            message = decode(line, self._limits)
+        except RpcError as error:
+            self._refuse(error)
+            return
+        if isinstance(message, Batch):
+            self._batch(message)
+        else:
+            self._message(message, self._send)
+
+    def _message(self, message: Message, reply: Reply) -> None:
+        if isinstance(message, Request):
+            self._request(message, reply)
+        elif isinstance(message, Notification):
+            self._notification(message)
+        elif not self._peer.answered(message):
+            log.debug("a response that answers no open question was dropped (id %r)", message.id)
+
+    def _batch(self, batch: Batch) -> None:
+        """An array: only where the session's revision has them (BAT-02, BAT-06)."""
+        try:
+            classify(None, None, batch)
+            if self._session is None or not self._session.revision.batch:
+                raise InvalidRequest("Invalid request: no batches here; send one message a line")
+        except RpcError as error:
+            self._refuse(error)
+            return
+        gathered = BatchReply(self._send)
+        for entry in batch.messages:
+            reply = gathered.expect()
+            if isinstance(entry, InvalidRequest):
+                self._refuse(entry, reply)
+            else:
+                self._message(entry, reply)
+                if not isinstance(entry, Request):
+                    reply(None)
+        gathered(None)
+
+    def _refuse(self, error: RpcError, reply: Reply | None = None) -> None:
+        """Answer what is no message; a faulty response or notification is not answered (RPC-12)."""
+        if isinstance(error, BadAnswer):
+            self._peer.fail(error.answers, error)
+        id = error.id if isinstance(error, InvalidRequest) else None
+        unanswerable = isinstance(error, BadAnswer) or (isinstance(error, BadParams) and id is None)
+        null_id = self._session is not None and self._session.revision.null_ids
+        (reply or self._send)(None if unanswerable else encode_error(id, error, null_id=null_id))
+
+    def _send(self, data: bytes | None) -> None:
+        if data is not None and not self.over.done():
+            self._outlet.write(data)
+
+    # ── requests ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _request(self, request: Request, reply: Reply) -> None:
+        try:
+            call = Call(self._exchange(request), self._peer, self._outlet, reply)
+            self._peer.begin(request.id, call)
+        except RpcError as error:
+            reply(encode_error(request.id, error))
+            return
+        if request.method == INITIALIZE and call.exchange.session is not None:
+            self._start(call, self._open(call))
+        else:
+            self._launch(call)
+
+    def _exchange(self, request: Request) -> Exchange:
+        """The request under the revision that governs it.
+
+        Raises: RpcError.
+        """
+        route = classify(None, None, request)
+        if isinstance(route, Stateless):
+            envelope = route.envelope
+            assert envelope is not None  # every request has one
+            exchange = Exchange(request.id, request.method, request.params, route.revision, client=envelope.client)
+            exchange.log_level = envelope.log_level
+            return exchange
+        admit(self._session.phase if self._session else Phase.NEW, request.method)
+        if isinstance(route, Handshake):
+            offered, client = read_initialize(request.params)
+            self._session = PipeSession(negotiate(offered), client)
+        return self._legacy(request.id, request.method, request.params)
+
+    def _legacy(self, id: Id | None, method: str, params: JsonObject) -> Exchange:
+        session = self._session
+        if session is None:  # a ping before the handshake
+            return Exchange(id, method, params, NEWEST_HANDSHAKE)
+        return Exchange(id, method, params, session.revision, client=session.client, session=session)
+
+    def _launch(self, call: Call) -> None:
+        """Serve it now; or, where too many are in flight, as soon as one of them ends."""
+        if len(self._tasks) < self._most or self._busy() < self._most:
+            self._start(call, self._serve(call))
+        elif len(self._waiting) < MAX_WAITING:
+            self._waiting.append(call)
+        else:
+            error = InternalError("Too many requests are waiting here; send it again when some have been answered")
+            call.answer(encode_error(call.exchange.id, error))
+
+    def _busy(self) -> int:
+        return sum(call.exchange.method != LISTEN for call in self._tasks.values())
+
+    def _start(self, call: Call, work: Work) -> None:
+        task = self._starter.start(work)
+        if task is not None:
+            call.task = task
+            self._tasks[task] = call
+            task.add_done_callback(self._ended)
+
+    async def _serve(self, call: Call) -> None:
+        exchange = call.exchange
+        if exchange.id is None:
+            await self._kernel.notified(exchange)
+            return
+        try:
+            data = encode_result(exchange.id, await self._kernel.serve(exchange))
+        except RpcError as error:
+            data = encode_error(exchange.id, error)
+        except asyncio.CancelledError:
+            # By its caller, or because all is over: nobody waits. By its own doing: somebody does.
+            data = encode_error(exchange.id, InternalError())
+        except Exception:
+            log.exception("the result of %s is not JSON", exchange.method)
+            data = encode_error(exchange.id, InternalError())
+        else:
+            self._succeeded(call)
+        call.answer(data)
+        if call.hung_up:
+            self._loop.call_soon(self.close)
+
+    def _succeeded(self, call: Call) -> None:
+        exchange = call.exchange
+        if exchange.method == INITIALIZE and self._session is not None:
+            self._session.phase = Phase.INITIALIZING
+        elif exchange.method == LISTEN and not call.cancelled:  # a stream that we end says so first (CANC-07, AMB-01)
+            meta = {META_SUBSCRIPTION_ID: exchange.id}
+            self._send(encode_notification(CANCELLED, {"requestId": exchange.id, "_meta": meta}))
+
+    async def _open(self, call: Call) -> None:
+        """``initialize``, before any later line (INIT-14)."""
+        self._opening = True
+        await self._serve(call)
+        self._opening = False
+        if self._held:
+            self._loop.call_soon(self._release)
+
+    def _release(self) -> None:
+        held, self._held = self._held, []
+        self.receive(held)
+        self._settle()
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        del self._tasks[task]
+        while self._waiting and self._busy() < self._most:
+            call = self._waiting.popleft()
+            if not call.cancelled:
+                self._start(call, self._serve(call))
+        self._settle()
+
+    def _settle(self) -> None:
+        """Where no more input comes, the last answer is the end."""
+        if self._ending and not (self._tasks or self._waiting or self._held or self._opening):
+            self.close()
+
+    # ── notifications, both ways ─────────────────────────────────────────────────────────────────────────────────
+
+    def _notification(self, message: Notification) -> None:
+        if message.method == CANCELLED:
+            reason = message.params.get("reason")
+            if self._peer.cancel(message.params.get("requestId"), reason if isinstance(reason, str) else None):
+                log.debug("a request was cancelled by its caller: %r", reason)
+            return
+        try:
+            route = classify(None, None, message)
+        except RpcError:
+            return  # whatever is wrong with a notification, it is not answered (RPC-12)
+        if isinstance(route, Stateless):
+            exchange = Exchange(None, message.method, message.params, route.revision)
+        elif self._session is None:
+            return
+        else:
+            if message.method == INITIALIZED and self._session.phase is Phase.INITIALIZING:
+                self._session.phase = Phase.READY
+            exchange = self._legacy(None, message.method, message.params)
+        self._launch(Call(exchange, self._peer, self._outlet, _unanswered))
+
+    def _hear(self, notice: Notice) -> None:
+        """Something changed; called in whatever thread changed it."""
+        with suppress(RuntimeError):  # the loop has been closed: nobody is left to be told
+            self._loop.call_soon_threadsafe(self._note, notice)
+
+    def _note(self, notice: Notice) -> None:
+        session = self._session
+        if session is None or session.phase is not Phase.READY:
+            return
+        if notice.key is None or notice.key in session.subscriptions:
+            if not self._notices:
+                self._loop.call_soon(self._tell, session)
+            self._notices[notice] = None
+
+    def _tell(self, session: PipeSession) -> None:
+        """Equal changes that came together are told once (LSUB-01, LSUB-02)."""
+        for notice in self._notices:
+            params = lowered(session.revision, notice.method, notice.params)
+            self._send(encode_notification(notice.method, params))
+        self._notices.clear()
+
+
+def _unanswered(data: bytes | None) -> None:
+    """The reply of a notification."""

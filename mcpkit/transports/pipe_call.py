@@ -1,0 +1,170 @@
+"""What lives on a pipe: its handshake session, a call being served, a batch being answered.
+
+What must never stand here: reading or writing bytes, what is served when (duplex.py).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol, TypeAlias
+
+from mcpkit.jsonrpc.codec import encode_batch, encode_notification, encode_request
+from mcpkit.jsonrpc.errors import McpKitError
+from mcpkit.jsonrpc.messages import JsonObject
+from mcpkit.jsonrpc.peer import Peer
+from mcpkit.protocol.exchange import Client, Exchange, NoBackChannel
+from mcpkit.protocol.lifecycle import Phase
+from mcpkit.protocol.revisions.revision import Revision
+
+CANCELLED: Final = "notifications/cancelled"
+
+Reply: TypeAlias = Callable[[bytes | None], None]
+"""Takes the answer to one request; None when there is none to give."""
+
+
+class Outlet(Protocol):
+    """The way to the client. Messages written after its end are dropped."""
+
+    def write(self, message: bytes) -> None:
+        """Send one message, in order, without waiting."""
+
+    async def drained(self) -> None:
+        """Wait while the client is slow to read what was written."""
+
+
+@dataclass(slots=True)
+class PipeSession:
+    """The one handshake session of a pipe (STDIO-20); satisfies ``protocol.exchange.SessionState``."""
+
+    revision: Revision
+    client: Client
+    phase: Phase = Phase.NEW
+    id: str = field(default_factory=lambda: secrets.token_hex(16))
+    log_level: str | None = None
+    subscriptions: set[str] = field(default_factory=set)
+
+
+class Question:
+    """A request of ours, and the handler that waits for its answer."""
+
+    __slots__ = ("answer",)
+
+    def __init__(self) -> None:
+        self.answer: asyncio.Future[JsonObject] = asyncio.get_running_loop().create_future()
+
+    def resolve(self, result: JsonObject) -> None:
+        """The answer has come."""
+        if not self.answer.done():
+            self.answer.set_result(result)
+
+    def reject(self, error: McpKitError) -> None:
+        """No answer will come."""
+        if not self.answer.done():
+            self.answer.set_exception(error)
+
+
+class Call:
+    """One request (or notification) being served: the handler's channel, and what the peer can cancel."""
+
+    __slots__ = ("_open", "_outlet", "_peer", "_reply", "cancelled", "exchange", "hung_up", "task")
+
+    def __init__(self, exchange: Exchange, peer: Peer, outlet: Outlet, reply: Reply) -> None:
+        self.exchange = exchange
+        self.cancelled = False
+        self.hung_up = False
+        self.task: asyncio.Task[None] | None = None
+        self._open = True
+        self._peer = peer
+        self._outlet = outlet
+        self._reply = reply
+        exchange.channel = self
+
+    # ── the handler's side ───────────────────────────────────────────────────────────────────────────────────────
+
+    async def notify(self, method: str, params: JsonObject) -> None:
+        """Send a notification; nothing more is said for a call that was cancelled (STDIO-35), nor, where each request
+        stands for itself, for one that was answered."""
+        if self._open:
+            self._outlet.write(encode_notification(method, params))
+            await self._outlet.drained()
+
+    async def request(self, method: str, params: JsonObject) -> JsonObject:
+        """Ask the client and wait for its answer; one who stops waiting takes the question back.
+
+        Raises: NoBackChannel, RpcError.
+        """
+        if self.exchange.session is None or not self._open:
+            raise NoBackChannel("this caller can't be asked: it opened no session with initialize")
+        question = Question()
+        asked = self._peer.ask(method, params, question)
+        self._outlet.write(encode_request(asked.id, method, params))
+        try:
+            return await question.answer
+        except asyncio.CancelledError:
+            self._peer.forget(asked.id)
+            self._outlet.write(encode_notification(CANCELLED, {"requestId": asked.id}))
+            raise
+
+    def close_stream(self, retry_ms: int | None = None) -> None:
+        """There is none of its own."""
+
+    def hang_up(self) -> None:
+        """End the pipe once this is answered."""
+        self.hung_up = True
+
+    # ── the pipe's side ──────────────────────────────────────────────────────────────────────────────────────────
+
+    def answer(self, data: bytes) -> None:
+        """The handler is done; what it has to say to a call that was cancelled stays unsaid."""
+        if self.cancelled:
+            return
+        self._open = self.exchange.session is not None  # work that outlives its request may still speak in a session
+        self._end(data)
+
+    def cancel(self, reason: str | None) -> None:
+        """Stop the handler and fall silent; the caller may use the id again at once."""
+        if self.cancelled:
+            return
+        self.cancelled = True
+        self._open = False
+        self._end(None)
+        if self.task is not None:
+            self.task.cancel()
+
+    def _end(self, data: bytes | None) -> None:
+        if self.exchange.id is not None:
+            self._peer.end(self.exchange.id)
+        self._reply(data)
+
+
+class BatchReply:
+    """Gathers the answers to the requests of one batch and sends them as one array (BAT-05)."""
+
+    __slots__ = ("_answers", "_expected", "_reply")
+
+    def __init__(self, reply: Reply) -> None:
+        self._reply = reply
+        self._answers: list[bytes] = []
+        self._expected = 1
+
+    def expect(self) -> Reply:
+        """Where one more answer is to go."""
+        self._expected += 1
+        return self.__call__
+
+    def __call__(self, data: bytes | None) -> None:
+        """One answer, or the word that one will not come; called once more when all are expected."""
+        if data is not None:
+            self._answers.append(data)
+        self._expected -= 1
+        if self._expected == 0:
+            self._reply(encode_batch(self._answers) if self._answers else None)
+
+
+def lowered(revision: Revision, method: str, params: JsonObject) -> dict[str, Any]:
+    """Params of a notification in the revision's shape."""
+    lower = revision.lower.get(method)
+    return lower(params) if lower else params
