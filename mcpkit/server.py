@@ -75,6 +75,8 @@ class Server:
         self.info = _identity(name, version, options)
         self._lifespan = options.get("lifespan")
         self._extensions: dict[str, Extension] = {}
+        self._declared: dict[str, JsonObject] = {}
+        self._closing: list[Callable[[], Awaitable[None]]] = []
         key = options.get("state_key")
         changes = options.get("changes") or LocalChanges()
         self.kernel = Kernel(self.info, changes=changes, sealer=StateSealer(key) if key else StateSealer())
