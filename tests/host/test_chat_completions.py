@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -240,10 +241,11 @@ KEYS = st.sampled_from(["choices", "delta", "message", "content", "tool_calls", 
 
 @given(st.recursive(JSON, lambda x: st.dictionaries(KEYS, x | st.lists(x, max_size=2), max_size=4), max_leaves=20))
 def test_any_json_is_read_or_a_model_error(value: Any) -> None:
-    for reading in (
+    readings: list[Callable[[], Completion]] = [
         lambda: read_completion(json.dumps(value).encode(), ASKED),
         lambda: read(json.dumps(value), "[DONE]"),
-    ):
+    ]
+    for reading in readings:
         try:
             reading()
         except ModelError:

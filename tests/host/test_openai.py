@@ -17,7 +17,7 @@ import pytest
 from mcpkit.host import openai
 from mcpkit.host.model import ChatMessage, Completion, ModelError, ToolCall, ToolOffer, Usage
 from mcpkit.host.openai import OpenAIModel, Persistence, Refused, find_local_model
-from tests.host.conftest import ScriptedModel
+from tests.fixtures.scripted_peer import ScriptedModel
 
 KEY = "sk-very-secret"
 HELLO = [ChatMessage("user", "hello")]

@@ -43,7 +43,7 @@ async def test_the_weather_of_a_city(service: WeatherService, stand_in: StandIn)
     )
     search, forecast = stand_in.asked
     assert search.query == {"name": "Berlin", "count": "1", "language": "en", "format": "json"}
-    assert forecast.query["latitude"], forecast.query["longitude"] == ("52.52", "13.41")
+    assert (forecast.query["latitude"], forecast.query["longitude"]) == ("52.52", "13.41")
 
 
 async def test_a_chinese_name_is_searched_in_chinese(service: WeatherService, stand_in: StandIn) -> None:
