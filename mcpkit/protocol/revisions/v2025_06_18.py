@@ -41,8 +41,8 @@ def _field(name: str, prop: dict[str, Any]) -> dict[str, Any]:
     titled = prop.get("oneOf")
     if isinstance(titled, list):
         prop = {member: value for member, value in prop.items() if member != "oneOf"}
-        prop["enum"] = [choice["const"] for choice in titled]
-        prop["enumNames"] = [choice.get("title", choice["const"]) for choice in titled]
+        prop["enum"] = [choice.get("const") for choice in titled]
+        prop["enumNames"] = [choice.get("title", choice.get("const")) for choice in titled]
     if prop.get("type") != "boolean" and "default" in prop:
         prop = {member: value for member, value in prop.items() if member != "default"}
     return prop

@@ -29,8 +29,11 @@ _TASK_MEMBERS: Final = {
     "createdAt": "createdAt",
     "lastUpdatedAt": "lastUpdatedAt",
     "ttlMs": "ttl",
+    "ttl": "ttl",
     "pollIntervalMs": "pollInterval",
+    "pollInterval": "pollInterval",
 }
+_TASK_NAMES: Final = {"ttl": "ttlMs", "pollInterval": "pollIntervalMs"}
 _OBJECT: Final = {"type": "object"}
 _BOOLEAN_SCHEMAS: Final[dict[bool, dict[str, Any]]] = {True: {}, False: {"not": {}}}
 
@@ -41,27 +44,29 @@ _without_result_type = drop("resultType")
 _without_tasks_extension = prune("extensions", "io.modelcontextprotocol/tasks")
 
 
+def _spelled(state: dict[str, Any]) -> dict[str, Any]:
+    """A task as written here: ``ttl`` must be there, null when nothing limits it."""
+    return {"ttl": None, **{old: state[new] for new, old in _TASK_MEMBERS.items() if new in state}}
+
+
 def _task(state: dict[str, Any]) -> dict[str, Any]:
-    """A task as spelled here: ``ttl`` must be there, null when nothing limits it; what it produced is fetched apart."""
+    """A task that is a result itself; what it produced is fetched apart."""
     if "taskId" not in state:
         return state
-    task = {old: state[new] for new, old in _TASK_MEMBERS.items() if new in state}
-    return {"ttl": None, **task, **({"_meta": state["_meta"]} if "_meta" in state else {})}
+    return {**_spelled(state), "_meta": state["_meta"]} if "_meta" in state else _spelled(state)
 
 
 def _task_state(task: dict[str, Any]) -> dict[str, Any]:
     if "taskId" not in task:
         return task
-    spelled = {old: new for new, old in _TASK_MEMBERS.items()}
-    return {spelled.get(name, name): member for name, member in task.items()}
+    return {_TASK_NAMES.get(name, name): member for name, member in task.items()}
 
 
 def _wrapped_task(result: dict[str, Any]) -> dict[str, Any]:
     if result.get("resultType") != "task":
         return result
-    task = _task(result)
-    meta = task.pop("_meta", None)
-    return {"task": task} if meta is None else {"task": task, "_meta": meta}
+    wrapped = {"task": _spelled(result)}
+    return {**wrapped, "_meta": result["_meta"]} if "_meta" in result else wrapped
 
 
 def _flat_task(result: dict[str, Any]) -> dict[str, Any]:
