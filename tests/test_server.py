@@ -21,7 +21,7 @@ from tests.exchanges import exchange
 
 async def ask(server: Server, method: str, params: JsonObject | None = None, revision: Any = NEWEST) -> JsonObject:
     result = await server.kernel.serve(exchange(method, params, revision=revision))
-    return orjson.loads(result) if isinstance(result, Encoded) else result  # type: ignore[no-any-return]  # an object
+    return orjson.loads(bytes(result)) if isinstance(result, Encoded) else result  # type: ignore[no-any-return]  # an object
 
 
 def adder() -> Server:
@@ -52,13 +52,16 @@ async def test_decorators_work_bare_called_and_named_and_return_the_function() -
     def plain() -> str:
         return "p"
 
+    def named(c: str) -> str:
+        return c
+
     assert server.tool(plain) is plain
     assert server.tool()(adder) is adder
     assert server.tool("other", title="O")(plain) is plain
     assert server.prompt(plain) is plain
     assert server.prompt("named")(plain) is plain
     assert server.resource("a://b")(plain) is plain
-    assert server.resource("a://b/{c}")(lambda c: c)
+    assert server.resource("a://b/{c}")(named) is named
     assert [tool["name"] for tool in (await ask(server, "tools/list"))["tools"]] == ["adder", "other", "plain"]
     assert [prompt["name"] for prompt in (await ask(server, "prompts/list"))["prompts"]] == ["named", "plain"]
     with pytest.raises(TypeError, match="a function or a name"):
