@@ -1,0 +1,348 @@
+"""The MCP endpoint: stateless requests of the envelope era, plain JSON-RPC, and what can't be served at all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mcpkit.protocol.headers import ParamHeader
+from mcpkit.protocol.revisions.registry import HANDSHAKE_NAMES, HANDSHAKES, NEWEST, PLAIN
+from tests.transports.asgi_client import META, leaving_nothing_behind, modern, notification, request
+from tests.transports.doors import call, house
+
+PLAIN_SUM = call("add", a=2, b=3)
+NO_TOOL = call("nothing")
+
+
+def add(**meta: Any) -> tuple[dict[str, Any], dict[str, str | None]]:
+    return modern("tools/call", {"name": "add", "arguments": {"a": 2, "b": 3}}, **meta)
+
+
+def text(answer: Any) -> str:
+    value = answer["result"]["content"][0]["text"]
+    assert isinstance(value, str)
+    return value
+
+
+# ── the envelope era ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_modern_call_is_answered_as_json() -> None:
+    """SHC-10, SHM-04: one object, two sends, no session id."""
+    answer = await house().wire.ask(*add())
+    assert (answer.status, answer.headers["content-type"]) == (200, "application/json")
+    assert text(answer.json) == "5"
+    assert answer.json["result"]["resultType"] == "complete"
+    assert "mcp-session-id" not in answer.headers
+    assert len(answer.pieces) == 1
+
+
+async def test_what_the_envelope_says_reaches_the_handler() -> None:
+    home = house()
+    meta = {f"{META}clientCapabilities": {"roots": {}}, f"{META}clientInfo": {"name": "c", "version": "1"}}
+    await home.wire.ask(*add(**meta, **{f"{META}logLevel": "debug"}))
+    seen = home.seen[0]
+    assert (seen.revision, seen.log_level, seen.client.info["name"]) == (NEWEST, "debug", "c")
+    assert seen.client.capabilities == {"roots": {}}
+    assert seen.headers["mcp-name"] == "add"
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "status"),
+    [
+        ({"mcp-method": "TOOLS/CALL"}, -32020, 400),
+        ({"mcp-method": None}, -32020, 400),
+        ({"mcp-name": "other"}, -32020, 400),
+        ({"mcp-protocol-version": None}, -32020, 400),
+        ({"mcp-protocol-version": "2031-01-01"}, -32020, 400),
+    ],
+)
+async def test_headers_that_differ_from_the_body_are_refused(change: dict[str, Any], code: int, status: int) -> None:
+    """SHM-20 to SHM-23, DUAL-07: 400 with the request's id."""
+    message, headers = add()
+    answer = await house().wire.ask({**message, "id": "x7"}, {**headers, **change})
+    assert (answer.status, answer.json["error"]["code"], answer.json["id"]) == (status, code, "x7")
+
+
+async def test_a_repeated_mirror_header_is_refused_even_if_equal() -> None:
+    """SHM-25: what an intermediary reads must be what we read."""
+    message, headers = add()
+    answer = await house().wire.ask(message, headers, raw=[(b"mcp-name", b"add")])
+    assert (answer.status, answer.json["error"]["code"]) == (400, -32020)
+
+
+async def test_a_version_nobody_serves_lists_those_that_are() -> None:
+    """NEG-02, ERR-09."""
+    message, headers = add(**{f"{META}protocolVersion": "v999"})
+    answer = await house().wire.ask(message, {**headers, "mcp-protocol-version": "v999"})
+    error = answer.json["error"]
+    assert (answer.status, error["code"], error["data"]["requested"]) == (400, -32022, "v999")
+    assert NEWEST.name in error["data"]["supported"]
+
+
+async def test_a_modern_header_without_an_envelope() -> None:
+    """SHD-03, META-11."""
+    answer = await house().wire.ask(PLAIN_SUM, {"mcp-protocol-version": NEWEST.name})
+    assert (answer.status, answer.json["error"]["code"], answer.json["id"]) == (400, -32602, 1)
+
+
+@pytest.mark.parametrize("method", ["initialize", "ping", "logging/setLevel", "unknown/method"])
+async def test_a_method_that_the_revision_does_not_know_is_404(method: str) -> None:
+    """SHM-10, DUAL-03."""
+    answer = await house().wire.ask(*modern(method))
+    assert (answer.status, answer.json["error"]["code"], answer.json["id"]) == (404, -32601, 1)
+
+
+async def test_errors_of_handlers_are_200_unless_the_revision_says_otherwise() -> None:
+    """SHM-11, SHM-12, AMB-03."""
+    wire = house().wire
+    unknown = await wire.ask(*modern("tools/call", {"name": "nothing"}))
+    lacking = await wire.ask(*modern("tools/call", {"name": "needs"}))
+    assert (unknown.status, unknown.json["error"]["code"]) == (200, -32602)
+    assert (lacking.status, lacking.json["error"]["code"]) == (400, -32021)
+    assert lacking.json["error"]["data"] == {"requiredCapabilities": {"sampling": {}}}
+
+
+async def test_a_stale_session_id_is_ignored() -> None:
+    """SHM-04, SHD-04."""
+    message, headers = add()
+    answer = await house().wire.ask(message, {**headers, "mcp-session-id": "gone"})
+    assert answer.status == 200
+
+
+async def test_two_modern_requests_may_carry_one_id() -> None:
+    """RPC-05: every POST stands for itself."""
+    home = house()
+    first = home.wire.post(*modern("tools/call", {"name": "wait"}, id=7))
+    await home.started.wait()
+    second = await home.wire.ask(*add(), raw=[])
+    home.release.set()
+    assert second.status == 200
+    assert text((await first.done()).json) == "waited"
+
+
+async def test_a_modern_notification_is_accepted_and_cancels_nobody() -> None:
+    """SHM-15: by bare id one caller could stop another's work."""
+    home = house()
+    working = home.wire.post(*modern("tools/call", {"name": "wait"}, id=7))
+    await home.started.wait()
+    version = {"mcp-protocol-version": NEWEST.name}
+    answer = await home.wire.ask(notification("notifications/cancelled", {"requestId": 7}), version)
+    assert (answer.status, answer.body, answer.headers["content-length"]) == (202, b"", "0")
+    home.release.set()
+    assert text((await working.done()).json) == "waited"
+    assert home.cancelled == 0
+
+
+@pytest.mark.parametrize("message", [{"jsonrpc": "2.0", "id": 1, "result": {}}, [PLAIN_SUM]])
+async def test_modern_clients_send_neither_responses_nor_arrays(message: Any) -> None:
+    """SHM-02, RPC-17, BAT-02."""
+    answer = await house().wire.ask(message, {"mcp-protocol-version": NEWEST.name})
+    assert (answer.status, answer.json["error"]["code"]) == (400, -32600)
+    assert "id" not in answer.json
+
+
+async def test_mirrored_arguments_are_compared_once_the_tool_is_known() -> None:
+    """XHDR-09, XHDR-13."""
+    home = house()
+    mirrored = (ParamHeader("A", ("a",), "integer"),)
+    home.kernel.param_headers = lambda name: mirrored if name == "add" else ()
+    message, headers = add()
+    missing = await home.wire.ask(message, headers)
+    wrong = await home.wire.ask(message, {**headers, "mcp-param-a": "9"})
+    right = await home.wire.ask(message, {**headers, "mcp-param-a": "2"})
+    assert [answer.status for answer in (missing, wrong, right)] == [400, 400, 200]
+    assert missing.json["error"]["code"] == wrong.json["error"]["code"] == -32020
+
+
+async def test_listen_is_a_stream_or_nothing() -> None:
+    """SUB-04: a caller that takes JSON only would wait for ever."""
+    home = house()
+    message, headers = modern("subscriptions/listen", {"notifications": {}})
+    refused = await home.wire.ask(message, {**headers, "accept": "application/json"})
+    assert (refused.status, refused.json["id"]) == (406, 1)
+    async with leaving_nothing_behind():
+        stream = home.wire.post(message, headers)
+        assert (await stream.message())["method"] == "notifications/subscriptions/acknowledged"
+        assert stream.headers["content-type"] == "text/event-stream"
+        home.release.set()
+        assert (await stream.messages())[-1]["id"] == 1
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+async def test_get_and_delete_of_a_modern_client(method: str) -> None:
+    """SHM-01."""
+    answer = await house().wire.send(method, {"mcp-protocol-version": NEWEST.name}).done()
+    assert (answer.status, answer.headers["allow"]) == (405, "POST, OPTIONS")
+
+
+# ── plain JSON-RPC, and the handshake era without a session ──────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("accept", [None, "*/*", "text/html", "application/json", "text/event-stream", ""])
+async def test_a_plain_call_is_answered_whatever_it_accepts(accept: str | None) -> None:
+    answer = await house().wire.ask(PLAIN_SUM, {"accept": accept})
+    assert (answer.status, answer.headers["content-type"]) == (200, "application/json")
+    assert text(answer.json) == "5"
+
+
+async def test_a_plain_call_that_speaks_is_still_answered_as_json() -> None:
+    answer = await house().wire.ask(call("count", n=3))
+    assert text(answer.json) == "counted"
+    assert answer.json.keys() == {"jsonrpc", "id", "result"}
+
+
+async def test_plain_errors_are_200_and_unreadable_ones_400_with_a_null_id() -> None:
+    """RPC-11, RPC-13: base JSON-RPC says null where no id could be read."""
+    wire = house().wire
+    known = await wire.ask(NO_TOOL)
+    unparsable = await wire.ask(b"{nonsense")
+    invalid = await wire.ask({"jsonrpc": "1.0", "id": "a", "method": "ping"})
+    assert (known.status, known.json["error"]["code"], known.json["id"]) == (200, -32602, 1)
+    assert (unparsable.status, unparsable.json["error"]["code"], unparsable.json["id"]) == (400, -32700, None)
+    assert (invalid.status, invalid.json["error"]["code"], invalid.json["id"]) == (400, -32600, "a")
+
+
+@pytest.mark.parametrize("revision", [revision for revision in HANDSHAKES if revision.http.priming])
+async def test_newer_clients_get_no_null_ids(revision: Any) -> None:
+    """RPC-10, RPC-11: their schema has no null there."""
+    answer = await house().wire.ask(b"{nonsense", {"mcp-protocol-version": revision.name})
+    assert "id" not in answer.json
+
+
+async def test_a_plain_batch_is_answered_in_order_without_its_notifications() -> None:
+    """JSON-RPC 2.0 section 6."""
+    batch = [PLAIN_SUM, notification("x"), {"jsonrpc": "2.0"}, {**NO_TOOL, "id": "b"}]
+    answer = await house().wire.ask(batch)
+    assert answer.status == 200
+    assert [(entry.get("id"), entry.get("error", {}).get("code")) for entry in answer.json] == [
+        (1, None),
+        (None, -32600),
+        ("b", -32602),
+    ]
+
+
+async def test_a_batch_of_notifications_is_accepted_without_a_body() -> None:
+    """BAT-05."""
+    answer = await house().wire.ask([notification("x"), notification("y")])
+    assert (answer.status, answer.body) == (202, b"")
+
+
+async def test_too_long_and_empty_batches_are_invalid() -> None:
+    wire = house(max_batch=2).wire
+    for batch in ([], [PLAIN_SUM] * 3):
+        answer = await wire.ask(batch)
+        assert (answer.status, answer.json["error"]["code"]) == (400, -32600)
+
+
+async def test_array_params_are_invalid_params() -> None:
+    """RPC-15."""
+    answer = await house().wire.ask({**PLAIN_SUM, "params": [1]})
+    assert (answer.status, answer.json["error"]["code"], answer.json["id"]) == (200, -32602, 1)
+    silent = await house().wire.ask({"jsonrpc": "2.0", "method": "x", "params": [1]})
+    assert silent.status == 400
+
+
+async def test_hanging_up_closes_a_plain_callers_connection() -> None:
+    answer = await house().wire.ask(call("leave"))
+    assert answer.headers["connection"] == "close"
+    assert text(answer.json) == "bye"
+
+
+@pytest.mark.parametrize("revision", sorted(HANDSHAKE_NAMES))
+async def test_a_handshake_era_call_without_a_session_is_served_under_its_header(revision: str) -> None:
+    """SHL-49, SHL-56: nothing modern leaks in."""
+    home = house()
+    version = {"mcp-protocol-version": revision}
+    answer = await home.wire.ask(PLAIN_SUM, version)
+    assert text(answer.json) == "5"
+    assert home.seen[0].revision.name == revision
+    unknown = await home.wire.ask(request("nonsense"), version)
+    assert (unknown.status, unknown.json["error"]["code"]) == (200, -32601)
+
+
+async def test_without_any_marker_it_is_plain() -> None:
+    home = house()
+    await home.wire.ask(PLAIN_SUM)
+    assert home.seen[0].revision is PLAIN
+
+
+async def test_an_unknown_version_header_is_refused() -> None:
+    """SHL-53, SHD row 10."""
+    answer = await house().wire.ask(PLAIN_SUM, {"mcp-protocol-version": "1999-01-01"})
+    assert (answer.status, answer.json["error"]["code"], answer.json["id"]) == (400, -32022, 1)
+
+
+async def test_a_response_without_a_session_belongs_to_nobody() -> None:
+    """SHL-12."""
+    answer = await house().wire.ask({"jsonrpc": "2.0", "id": 1, "result": {}})
+    assert (answer.status, answer.json["error"]["code"]) == (400, -32600)
+
+
+async def test_a_result_that_json_cannot_express_is_an_internal_error() -> None:
+    """RPC-14: no detail of ours in the message."""
+    home = house()
+
+    async def bad(exchange: Any) -> Any:
+        return {"set": {1, 2}}
+
+    home.kernel.register("x/bad", bad)
+    answer = await home.wire.ask(request("x/bad"))
+    assert (answer.status, answer.json["error"]) == (200, {"code": -32603, "message": "Internal error"})
+
+
+# ── other methods, and CORS ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "HEAD", "TRACE", "BREW"])
+async def test_other_methods_are_405(method: str) -> None:
+    """SHC-19."""
+    answer = await house().wire.send(method).done()
+    assert (answer.status, answer.headers["allow"]) == (405, "POST, GET, DELETE, OPTIONS")
+
+
+async def test_a_preflight_from_an_allowed_page() -> None:
+    """SHC-18: the origin itself, never a wildcard for what it may send."""
+    headers = {
+        "origin": "http://localhost:6274",
+        "access-control-request-method": "POST",
+        "access-control-request-headers": "content-type, mcp-param-region, x-evil",
+    }
+    answer = await house().wire.send("OPTIONS", headers).done()
+    assert answer.status == 204
+    assert answer.headers["access-control-allow-origin"] == "http://localhost:6274"
+    assert answer.headers["access-control-allow-headers"] == "content-type, mcp-param-region"
+    assert answer.headers["vary"] == "origin"
+
+
+async def test_answers_to_pages_carry_cors_headers() -> None:
+    answer = await house().wire.ask(PLAIN_SUM, {"origin": "http://localhost:6274"})
+    assert answer.headers["access-control-allow-origin"] == "http://localhost:6274"
+    assert "Mcp-Session-Id" in answer.headers["access-control-expose-headers"]
+
+
+async def test_a_refusal_before_a_long_body_closes_the_connection() -> None:
+    """What is not going to be read is not waited for."""
+    wire = house().wire
+    short = await wire.ask(PLAIN_SUM, {"host": "evil.example", "content-length": "100"})
+    long = await wire.ask(PLAIN_SUM, {"host": "evil.example", "content-length": "900000"})
+    assert (short.status, short.headers.get("connection")) == (421, None)
+    assert (long.status, long.headers.get("connection")) == (421, "close")
+
+
+async def test_a_client_that_leaves_while_sending_gets_nothing() -> None:
+    async with leaving_nothing_behind():
+        sending = house().wire.send("POST", {}, [b'{"json'], hold=True)
+        sending.disconnect()
+        await sending.done()
+        assert sending.status == 0
+
+
+async def test_draining_refuses_new_sessions_and_serves_calls() -> None:
+    home = house()
+    home.endpoint.drain()
+    params = {"protocolVersion": NEWEST.name, "capabilities": {}}
+    refused = await home.wire.ask(request("initialize", params, id="i"))
+    assert (refused.status, refused.json["id"], "retry-after" in refused.headers) == (503, "i", True)
+    assert (await home.wire.ask(PLAIN_SUM)).status == 200
