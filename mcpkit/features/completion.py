@@ -86,7 +86,7 @@ class Completions:
         if argument.name not in names:
             hint = did_you_mean(argument.name, names)
             raise InvalidParams(f"{feature.key} has no argument {clipped(argument.name)!r}{hint}")
-        feature.check_scopes(exchange)
+        feature.admits(exchange)
         source = feature.sources.get(argument.name, _NOTHING)
         asked = (reference, argument, CompletionContext(chosen))
         try:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypedDict, Unpack
 
 from pydantic_core import to_json, to_jsonable_python
 
@@ -186,27 +186,34 @@ class File(EmbeddedResource):
         super().__init__(uri, text, data=raw if text is None else None, mime_type=mime_type, annotations=annotations)
 
 
+class LinkMembers(TypedDict, total=False):
+    """What a link may say of its resource."""
+
+    title: str
+    description: str
+    size: int
+    """In bytes."""
+
+
 class ResourceLink(Content):
     """A pointer to a resource, which need not be listed but should be readable (TCON-03)."""
 
     __slots__ = ("link",)
 
-    def __init__(  # noqa: PLR0913  # a link's members, by name
+    def __init__(
         self,
         uri: str,
         name: str,
         *,
-        title: str | None = None,
-        description: str | None = None,
         mime_type: str | None = None,
-        size: int | None = None,
         annotations: Annotations | Mapping[str, Any] | None = None,
         meta: Mapping[str, Any] | None = None,
+        **members: Unpack[LinkMembers],
     ) -> None:
-        """``size`` is in bytes."""
+        """``members`` are ``title``, ``description`` and ``size`` (in bytes)."""
         super().__init__(annotations, meta)
-        more = {"title": title, "description": description, "mimeType": mime_type, "size": size}
-        self.link: JsonObject = {"uri": uri, "name": name, **{k: v for k, v in more.items() if v is not None}}
+        said = {"mimeType": checked_mime(mime_type)} if mime_type else {}
+        self.link: JsonObject = {"uri": uri, "name": name, **said, **members}
 
     def members(self) -> JsonObject:
         """The link."""

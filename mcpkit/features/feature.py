@@ -9,19 +9,24 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
-from typing import Any, ClassVar, Final, Protocol
+from typing import Any, ClassVar, Final, Protocol, TypeAlias
 
 from mcpkit.features.binding import Bound, MakeContext
 from mcpkit.features.errors import InsufficientScope, RegistrationError
 from mcpkit.features.options import Visible, check_options, icons_of
-from mcpkit.features.running import limited
 from mcpkit.features.signature import where
 from mcpkit.jsonrpc.messages import JsonObject
 from mcpkit.protocol.exchange import Exchange
 from mcpkit.protocol.types import CacheScope
+from mcpkit.security.scopes import ScopeRules
 
 DEFAULT_TIMEOUT: Final = 60.0
 """Seconds that a call may take where nobody said otherwise."""
+
+
+SCOPES: Final = ScopeRules()
+
+Call: TypeAlias = Callable[[Mapping[str, Any], Exchange, MakeContext], Coroutine[Any, Any, Any]]
 
 
 class Shelf(Protocol):
@@ -64,9 +69,13 @@ class Feature(ABC):
         self.ttl_ms: int | None = self.options.get("ttl_ms")
         self.cache_scope: CacheScope | None = self.options.get("cache_scope")
         concurrency = self.options.get("concurrency")
-        self._slots = asyncio.Semaphore(concurrency) if concurrency else None
         self._shelf: Shelf | None = None
+        self.guarded = self.visible is not None or bool(self.scopes)
+        """Not everybody may use it: ask :meth:`admits`."""
         self._build()
+        call = self.bound.call
+        self.work: Call = partial(_limited, asyncio.Semaphore(concurrency), call) if concurrency else call
+        """The call itself, with bound arguments, once there is room for it."""
 
     @abstractmethod
     def _build(self) -> None:
@@ -142,23 +151,16 @@ class Feature(ABC):
         """Whether it exists for this caller."""
         return self.visible is None or self.visible(exchange)
 
-    def check_scopes(self, exchange: Exchange) -> None:
-        """That the caller's token allows it; where nobody is authenticated (stdio) there is no token to look at.
+    def admits(self, exchange: Exchange) -> bool:
+        """Whether this caller may use it: False where it does not exist for them.
 
-        Raises: InsufficientScope.
+        Raises: InsufficientScope where only their token's scopes are missing, or they have no token.
         """
-        if self.scopes and exchange.principal is not None:
-            missing = [scope for scope in self.scopes if scope not in exchange.principal.scopes]
-            if missing:
-                raise InsufficientScope(self.scopes)
-
-    def work(
-        self, arguments: Mapping[str, Any], exchange: Exchange, make_context: MakeContext
-    ) -> Coroutine[Any, Any, Any]:
-        """The call itself, once there is room for it."""
-        if self._slots is None:
-            return self.bound.call(arguments, exchange, make_context)
-        return limited(self._slots, partial(self.bound.call, arguments, exchange, make_context))
+        if not self.seen_by(exchange):
+            return False
+        if not SCOPES.permits(exchange.principal, self.scopes):
+            raise InsufficientScope(self.scopes)
+        return True
 
     def entry(self, name: str, **members: Any) -> JsonObject:
         """A list entry: what all features have, and ``members`` of its own where they are set."""
@@ -172,3 +174,10 @@ class Feature(ABC):
             "_meta": dict(options["meta"]) if options.get("meta") else None,
         }
         return {member: value for member, value in entry.items() if value is not None}
+
+
+async def _limited(
+    slots: asyncio.Semaphore, call: Call, arguments: Mapping[str, Any], exchange: Exchange, make_context: MakeContext
+) -> Any:
+    async with slots:
+        return await call(arguments, exchange, make_context)

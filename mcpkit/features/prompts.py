@@ -113,7 +113,7 @@ class Prompts:
         """
         if not isinstance(name, str):
             raise InvalidParams("name must be the name of a prompt; prompts/list names what there is")
-        prompt = self._prompts.get(name)
+        prompt = self._prompts.offered.get(name)
         if prompt is None or not prompt.seen_by(exchange):
             raise InvalidParams(unknown("prompt", name, self._prompts.keys_for(exchange), "prompts/list"))
         return prompt
@@ -129,7 +129,7 @@ class Prompts:
         """
         prompt = self.seen(exchange, exchange.params.get("name"))
         given = texts_of(exchange.params.get("arguments"), "arguments")
-        prompt.check_scopes(exchange)
+        prompt.admits(exchange)
         try:
             arguments = prompt.bound.bind(given)
         except BadArguments as error:

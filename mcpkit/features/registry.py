@@ -7,7 +7,7 @@ feature does.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from threading import RLock
@@ -47,6 +47,8 @@ class Registry(Generic[F]):
         self._lock = RLock()
         self._all: dict[str, F] = {}
         self._now: _Snapshot[F] = _Snapshot({}, (), uniform=True, shared=True)
+        self.offered: Mapping[str, F] = self._now.offered
+        """What is offered, by key, in the order of the keys; replaced whole, never changed."""
 
     @property
     def uniform(self) -> bool:
@@ -92,20 +94,16 @@ class Registry(Generic[F]):
             self._all[feature.key] = feature
         self._swap()
 
-    def get(self, key: str) -> F | None:
-        """The offered feature with that key."""
-        return self._now.offered.get(key)
-
     def find(self, key: str) -> F | None:
         """The feature with that key, disabled or not."""
         return self._all.get(key)
 
     def __iter__(self) -> Iterator[F]:
         """The offered features, by key."""
-        return iter(self._now.offered.values())
+        return iter(self.offered.values())
 
     def __len__(self) -> int:
-        return len(self._now.keys)
+        return len(self.offered)
 
     def keys_for(self, exchange: Exchange) -> list[str]:
         """The keys that this caller may know."""
@@ -141,4 +139,5 @@ class Registry(Generic[F]):
             uniform = all(feature.visible is None for feature in offered.values())
             shared = all(feature.listed_scope != "private" for feature in offered.values())
             self._now = _Snapshot(offered, tuple(offered), uniform, shared)
+            self.offered = offered
         self._changed()

@@ -190,7 +190,7 @@ class Resources:
         if found is None:
             raise ResourceNotFound(uri)
         resource, arguments = found
-        resource.check_scopes(exchange)
+        resource.admits(exchange)
         seconds = self._timeout if resource.timeout is None else resource.timeout
         try:
             value = await within(seconds, resource.work(arguments, exchange, self._make_context))
@@ -212,7 +212,7 @@ class Resources:
 
     def _at(self, exchange: Exchange, uri: str) -> tuple[Resource, Mapping[str, Any]] | None:
         """What is at a URI for this caller, with the variables as its function takes them."""
-        resource = self._static.get(uri)
+        resource = self._static.offered.get(uri)
         if resource is not None and resource.seen_by(exchange):
             return resource, {}
         if len(uri) > LONGEST_URI:

@@ -6,7 +6,7 @@ What must never stand here: the function, its exceptions.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from types import NoneType, UnionType
 from typing import Annotated, Any, Final, Union, get_args, get_origin
@@ -21,8 +21,12 @@ from mcpkit.features.schema import Schema, SchemaError, schema_of
 from mcpkit.features.signature import EMPTY, Signature
 from mcpkit.jsonrpc.messages import JsonObject
 
-_SCALARS: Final = frozenset({int, str, bool})
-"""Types whose own values need no check: the value is its JSON."""
+_SCALARS: Final[Mapping[type, Callable[[Any], str]]] = {
+    int: str,
+    str: str,
+    bool: lambda value: "true" if value else "false",
+}
+"""Types whose own values need no check, and their JSON."""
 
 
 @dataclass(slots=True)
@@ -57,10 +61,14 @@ def _listed(content: Any) -> list[JsonObject]:
     return [as_block(item) for item in content] if isinstance(content, list | tuple) else as_blocks(content)
 
 
+class _Nothing:
+    """The type of no value."""
+
+
 class Returns:
     """How one tool's values become results; ``document`` is the output schema to publish, or None."""
 
-    __slots__ = ("_adapter", "_scalar", "_schema", "_trusted", "_wrapped", "document")
+    __slots__ = ("_adapter", "_scalar", "_schema", "_spell", "_trusted", "_wrapped", "document")
 
     def __init__(
         self,
@@ -69,13 +77,15 @@ class Returns:
         schema: Schema | None = None,
         adapter: TypeAdapter[Any] | None = None,
         wrapped: bool = False,
-        scalar: type | None = None,
+        scalar: type = _Nothing,
     ) -> None:
+        """``scalar``: a value of exactly this type is its own result."""
         self.document = document
         self._schema = schema
         self._adapter = adapter
         self._wrapped = wrapped
         self._scalar = scalar
+        self._spell = _SCALARS.get(scalar, as_text)
         # A type's own serialiser can only break the schema by a NaN, so only numbers are looked at again.
         self._trusted = adapter is not None and not _has_numbers(document)
 
@@ -85,7 +95,7 @@ class Returns:
         Raises: BadReturn when it is not what the tool declares, or has no JSON form.
         """
         if type(value) is self._scalar:
-            return {"content": [{"type": "text", "text": as_text(value)}], "structuredContent": {"result": value}}
+            return {"content": [{"type": "text", "text": self._spell(value)}], "structuredContent": {"result": value}}
         raw = getattr(value, "__mcp_result__", None)
         if raw is not None:
             return raw()  # type: ignore[no-any-return]  # the object's own promise
@@ -165,7 +175,7 @@ def returns_of(
     wrapped = document.get("type") != "object"
     if wrapped:
         document = _wrapper(document)
-    scalar = annotation if isinstance(annotation, type) and annotation in _SCALARS else None
+    scalar = annotation if isinstance(annotation, type) and annotation in _SCALARS else _Nothing
     return Returns(document, schema=_compiled(signature, document), adapter=adapter, wrapped=wrapped, scalar=scalar)
 
 

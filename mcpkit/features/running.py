@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Awaitable, Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from queue import SimpleQueue
@@ -149,9 +149,3 @@ class Workers:
 
 WORKERS: Final = Workers()
 """The threads of this process."""
-
-
-async def limited(slots: asyncio.Semaphore, work: Callable[[], Awaitable[T]]) -> T:
-    """Do ``work`` once there is room."""
-    async with slots:
-        return await work()

@@ -99,8 +99,6 @@ class Tools:
         self._make_context = make_context
         self._timeout = timeout
         self._tools: Registry[Tool] = Registry("tools", changed, page_size=page_size, ttl_ms=ttl_ms)
-        self.get = self._tools.get
-        """The offered tool with that name, or None."""
         self.find = self._tools.find
         """The tool with that name, disabled or not, or None."""
         self.page_key = self._tools.page_key
@@ -116,6 +114,10 @@ class Tools:
             return self._tools.add(function)
         return self._tools.add(Tool(function, options))
 
+    def get(self, name: str) -> Tool | None:
+        """The offered tool with that name, or None."""
+        return self._tools.offered.get(name)
+
     def __iter__(self) -> Iterator[Tool]:
         """The offered tools, by name."""
         return iter(self._tools)
@@ -130,7 +132,7 @@ class Tools:
 
     def param_headers(self, name: str) -> tuple[ParamHeader, ...]:
         """The arguments of a tool that its callers repeat in HTTP headers; none for an unknown tool (XHDR-13)."""
-        tool = self._tools.get(name)
+        tool = self._tools.offered.get(name)
         return tool.param_headers if tool is not None else ()
 
     async def list(self, exchange: Exchange) -> JsonObject:
@@ -147,17 +149,12 @@ class Tools:
         """
         params = exchange.params
         name = params.get("name")
-        tool = self._tools.get(name) if type(name) is str else None
-        if tool is None or not tool.seen_by(exchange):
+        tool = self._tools.offered.get(name) if type(name) is str else None
+        if tool is None or (tool.guarded and not tool.admits(exchange)):
             raise self._unknown(exchange, name)
         given = params.get("arguments")
-        if given is None:
-            given = {}
-        elif type(given) is not dict:
-            raise InvalidParams("arguments must be an object of argument names and values")
-        tool.check_scopes(exchange)
         try:
-            arguments = tool.bound.bind(given)
+            arguments = tool.bound.bind(given if type(given) is dict else _object(given))
         except BadArguments as error:
             return self._refused(tool, error, exchange)
         return await self._run(tool, arguments, exchange)
@@ -187,6 +184,16 @@ class Tools:
         if not isinstance(name, str):
             return InvalidParams("name must be the name of a tool; tools/list names what there is")
         return InvalidParams(unknown("tool", name, self._tools.keys_for(exchange), "tools/list"))
+
+
+def _object(given: Any) -> JsonObject:
+    """Absent arguments are none at all.
+
+    Raises: InvalidParams for anything else that is no object.
+    """
+    if given is None:
+        return {}
+    raise InvalidParams("arguments must be an object of argument names and values")
 
 
 def _error_result(text: str) -> JsonObject:
