@@ -57,6 +57,10 @@ class FileRefused(ToolError):
     """A path that is not served, or a file that can't be read or written; the text names the path as it was given."""
 
 
+class FileTooLarge(FileRefused):
+    """The file is served, but holds more than one call carries."""
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One file or directory; a file's ``size`` is in bytes."""
@@ -85,7 +89,7 @@ class FileRoot:
     def read(self, path: str) -> bytes:
         """The content of a regular file.
 
-        Raises: FileRefused.
+        Raises: FileRefused; FileTooLarge among them.
         """
         with _refusing(path), self._parent(path) as (directory, name):
             return self._content(os.open(name, READ, dir_fd=directory))
@@ -133,7 +137,7 @@ class FileRoot:
         finally:
             os.close(descriptor)
         if len(content) > self._max_bytes:
-            raise FileRefused(f"the file is too large: {self._max_bytes} bytes are the limit")
+            raise FileTooLarge(f"the file is too large: {self._max_bytes} bytes are the limit")
         return content
 
     @contextmanager

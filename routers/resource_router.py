@@ -11,11 +11,10 @@ from mimetypes import guess_type
 from typing import Any, Final
 
 from mcpkit.features.contents import ResourceContents
-from mcpkit.protocol.errors import ResourceNotFound
 from mcpkit.protocol.revisions.registry import SUPPORTED
 from mcpkit.settings import Settings
 from routers.base_router import MCPBaseRouter
-from routers.files import FileRefused, FileRoot
+from routers.files import FileRefused, FileRoot, FileTooLarge
 
 PICTURE_SIZE: Final = 64
 
@@ -40,8 +39,10 @@ def register_resources(router: MCPBaseRouter, settings: Settings) -> None:
         """A document beneath the files root: text as text, anything else as a blob."""
         try:
             content = files.read(path)
-        except FileRefused as refused:
-            raise ResourceNotFound(f"file:///{path}") from refused
+        except FileTooLarge:
+            raise
+        except FileRefused as refused:  # outside looks exactly like missing
+            raise FileNotFoundError(path) from refused
         try:
             return ResourceContents(content.decode("utf-8"), guess_type(path)[0] or "text/plain")
         except UnicodeDecodeError:
