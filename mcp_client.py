@@ -1,0 +1,144 @@
+"""A client to run and to build on: ``python mcp_client.py`` drives the whole handshake against a server.
+
+It opens the event stream at ``/sse``, takes the announced endpoint, and goes from initialize to shutdown, one printed
+line a step. What must never stand here: the protocol (mcpkit/client).
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any, Final, NoReturn
+from urllib.parse import urlsplit
+
+from mcpkit import client as library
+from mcpkit.client.display import clean
+from mcpkit.client.results import Tool
+from mcpkit.settings import Settings, SettingsError
+
+OK, USAGE, AUTHORIZATION, UNREACHABLE, TOOL_ERROR, NOT_MCP, REFUSED, FAILED = 0, 1, 3, 4, 5, 6, 7, 8
+EXIT_CODES: Final = """exit codes:
+  0  every step worked          5  a tool answered with an error
+  1  usage, or a bad setting    6  what answers there is no MCP server
+  3  authorization              7  the server refused a step
+  4  nobody there, or it broke  8  anything else"""
+
+NO_MODEL: Final = 1001
+"""What ``sample`` answers on a server without a model (routers/sampling_router.py)."""
+SAMPLE_ARGUMENTS: Final = {"number": 8, "integer": 5, "boolean": True, "string": "hello"}
+
+
+class MCPClient(library.MCPClient):
+    """The library's client; without a target it goes to MCP_SERVER_URL."""
+
+    def __init__(self, target: Any = None, **options: Any) -> None:
+        super().__init__(Settings.load().server_url + "/api" if target is None else target, **options)
+
+
+async def drive(url: str) -> int:
+    """Every step of the handshake era over HTTP+SSE; the exit code."""
+    async with MCPClient({"type": "sse", "url": url}) as client:
+        say("connect", url)
+        info = client.server_info
+        say("initialize", f"{info.display_name} {clean(info.version, 40)} speaks {client.protocol_version}")
+        say("initialized", "sent")
+        tools = await client.list_tools()
+        say("tools/list", f"{len(tools)} tools: {', '.join(tool.display_name for tool in tools[:12])}")
+        code = await call_one(client, tools)
+        await sample(client)
+        status = await client.request("shutdown")
+        say("shutdown", clean(status.get("status", "accepted")))
+        return code
+
+
+async def call_one(client: library.MCPClient, tools: Sequence[Tool]) -> int:
+    """Call the first tool that can do no harm with made-up arguments."""
+    chosen = next(((tool, made) for tool in tools if (made := arguments_for(tool)) is not None), None)
+    if chosen is None:
+        say("tools/call", "skipped: there is no tool that could be called with made-up arguments")
+        return OK
+    tool, made = chosen
+    result = await client.call_tool(tool.name, made, raise_on_error=False)
+    shown = clean(result.text, 200)
+    say("tools/call", f"{tool.display_name} {json.dumps(made)} → {shown}{' (a tool error)' if result.is_error else ''}")
+    return TOOL_ERROR if result.is_error else OK
+
+
+def arguments_for(tool: Tool) -> dict[str, Any] | None:
+    """Arguments for a tool that only reads and wants nothing but plain values; None for any other."""
+    properties, required = tool.input_schema.get("properties", {}), tool.input_schema.get("required", [])
+    if tool.annotations.read_only_hint is not True or tool.annotations.open_world_hint is not False:
+        return None
+    kinds = {name: properties.get(name, {}).get("type") for name in required}
+    if not all(isinstance(kind, str) and kind in SAMPLE_ARGUMENTS for kind in kinds.values()):
+        return None
+    return {name: SAMPLE_ARGUMENTS[kind] for name, kind in kinds.items()}
+
+
+async def sample(client: library.MCPClient) -> None:
+    """Let the server's model speak; a server without one is no failure."""
+    try:
+        answer = await client.request("sample", {"prompt": "Say hello in one short sentence."})
+    except library.ServerRefused as error:
+        if error.code != NO_MODEL:
+            raise
+        say("sample", f"skipped: {clean(error.error.message)}")
+    else:
+        say("sample", f"{clean(answer.get('model'), 80)} says: {clean(answer.get('content'), 200)}")
+
+
+def say(step: str, text: str) -> None:
+    """One line."""
+    print(f"{step:<12} {text}", flush=True)
+
+
+def exit_code(error: Exception) -> int:
+    """What a failure is to the shell."""
+    match error:
+        case library.AuthorizationFailed():
+            return AUTHORIZATION
+        case library.Unreachable() | library.ConnectionLost() | library.Timeout():
+            return UNREACHABLE
+        case library.ToolFailed():
+            return TOOL_ERROR
+        case library.ProtocolViolation() | library.HttpRefused() | library.Unsupported():
+            return NOT_MCP
+        case library.ServerRefused():
+            return REFUSED
+    return FAILED
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Leave with the code for usage."""
+        self.exit(USAGE, f"{self.prog}: {message}\n")
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run the client; the exit code."""
+    parser = Parser(
+        description=str(__doc__).partition("\n")[0],
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("url", nargs="?", help="the server, or its event stream (default: MCP_SERVER_URL)")
+    given = parser.parse_args(words)
+    try:
+        url = given.url or Settings.load().server_url
+        return asyncio.run(drive(url if urlsplit(url).path.strip("/") else url.rstrip("/") + "/sse"))
+    except (SettingsError, ValueError) as error:
+        parser.error(str(error))
+    except library.ClientError as error:
+        print(f"{parser.prog}: {clean(str(error), 400)}", file=sys.stderr)
+        return exit_code(error)
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

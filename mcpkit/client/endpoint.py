@@ -1,0 +1,141 @@
+"""An MCP endpoint over HTTP: every request authorized, redirects followed only at home, refusals turned into errors.
+
+What must never stand here: how a token is come by (the authorizer's), JSON-RPC, sessions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Final, Protocol
+
+from mcpkit.client.errors import AuthorizationFailed, HttpRefused
+from mcpkit.client.http import HttpAnswer, HttpCarrier, HttpRequest
+from mcpkit.client.urls import origin_text, resolve
+
+_HOPS: Final = 3
+_KEEPS_METHOD: Final = frozenset({307, 308})
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+
+
+class Authorizer(Protocol):
+    """Comes by what a server wants to see: a token, a proof."""
+
+    async def headers(self, request: HttpRequest) -> Mapping[str, str]:
+        """The header fields that authorize this very request.
+
+        Raises: AuthorizationFailed.
+        """
+
+    async def challenged(self, request: HttpRequest, answer: HttpAnswer) -> bool:
+        """The server refused (401 or 403): do what can be done; True when the request should be sent again.
+
+        Raises: AuthorizationFailed, which says why nothing can be done.
+        """
+
+    def context(self) -> str | None:
+        """Whose answers these are: private cache entries are shared only within one context (CACHE-04)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bearer:
+    """A fixed token."""
+
+    token: str
+
+    async def headers(self, request: HttpRequest) -> Mapping[str, str]:
+        """The token, on every request (FLOW-08)."""
+        return {"Authorization": f"Bearer {self.token}"}
+
+    async def challenged(self, request: HttpRequest, answer: HttpAnswer) -> bool:
+        """There is no other token."""
+        return False
+
+    def context(self) -> str | None:
+        """The token is the caller."""
+        return self.token
+
+    def __repr__(self) -> str:
+        return "Bearer(…)"
+
+
+class Endpoint:
+    """Where requests go; ``headers`` are the application's own, sent with every one."""
+
+    def __init__(
+        self,
+        url: str,
+        carrier: HttpCarrier,
+        *,
+        headers: Mapping[str, str] | None = None,
+        auth: Authorizer | None = None,
+    ) -> None:
+        self.url = url
+        self._carrier = carrier
+        self._headers = {"Accept-Encoding": "identity", **(headers or {})}
+        self._auth = auth
+
+    async def send(
+        self,
+        method: str,
+        headers: Mapping[str, str],
+        body: Callable[[], bytes] | None = None,
+        *,
+        url: str | None = None,
+    ) -> HttpAnswer:
+        """Send to ``url`` (of the same origin; this endpoint's where None) and return the answer, its body unread.
+
+        ``body`` is asked again for each attempt, so that a replayed request gets a new id (FLOW-12).
+
+        Raises: AuthorizationFailed, HttpRefused for a redirect that is not followed, and what the carrier raises.
+        """
+        while True:
+            request = HttpRequest(
+                method, url or self.url, {**self._headers, **headers}, body() if body is not None else None
+            )
+            request, answer = await self._send_home(request)
+            if answer.status not in {401, 403}:
+                return answer
+            await self._challenged(request, answer)
+
+    async def close(self) -> None:
+        """Give up the connections."""
+        await self._carrier.close()
+
+    async def _send_home(self, request: HttpRequest) -> tuple[HttpRequest, HttpAnswer]:
+        for _ in range(_HOPS):
+            credentials = await self._auth.headers(request) if self._auth is not None else {}
+            answer = await self._carrier.send(replace(request, headers={**request.headers, **credentials}))
+            if answer.status not in _REDIRECTS:
+                return request, answer
+            await answer.close()
+            request = replace(request, url=_followed(request, answer))
+        raise HttpRefused(answer.status, f"{origin_text(request.url)} redirects in circles")
+
+    async def _challenged(self, request: HttpRequest, answer: HttpAnswer) -> None:
+        try:
+            again = self._auth is not None and await self._auth.challenged(request, answer)
+        finally:
+            await answer.close()
+        if not again:
+            raise AuthorizationFailed(_refusal(answer.status, known=self._auth is not None, url=request.url))
+
+
+def _followed(request: HttpRequest, answer: HttpAnswer) -> str:
+    """Where a redirect leads, when it may be followed: within the origin, and without losing the body (TCLI-03)."""
+    if request.method != "GET" and answer.status not in _KEEPS_METHOD:
+        raise HttpRefused(
+            answer.status, f"{origin_text(request.url)} redirects a POST in a way that would lose its body"
+        )
+    try:
+        return resolve(request.url, answer.headers.get("location", ""))
+    except ValueError as error:
+        raise HttpRefused(answer.status, f"the redirect is not followed: {error}") from None
+
+
+def _refusal(status: int, *, known: bool, url: str) -> str:
+    if known:
+        return f"{origin_text(url)} refuses these credentials (HTTP {status})"
+    if status == 401:
+        return f"{origin_text(url)} wants authorization: give the client a token or an OAuth flow (auth=…)"
+    return f"{origin_text(url)} refuses this client (HTTP 403)"

@@ -1,0 +1,156 @@
+"""One HTTP exchange as the client needs it, and the library that carries it.
+
+Everything above sends through :class:`HttpCarrier` and never learns which library that is: httpx2 where it is
+installed, else httpx, else whatever object an application hands in. Both are imported when the first carrier is made,
+so that ``import mcpkit`` stays light. What must never stand here: authorization, redirects, a header of MCP.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+from mcpkit.client.errors import ClientError, ConnectionLost, ProtocolViolation, Timeout, Unreachable
+from mcpkit.client.urls import origin_text
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """What is sent. ``body`` is None where there is none."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes | None = None
+
+
+class HttpAnswer(Protocol):
+    """What comes back, its body still underway."""
+
+    status: int
+    headers: Mapping[str, str]
+    """Names in lower case."""
+
+    def chunks(self) -> AsyncGenerator[bytes, None]:
+        """The body as it arrives; to be iterated once.
+
+        Raises: ConnectionLost.
+        """
+
+    async def close(self) -> None:
+        """Stop reading and give the connection back, or up; may be called twice."""
+
+
+@runtime_checkable
+class HttpCarrier(Protocol):
+    """Sends requests and returns as soon as the head of the answer is there; never follows a redirect."""
+
+    async def send(self, request: HttpRequest) -> HttpAnswer:
+        """Raises: Unreachable (nothing was sent), ConnectionLost, Timeout."""
+
+    async def close(self) -> None:
+        """Give up every connection."""
+
+
+async def read_body(answer: HttpAnswer, limit: int) -> bytes:
+    """The whole body, at most ``limit`` bytes of it; closes the answer.
+
+    Raises: ProtocolViolation when it is longer, ConnectionLost.
+    """
+    try:
+        if int(answer.headers.get("content-length", "0") or 0) > limit:
+            raise ProtocolViolation(f"the server's answer is larger than the {limit} bytes allowed")
+        parts, size = [], 0
+        async with aclosing(answer.chunks()) as chunks:
+            async for chunk in chunks:
+                size += len(chunk)
+                if size > limit:
+                    raise ProtocolViolation(f"the server's answer is larger than the {limit} bytes allowed")
+                parts.append(chunk)
+        return b"".join(parts)
+    except ValueError:
+        raise ProtocolViolation("the server's Content-Length is no number") from None
+    finally:
+        await answer.close()
+
+
+# ── the libraries ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class HttpxCarrier:
+    """httpx, or its successor httpx2: the same interface under two names."""
+
+    def __init__(self, client: Any = None, *, connect_seconds: float = 10.0, **options: Any) -> None:
+        self._library = _library_of(client)
+        self._owned = client is None
+        self._client = client or self._library.AsyncClient(
+            timeout=self._library.Timeout(None, connect=connect_seconds),
+            limits=self._library.Limits(max_connections=None, max_keepalive_connections=100, keepalive_expiry=5.0),
+            follow_redirects=False,
+            **options,
+        )
+
+    async def send(self, request: HttpRequest) -> HttpAnswer:
+        """Send it and wait for the head of the answer."""
+        try:
+            wire = self._client.build_request(
+                request.method, request.url, headers=dict(request.headers), content=request.body
+            )
+            response = await self._client.send(wire, stream=True, follow_redirects=False)
+        except self._library.HTTPError as error:
+            raise self._translated(error, request.url) from error
+        except (self._library.InvalidURL, UnicodeError) as error:
+            raise Unreachable(f"{origin_text(request.url)}: {error}") from error
+        return _HttpxAnswer(response, self)
+
+    async def close(self) -> None:
+        """Close the client, unless the application made it."""
+        if self._owned:
+            await self._client.aclose()
+
+    def _translated(self, error: Exception, url: str) -> ClientError:
+        library, why = self._library, str(error) or type(error).__name__
+        if isinstance(error, library.ConnectTimeout | library.PoolTimeout):
+            return Unreachable(f"{origin_text(url)} did not accept a connection in time")
+        if isinstance(error, library.ConnectError | library.ProxyError | library.UnsupportedProtocol):
+            return Unreachable(f"{origin_text(url)} cannot be reached: {why}")
+        if isinstance(error, library.TimeoutException):
+            return Timeout(f"{origin_text(url)} did not answer in time")
+        return ConnectionLost(f"the connection to {origin_text(url)} broke: {why}")
+
+
+class _HttpxAnswer:
+    """An httpx response: raw bytes, since a compressed bomb would burst before it could be counted."""
+
+    def __init__(self, response: Any, carrier: HttpxCarrier) -> None:
+        self.status: int = response.status_code
+        self.headers: Mapping[str, str] = {name.lower(): value for name, value in response.headers.items()}
+        self._response = response
+        self._carrier = carrier
+
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
+        if self.headers.get("content-encoding", "identity").lower() != "identity":
+            raise ProtocolViolation("the server compressed its answer although it was asked not to")
+        try:
+            async for chunk in self._response.aiter_raw():
+                yield chunk
+        except self._carrier._library.HTTPError as error:
+            raise self._carrier._translated(error, str(self._response.url)) from error
+
+    async def close(self) -> None:
+        await self._response.aclose()
+
+
+def _library_of(client: Any) -> Any:
+    """The module that ``client`` comes from; the two don't recognise each other's exceptions."""
+    for kind in type(client).__mro__:
+        name = kind.__module__.partition(".")[0]
+        if name in {"httpx", "httpx2"}:
+            return importlib.import_module(name)
+    try:
+        return importlib.import_module("httpx2")
+    except ImportError:
+        return importlib.import_module("httpx")

@@ -1,0 +1,277 @@
+"""Streamable HTTP: a POST for each message, its answer as JSON or as an event stream of its own.
+
+How sessions, headers, resumption and cancellation go is read off the revision spoken (``revision.http``), never asked
+by name. What must never stand here: HTTP+SSE, which revision to speak, what a message is about.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from mcpkit.client.background import Background, log
+from mcpkit.client.endpoint import Endpoint
+from mcpkit.client.errors import (
+    ClientError,
+    ConnectionLost,
+    HttpRefused,
+    ProtocolViolation,
+    ServerRefused,
+    SessionEnded,
+)
+from mcpkit.client.http import HttpAnswer, read_body
+from mcpkit.client.limits import Patience
+from mcpkit.client.transports.duplex import encode_message
+from mcpkit.client.transports.events import EventStream
+from mcpkit.client.transports.incoming import Broken, Incoming, answers, read_messages
+from mcpkit.client.transports.resumption import Trail, content_type
+from mcpkit.client.transports.standing_stream import StandingStream
+from mcpkit.client.transports.transport import Call, Lost, Receive
+from mcpkit.framing.sse import Event
+from mcpkit.jsonrpc.codec import encode_request
+from mcpkit.jsonrpc.messages import ErrorResponse, Id, JsonObject, Notification, Request, Response
+from mcpkit.protocol.headers import ROUTED_NAME, encode_value
+from mcpkit.protocol.revisions.revision import HttpRules, Revision
+
+_REFUSAL: Final = 256 * 1024
+"""Bytes of a refusal's body that are read to see whether it holds a JSON-RPC error."""
+
+
+class StreamableHttp:
+    """The client's end of a Streamable HTTP endpoint, in whatever revision is spoken there."""
+
+    def __init__(self, endpoint: Endpoint, patience: Patience) -> None:
+        self._endpoint = endpoint
+        self._patience = patience
+        self._background = Background()
+        self._ids = itertools.count(1)
+        self._revision: Revision | None = None
+        self._rules = HttpRules()
+        self._session: str | None = None
+        self._receive: Receive
+        self._lost: Lost
+        self._closed = False
+
+    async def open(self, receive: Receive, lost: Lost) -> None:
+        """There is nothing to open: every call brings its own connection."""
+        self._receive, self._lost = receive, lost
+
+    def speak(self, revision: Revision | None) -> None:
+        """Follow the HTTP rules of this revision; without one, send no header of MCP at all."""
+        self._revision = revision
+        self._rules = revision.http if revision is not None else HttpRules()
+        if not self._rules.sessions:
+            self._session = None  # TCLI-05
+
+    async def listen(self) -> None:
+        """Open the standing event stream, and wait until the server has said whether it has one."""
+        if not self._rules.sessions:
+            return
+        standing = StandingStream(self._get, self._patience, self._deliver_event)
+        self._background.start(self._stand(standing), "standing event stream")
+        try:
+            async with asyncio.timeout(self._patience.deadlines.listen):
+                await standing.settled.wait()
+        except TimeoutError:
+            log.debug("the server takes its time to open the event stream")
+
+    async def call(self, call: Call) -> JsonObject:
+        """Post the request and read its answer, resuming its stream where the revision allows it."""
+        try:
+            answer = await self._post(lambda: self._encode(call), self._routing(call))
+            return await self._read_answer(call, answer)
+        except asyncio.CancelledError:
+            if call.cancellable and call.id is not None and not self._rules.disconnect_cancels and not self._closed:
+                cancelled = Notification("notifications/cancelled", {"requestId": call.id})
+                self._background.start(self._send_quietly(cancelled), "cancel")
+            raise
+
+    async def send(self, message: Notification | Response | ErrorResponse) -> None:
+        """Post what wants no answer."""
+        routing = {"Mcp-Method": message.method} if isinstance(message, Notification) else {}  # AMB-08
+        routed = routing if self._rules.routing_headers else {}
+        answer = await self._post(lambda: encode_message(message), routed)
+        if not 200 <= answer.status < 300:
+            raise await self._refusal(answer)
+        await self._finish(answer)
+
+    async def close(self) -> None:
+        """Delete the session, if there is one (SHL-46), and drop every stream."""
+        if self._closed:
+            return
+        self._closed = True
+        goodbye = self._patience.deadlines.goodbye
+        if self._session is not None:
+            self._background.start(self._delete_session(), "session's end")
+        await self._background.finish(goodbye if self._session is not None else 0)
+        await self._endpoint.close()
+
+    # ── out ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _post(self, body: Callable[[], bytes], routing: Mapping[str, str]) -> HttpAnswer:
+        headers = {
+            "Content-Type": "application/json",
+            "Accept": "application/json, text/event-stream",
+            **self._standing_headers(),
+            **routing,
+        }
+        session = self._session
+        answer = await self._endpoint.send("POST", headers, body)
+        if answer.status == 404 and session is not None:  # SHL-45; there a 404 never means an unknown method
+            await answer.close()
+            raise SessionEnded
+        return answer
+
+    async def _get(self, last_event_id: str | None) -> HttpAnswer:
+        headers = {"Accept": "text/event-stream", **self._standing_headers()}
+        if last_event_id is not None:
+            headers["Last-Event-ID"] = last_event_id
+        return await self._endpoint.send("GET", headers)
+
+    async def _delete_session(self) -> None:
+        try:
+            answer = await self._endpoint.send("DELETE", self._standing_headers())
+            await answer.close()
+        except ClientError as error:
+            log.debug("the session was not deleted: %s", error)
+
+    async def _send_quietly(self, message: Notification) -> None:
+        try:
+            await self.send(message)
+        except ClientError as error:
+            log.debug("%s could not be sent: %s", message.method, error)
+
+    def _standing_headers(self) -> dict[str, str]:
+        headers = {"MCP-Protocol-Version": self._revision.name} if self._revision is not None else {}
+        return headers if self._session is None else {**headers, "Mcp-Session-Id": self._session}
+
+    def _routing(self, call: Call) -> Mapping[str, str]:
+        if not self._rules.routing_headers:
+            return {}
+        headers = {"Mcp-Method": call.method, **call.headers}
+        name = call.params.get(ROUTED_NAME.get(call.method, ""))
+        if isinstance(name, str):
+            headers["Mcp-Name"] = encode_value(name)
+        return headers
+
+    def _encode(self, call: Call) -> bytes:
+        call.id = next(self._ids)
+        return encode_request(call.id, call.method, call.params)
+
+    # ── in ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _read_answer(self, call: Call, answer: HttpAnswer) -> JsonObject:
+        kind = content_type(answer)
+        if not 200 <= answer.status < 300:
+            raise await self._refusal(answer)
+        if kind == "text/event-stream":
+            return await self._read_stream(call, answer)
+        if kind != "application/json":
+            await answer.close()
+            raise ProtocolViolation(
+                f"the server answered {kind or f'HTTP {answer.status} without a body'}, not JSON or an event stream"
+            )
+        body = await read_body(answer, self._patience.bounds.message_bytes)
+        result = self._sift(read_messages(body, self._patience.bounds.json), call.id, whole=True)
+        if result is None:
+            raise ProtocolViolation("the server answered another request than the one that was sent")
+        return self._accepted(call, answer, result)
+
+    async def _read_stream(self, call: Call, answer: HttpAnswer) -> JsonObject:
+        trail, rest = Trail(self._patience), answer
+        while True:
+            stream = EventStream(rest, self._patience)
+            result = await self._read_events(call, stream)
+            if result is not None:
+                return self._accepted(call, answer, result)
+            trail.note(stream)
+            if not self._rules.resumable or trail.last_id is None:
+                raise ConnectionLost("the server ended the stream before it answered")
+            rest = await trail.reopen(self._get)
+
+    async def _read_events(self, call: Call, stream: EventStream) -> JsonObject | None:
+        """The answer, or None when the stream ended, or broke, before it."""
+        found: JsonObject | None = None
+        try:
+            while found is None and (event := await stream.next()) is not None:
+                found = self._sift(self._messages(event), call.id, whole=False)
+        except ConnectionLost as error:
+            log.debug("the stream of %s broke: %s", call.method, error)
+        finally:
+            if found is None:
+                await stream.close()
+        if found is not None:  # the caller has its answer: the rest of the stream may run out elsewhere
+            self._background.start(stream.drain(), "end of a stream")
+        return found
+
+    def _sift(self, messages: list[Incoming], id: Id | None, *, whole: bool) -> JsonObject | None:
+        """The result for request ``id`` among the messages, the others handed on; ``whole`` where nothing follows."""
+        found: JsonObject | None = None
+        for message in messages:
+            if isinstance(message, Request | Notification):
+                self._receive(message)
+            elif answers(message, id) or (whole and message.id is None):
+                found = _result(message)
+            else:
+                log.debug("the server answered something nobody asked: %r", message.id)
+        return found
+
+    def _messages(self, event: Event) -> list[Incoming]:
+        if event.event != "message" or not event.data:
+            return []
+        return read_messages(event.data.encode(), self._patience.bounds.json)
+
+    def _deliver_event(self, event: Event) -> None:
+        self._sift(self._messages(event), None, whole=False)
+
+    def _accepted(self, call: Call, answer: HttpAnswer, result: JsonObject) -> JsonObject:
+        if call.method == "initialize":
+            self._session = _session_id(answer)
+        return result
+
+    async def _refusal(self, answer: HttpAnswer) -> ClientError:
+        """The error that a refused POST is."""
+        status, retry_after = answer.status, _seconds(answer.headers.get("retry-after"))
+        try:
+            body = await read_body(answer, _REFUSAL)
+        except ClientError as error:
+            return HttpRefused(status, f"the server refused the request (HTTP {status}): {error}")
+        for message in read_messages(body, self._patience.bounds.json) if body.lstrip()[:1] == b"{" else []:
+            if isinstance(message, ErrorResponse):
+                return ServerRefused(message.error, status=status)
+        return HttpRefused(status, f"the server refused the request (HTTP {status})", retry_after=retry_after)
+
+    async def _finish(self, answer: HttpAnswer) -> None:
+        try:
+            await read_body(answer, _REFUSAL)
+        except ClientError as error:
+            log.debug("the answer to a message was not read: %s", error)
+
+    async def _stand(self, standing: StandingStream) -> None:
+        ended = await standing.run()
+        if ended is not None:
+            self._lost(ended)
+
+
+def _result(message: Response | ErrorResponse | Broken) -> JsonObject:
+    if isinstance(message, Response):
+        return message.result
+    if isinstance(message, Broken):
+        raise message
+    raise ServerRefused(message.error)
+
+
+def _session_id(answer: HttpAnswer) -> str | None:
+    """The session id, if the server minted one of visible ASCII (SHL-41)."""
+    id = answer.headers.get("mcp-session-id")
+    if id is None:
+        return None
+    if not id or not all("\x21" <= character <= "\x7e" for character in id):
+        raise ProtocolViolation("the server's session id is not made of visible ASCII characters")
+    return id
+
+
+def _seconds(value: str | None) -> float | None:
+    return float(value) if value is not None and value.isascii() and value.isdigit() and len(value) < 8 else None
