@@ -28,7 +28,7 @@ ENVELOPE_ONLY: Final = frozenset(
 """Methods that only the envelope era has ever known."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: made for every request, and a frozen one costs twice as much
 class Stateless:
     """The message stands for itself; ``envelope`` is None for a notification that brought none."""
 

@@ -25,7 +25,7 @@ from mcpkit.protocol.types import (
 _NOBODY: Final[dict[str, Any]] = {}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: made for every request, and a frozen one costs twice as much
 class Envelope:
     """What one request declares: a revision (perhaps unknown), who asks, which log messages it wants."""
 

@@ -114,7 +114,7 @@ def test_nothing_can_be_elicited() -> None:
     with pytest.raises(Inexpressible):
         LOWER["elicitation/create"]({name: FORM[name] for name in ("message", "requestedSchema")})
     assert "elicitation" not in LOWER["clientCapabilities"](CLIENT_CAPABILITIES)
-    params = {"capabilities": {"elicitation": {}, "roots": {}}}
+    params: dict[str, Any] = {"capabilities": {"elicitation": {}, "roots": {}}}
     assert V2025_03_26.lower_params["initialize"](params) == {"capabilities": {"roots": {}}}
 
 

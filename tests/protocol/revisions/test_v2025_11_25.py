@@ -102,7 +102,7 @@ def test_the_tasks_extension_is_not_advertised() -> None:
     """CAP-06, CAP-07: other extensions are."""
     assert LOWER["capabilities"](CAPABILITIES)["extensions"] == {"io.modelcontextprotocol/ui": {}}
     assert LOWER["initialize"](INITIALIZE)["capabilities"]["extensions"] == {"io.modelcontextprotocol/ui": {}}
-    only = {"extensions": {"io.modelcontextprotocol/tasks": {}}}
+    only: dict[str, Any] = {"extensions": {"io.modelcontextprotocol/tasks": {}}}
     assert LOWER["capabilities"](only) == {}
 
 
