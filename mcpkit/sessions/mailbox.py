@@ -233,19 +233,20 @@ class MemoryMailbox:
 class MemoryReader:
     """Follows one stream (see :class:`~mcpkit.sessions.store.Reader`)."""
 
-    __slots__ = ("_mailbox", "_place", "_sleeper", "_stream")
+    __slots__ = ("_closed", "_mailbox", "_place", "_sleeper", "_stream")
 
     def __init__(self, mailbox: MemoryMailbox, stream: _Stream, after: int) -> None:
         self._mailbox = mailbox
         self._stream = stream
         self._place = after
+        self._closed = False
         self._sleeper: asyncio.Future[None] | None = None
         stream.readers.append(self)
 
     async def next(self) -> Sequence[Stored]:
         """The messages that came since; none at all when the stream has ended."""
         stream = self._stream
-        while True:
+        while not self._closed:
             if stream.readers and stream.readers[-1] is self:
                 found = self._mailbox.since(stream, self._place)
                 if found:
@@ -253,12 +254,13 @@ class MemoryReader:
                     stream.sent = max(stream.sent, self._place)
                     return found
             if stream.ended:
-                return ()
+                break
             self._sleeper = asyncio.get_running_loop().create_future()
             try:
                 await self._sleeper
             finally:
                 self._sleeper = None
+        return ()
 
     def skip_to(self, place: int) -> None:
         """What comes up to there has been read by another."""
@@ -271,4 +273,6 @@ class MemoryReader:
 
     def close(self) -> None:
         """Stop following."""
+        self._closed = True
+        self.wake()
         self._mailbox.left(self._stream, self)

@@ -42,10 +42,10 @@ class Reader(Protocol):
     """Follows one stream from a place on."""
 
     async def next(self) -> Sequence[Stored]:
-        """The messages that came since, at least one; none at all when the stream has ended. Safe to cancel."""
+        """The messages that came since, at least one; none when the stream or this reader has ended. Safe to cancel."""
 
     def close(self) -> None:
-        """Stop following; may be called twice."""
+        """Stop following, and end the wait of :meth:`next`; may be called twice."""
 
 
 class Mailbox(Protocol):

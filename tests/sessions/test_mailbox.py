@@ -169,3 +169,14 @@ async def test_nothing_is_left_of_streams_that_ended() -> None:
         stream = box.open()
         await box.append(stream, b"x", last=True)
     assert len(box._streams) == 2
+
+
+async def test_a_closed_reader_stops_waiting() -> None:
+    box = mailbox()
+    reader = box.follow(GENERAL)
+    waiting = asyncio.ensure_future(soon(reader))
+    await asyncio.sleep(0)
+    reader.close()
+    reader.close()
+    assert texts(await waiting) == []
+    assert not box.followed
