@@ -1,10 +1,84 @@
 """mcpkit: an MCP server and client framework. Its public names, by hand.
 
-What must never stand here: an import of FastAPI, uvicorn or httpx (a stdio server starts without them).
+What must never stand here: an import of FastAPI, uvicorn or httpx (a stdio server starts without them); the names of
+the client come when they are asked for.
 """
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
+from mcpkit.features.asking import NeedInput
+from mcpkit.features.content import Annotations, Audio, EmbeddedResource, File, Image, ResourceLink, Text
+from mcpkit.features.contents import ResourceContents, ResourceResult
+from mcpkit.features.context import Context
+from mcpkit.features.errors import RegistrationError, ToolError
+from mcpkit.features.messages import Message, PromptResult
+from mcpkit.features.options import ToolAnnotations
+from mcpkit.features.parameters import MirroredHeader
+from mcpkit.features.questions import Elicit, Elicitation, ElicitUrl, ListRoots, Root, Sample, Sampled
+from mcpkit.features.resolve import Resolve
+from mcpkit.features.returns import ToolResult
+from mcpkit.jsonrpc.errors import McpKitError, RpcError
+from mcpkit.protocol.exchange import Exchange, NoBackChannel
+from mcpkit.security.principal import Principal
+from mcpkit.server import Extension, Server
+from mcpkit.settings import Settings, SettingsError
+
+if TYPE_CHECKING:
+    from mcpkit.client import ClientError, MCPClient
+
 __version__ = "0.1.0.dev0"
 
-__all__ = ["__version__"]
+_CLIENT = ("ClientError", "MCPClient")
+
+
+def __getattr__(name: str) -> Any:
+    """The client's names, imported at their first use."""
+    if name not in _CLIENT:
+        raise AttributeError(f"module 'mcpkit' has no attribute {name!r}")
+    from mcpkit import client  # noqa: PLC0415  # a server needs no HTTP client
+
+    return getattr(client, name)
+
+
+__all__ = [
+    "Annotations",
+    "Audio",
+    "ClientError",
+    "Context",
+    "Elicit",
+    "ElicitUrl",
+    "Elicitation",
+    "EmbeddedResource",
+    "Exchange",
+    "Extension",
+    "File",
+    "Image",
+    "ListRoots",
+    "MCPClient",
+    "McpKitError",
+    "Message",
+    "MirroredHeader",
+    "NeedInput",
+    "NoBackChannel",
+    "Principal",
+    "PromptResult",
+    "RegistrationError",
+    "Resolve",
+    "ResourceContents",
+    "ResourceLink",
+    "ResourceResult",
+    "Root",
+    "RpcError",
+    "Sample",
+    "Sampled",
+    "Server",
+    "Settings",
+    "SettingsError",
+    "Text",
+    "ToolAnnotations",
+    "ToolError",
+    "ToolResult",
+    "__version__",
+]

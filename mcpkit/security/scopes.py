@@ -8,16 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from mcpkit.jsonrpc.errors import McpKitError
 from mcpkit.security.principal import Principal
-
-
-class InsufficientScope(McpKitError):
-    """The caller is known but was not granted enough; ``scopes`` is all that this operation needs (STEP-02)."""
-
-    def __init__(self, scopes: Collection[str]) -> None:
-        super().__init__(f"this needs the scope{'s' if len(scopes) > 1 else ''} {' '.join(sorted(scopes))}")
-        self.scopes = frozenset(scopes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +32,3 @@ class ScopeRules:
         if not needed:
             return True
         return principal is not None and self.granted(principal.scopes).issuperset(needed)
-
-    def require(self, principal: Principal | None, needed: Collection[str]) -> None:
-        """That the principal may.
-
-        Raises: InsufficientScope.
-        """
-        if not self.permits(principal, needed):
-            raise InsufficientScope(needed)

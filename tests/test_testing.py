@@ -1,0 +1,50 @@
+"""The in-memory client: what a server's author writes tests with."""
+
+from __future__ import annotations
+
+import pytest
+
+from mcpkit import Context, Elicitation, Server
+from mcpkit.protocol.revisions.registry import SUPPORTED
+from mcpkit.testing import connect
+
+
+def greeter() -> Server:
+    server = Server("greeter", "1.0")
+
+    @server.tool
+    async def greet(ctx: Context) -> str:
+        """Greet whoever answers."""
+        name = await ctx.elicit("Your name?")
+        return f"Hello, {name.data}!" if name else "Hello, stranger!"
+
+    @server.tool
+    def add(a: int, b: int) -> int:
+        return a + b
+
+    return server
+
+
+@pytest.mark.parametrize("revision", SUPPORTED)
+async def test_a_server_is_called_in_every_revision(revision: str) -> None:
+    async with connect(greeter(), revision=revision) as client:
+        assert client.protocol_version == revision
+        assert [tool.name for tool in await client.list_tools()] == ["add", "greet"]
+        assert (await client.call_tool("add", {"a": 5, "b": 3})).text == "8"
+
+
+async def test_the_newest_revision_is_found_by_itself() -> None:
+    async with connect(greeter()) as client:
+        assert client.protocol_version == SUPPORTED[0]
+
+
+@pytest.mark.parametrize("revision", [name for name in SUPPORTED if name > "2025-06"])
+async def test_handlers_answer_what_a_tool_asks(revision: str) -> None:
+    """DUAL-09: the tool is written once."""
+    async with connect(greeter(), revision=revision, elicitation_handler=lambda *_: {"value": "Ada"}) as client:
+        assert (await client.call_tool("greet")).text == "Hello, Ada!"
+
+
+def test_outcomes_read_as_truth() -> None:
+    assert Elicitation("accept", 1)
+    assert not Elicitation("decline")
