@@ -21,7 +21,7 @@ from tests.exchanges import exchange
 
 async def ask(server: Server, method: str, params: JsonObject | None = None, revision: Any = NEWEST) -> JsonObject:
     result = await server.kernel.serve(exchange(method, params, revision=revision))
-    return orjson.loads(bytes(result)) if isinstance(result, Encoded) else result  # type: ignore[no-any-return]  # an object
+    return orjson.loads(bytes(result)) if isinstance(result, Encoded) else result
 
 
 def adder() -> Server:
@@ -76,7 +76,7 @@ async def test_capabilities_say_what_is_offered_and_no_more() -> None:
     assert (await ask(empty, "server/discover"))["capabilities"] == {"logging": {}}
     with pytest.raises(MethodNotFound):
         await ask(empty, "tools/list")
-    empty.prompt(lambda: "x", name="x")
+    empty.add_prompt(lambda: "x", name="x")
     capabilities = (await ask(empty, "server/discover"))["capabilities"]
     assert capabilities == {"logging": {}, "prompts": {"listChanged": True}, "completions": {}}
     assert set((await ask(adder(), "server/discover"))["capabilities"]) == {"logging", "tools"}
@@ -92,7 +92,8 @@ async def test_initialize_names_the_server(revision: str) -> None:
 
 async def test_changes_on_offer_are_announced_and_seen_at_once() -> None:
     """TOOL-05, PRMT-07, CAP-09: adding, removing, enabling and disabling while serving."""
-    server, heard = adder(), []
+    server = adder()
+    heard: list[Notice] = []
     server.kernel.changes.subscribe(heard.append)
     await ask(server, "tools/list")
     handle = server.add_tool(lambda: "x", name="extra")
