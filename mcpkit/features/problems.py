@@ -132,7 +132,8 @@ def _no_branch(
 
 
 def _one_of_types(types: Iterable[str]) -> str:
-    return " or ".join(dict.fromkeys(_ARTICLES.get(name, name) for name in types))
+    named = sorted(dict.fromkeys(types), key=lambda name: name == "null")
+    return " or ".join(_ARTICLES.get(name, name) for name in named)
 
 
 def _options(options: Sequence[Any]) -> str:

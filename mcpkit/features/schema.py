@@ -73,11 +73,13 @@ class Schema:
 
 
 def _refuse(uri: str) -> NoReturn:
-    raise LookupError("references to other documents are not followed; put the schema under $defs")
+    raise LookupError(uri)
 
 
 def _why(error: Exception) -> str:
     """The fault of a schema in one line."""
+    if "not present in a registry" in str(error):
+        return "references to other documents are not followed; put the schema under $defs"
     if not isinstance(error, ValidationError):
         return clipped(str(error).split("\n", 1)[0], 200)
     message = clipped(error.message.split("\n", 1)[0], 200)
