@@ -1,0 +1,289 @@
+"""URI templates: matched, expanded, refused, and all of it in a number of steps that grows with the URI alone."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import partial
+from types import FrameType
+from typing import Any
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from mcpkit.protocol.uri_template import UriTemplate
+
+MATCHES: list[tuple[str, str, dict[str, Any]]] = [
+    ("docs://readme", "docs://readme", {}),
+    ("test://template/{id}/data", "test://template/123/data", {"id": "123"}),
+    ("users://{id}", "users://ada", {"id": "ada"}),
+    ("users://{id}", "users://ada%20l%2Fl", {"id": "ada l/l"}),
+    ("users://{id}", "users://gr%C3%B6%C3%9Fe", {"id": "größe"}),
+    ("users://{id}", "users://größe", {"id": "größe"}),
+    ("a://{x}-{y}", "a://1-2-3", {"x": "1", "y": "2-3"}),
+    ("a://{x}-{y}", "a://--1", {"x": "-", "y": "1"}),
+    ("a://{+r}/{x}-{y}", "a://b/1--", {"r": "b", "x": "1", "y": "-"}),
+    ("a://{x,y}", "a://1,2", {"x": "1", "y": "2"}),
+    ("{scheme}://{host}", "https://example.com", {"scheme": "https", "host": "example.com"}),
+    ("a://{x}.{ext}", "a://b.c.d", {"x": "b", "ext": "c.d"}),
+    ("file:///{path*}", "file:///a/b/c.txt", {"path": "a/b/c.txt"}),
+    ("file:///{+path}", "file:///a/b/c.txt", {"path": "a/b/c.txt"}),
+    ("file:///{+path}/raw", "file:///a/raw/b/raw", {"path": "a/raw/b"}),
+    ("repo://{owner}/{name}/{path*}", "repo://o/n/src/a.py", {"owner": "o", "name": "n", "path": "src/a.py"}),
+    ("repo://{path*}/{name}.{ext}", "repo://a/b/c/d.py", {"path": "a/b/c", "name": "d", "ext": "py"}),
+    ("a://{+x}b{y}", "a://1b2/3b4", {"x": "1b2/3", "y": "4"}),
+    ("a://b{/x*}", "a://b/1/2/3", {"x": ["1", "2", "3"]}),
+    ("a://b{/x*}", "a://b", {}),
+    ("a://b{/x,y}", "a://b/1/2", {"x": "1", "y": "2"}),
+    ("a://b{/x,y}", "a://b/1", {"x": "1"}),
+    ("a://b{/x,y*}", "a://b/1/2/3", {"x": "1", "y": ["2", "3"]}),
+    ("a://{x}{/y*}", "a://1/2/3", {"x": "1", "y": ["2", "3"]}),
+    ("a://{x}{/y*}", "a://1", {"x": "1"}),
+    ("a://{x}{/y*}.json", "a://1.json", {"x": "1"}),
+    ("a://{x}{/y*}.json", "a://1/2.json", {"x": "1", "y": ["2"]}),
+    ("a://b{/x*}/end", "a://b/1/end/end", {"x": ["1", "end"]}),
+    ("a://b{?q,page}", "a://b?q=x%20y&page=2", {"q": "x y", "page": "2"}),
+    ("a://b{?q,page}", "a://b?page=2", {"page": "2"}),
+    ("a://b{?q,page}", "a://b?", {}),
+    ("a://b{?q}", "a://b", {}),
+    ("a://b{?q}", "a://b?q=&other=1&flag", {"q": ""}),
+    ("a://b{?q}", "a://b?q=1&q=2", {"q": "1"}),
+    ("a://b{?q*}", "a://b?q=1&q=2", {"q": ["1", "2"]}),
+    ("a://b{?q}", "a://b?q=1=2", {"q": "1=2"}),
+    ("a://{x}{?q}", "a://1?q=/", {"x": "1", "q": "/"}),
+    ("a://{+x}{?q}", "a://1/2?q=3", {"x": "1/2", "q": "3"}),
+    ("a://b{#part}", "a://b#here/there", {"part": "here/there"}),
+    ("a://b{#part}", "a://b", {}),
+    ("a://b{?q}{#part}", "a://b?q=1#x", {"q": "1", "part": "x"}),
+    ("a://b?id={id}", "a://b?id=1", {"id": "1"}),
+    ("a://{x.y}", "a://1", {"x.y": "1"}),
+]
+NO_MATCHES: list[tuple[str, str]] = [
+    ("docs://readme", "docs://readme/"),
+    ("users://{id}", "users://"),
+    ("users://{id}", "users://a/b"),
+    ("users://{id}", "USERS://a"),
+    ("users://{id}", "xusers://a"),
+    ("users://{id}/posts", "users://1/2/posts"),
+    ("users://{id}/posts", "users:///posts"),
+    ("users://{id}/posts", "users://1/posts/"),
+    ("users://{id}", "users://%FF"),
+    ("a://{x}-{y}", "a://-1"),
+    ("a://{x}-{y}", "a://1-"),
+    ("a://{x}-{y}", "a://1/-2"),
+    ("file:///{path*}", "file:///"),
+    ("a://{+x}b{y}", "a://1b2/3"),
+    ("a://b{/x*}", "a://bc"),
+    ("a://b{/x*}", "a://b/"),
+    ("a://b{/x*}", "a://b//1"),
+    ("a://b{/x,y}", "a://b/1/2/3"),
+    ("a://ab{/x*}ba", "a://aba"),
+    ("a://b{?q}", "a://c?q=1"),
+    ("a://b{?q}", "a://b/c?q=1"),
+    ("aa{x}aa", "aaaa"),
+    ("", "a"),
+]
+REFUSED: list[tuple[str, str]] = [
+    ("a://{x", "brace"),
+    ("a://x}", "brace"),
+    ("a://{{x}}", "brace"),
+    ("a://{}", "no variable"),
+    ("a://{x y}", "no variable"),
+    ("a://{x:3}", "no variable"),
+    ("a://{.x}", "no variable"),
+    ("a://{;x}", "no variable"),
+    ("a://{&x}", "no variable"),
+    ("a://{x,}", "no variable"),
+    ("a://{größe}", "no variable"),
+    ("a://{x}/{x}", "twice"),
+    ("a://{x}{?x}", "twice"),
+    ("a://{x}{y}", "nothing stands between"),
+    ("a://{x}{+y}", "nothing stands between"),
+    ("a://{+x}{y}", "nothing stands between"),
+    ("a://b{/x*}{y}", "nothing stands between"),
+    ("a://{+x}/{+y}", "two parts"),
+    ("a://{+x}{/y*}", "two parts"),
+    ("a://b{/x}{/y}", "two parts"),
+    ("a://b{/x*,y}", "only the last"),
+    ("a://{+x,y}", "one variable"),
+    ("a://{x*,y}", "one variable"),
+    ("a://{x,y*}", "on its own"),
+    ("a://b{#x,y}", "one variable"),
+    ("a://b{?q}/c", "follow a query"),
+    ("a://b{?q}{x}", "follow a query"),
+    ("a://b{?q}{?r}", "follow a query"),
+    ("a://b{#x}c", "follow a query"),
+    ("a://b{#x}{?q}", "follow a query"),
+    ("a://b?c=d{?q}", "stands in the text already"),
+    ("a://b#c{#x}", "stands in the text already"),
+]
+
+
+@pytest.mark.parametrize(("template", "uri", "values"), MATCHES)
+def test_match(template: str, uri: str, values: dict[str, Any]) -> None:
+    """RSRC-13: one segment a variable, decoded after matching."""
+    assert UriTemplate(template).match(uri) == values
+
+
+@pytest.mark.parametrize(("template", "uri"), NO_MATCHES)
+def test_no_match(template: str, uri: str) -> None:
+    """RSRC-13: ``{x}`` never swallows a slash, and is never empty."""
+    assert UriTemplate(template).match(uri) is None
+
+
+@pytest.mark.parametrize(("template", "fault"), REFUSED)
+def test_refused(template: str, fault: str) -> None:
+    """RSRC-03: what could be read in two ways is refused when it is made; the text names the template."""
+    with pytest.raises(ValueError, match=fault) as refused:
+        UriTemplate(template)
+    assert str(refused.value).startswith(template)
+
+
+@pytest.mark.parametrize(
+    ("template", "variables", "optional"),
+    [
+        ("a://b", (), set()),
+        ("a://{y}/{x}", ("y", "x"), set()),
+        ("a://{x}{/y,z*}", ("x", "y", "z"), {"y", "z"}),
+        ("a://{x*}{?q,r}{#f}", ("x", "q", "r", "f"), {"q", "r", "f"}),
+    ],
+)
+def test_variables(template: str, variables: tuple[str, ...], optional: set[str]) -> None:
+    """COMP-02: in order; and which of them a URI may leave out."""
+    made = UriTemplate(template)
+    assert (made.variables, made.optional) == (variables, optional)
+
+
+def test_equality() -> None:
+    """A template is its text."""
+    assert UriTemplate("a://{x}") == UriTemplate("a://{x}") != UriTemplate("a://{y}")
+    assert UriTemplate("a://{x}") != "a://{x}"
+    assert len({UriTemplate("a://{x}"), UriTemplate("a://{x}")}) == 1
+    assert repr(UriTemplate("a://{x}")) == "UriTemplate('a://{x}')"
+
+
+@pytest.mark.parametrize(
+    ("template", "values", "uri"),
+    [
+        ("a://{x}", {"x": "a b/c"}, "a://a%20b%2Fc"),
+        ("a://{x}", {"x": 5}, "a://5"),
+        ("a://{x,y}", {"x": 1, "y": 2}, "a://1,2"),
+        ("a://{+x}", {"x": "a b/c?d"}, "a://a%20b/c?d"),
+        ("a://{+x}", {"x": "50%"}, "a://50%25"),
+        ("a://{x*}", {"x": "a b/c?d"}, "a://a%20b/c%3Fd"),
+        ("a://{x*}", {"x": ["a/b", "c"]}, "a://a%2Fb/c"),
+        ("a://b{/x*}", {"x": ["1", "2/3"]}, "a://b/1/2%2F3"),
+        ("a://b{/x*}", {}, "a://b"),
+        ("a://b{/x,y}", {"x": "1"}, "a://b/1"),
+        ("a://b{?q,r}", {"q": "x&y", "r": None}, "a://b?q=x%26y"),
+        ("a://b{?q*}", {"q": ["1", "2"]}, "a://b?q=1&q=2"),
+        ("a://b{?q}{#f}", {"f": "x/y z"}, "a://b#x/y%20z"),
+    ],
+)
+def test_expand(template: str, values: dict[str, Any], uri: str) -> None:
+    """RFC 6570 §3.2, for the expressions that can be matched."""
+    assert UriTemplate(template).expand(values) == uri
+
+
+@pytest.mark.parametrize("template", ["a://{x}", "a://{+x}", "a://{x*}"])
+@pytest.mark.parametrize("values", [{}, {"x": None}, {"x": ""}])
+def test_expand_needs_its_values(template: str, values: dict[str, Any]) -> None:
+    """What would not match again is not made."""
+    with pytest.raises(ValueError, match="a value for x"):
+        UriTemplate(template).expand(values)
+
+
+texts = st.text(min_size=1, max_size=12)
+
+
+@given(texts, texts, st.lists(texts, max_size=3), st.text(max_size=8), st.text(max_size=8))
+def test_there_and_back(x: str, y: str, rest: list[str], q: str, f: str) -> None:
+    """Whatever is put in comes out again."""
+    assume("-" not in x)
+    template = UriTemplate("a://{x}-{y}/b{/rest*}{?q}{#f}")
+    values: dict[str, Any] = {"x": x, "y": y, "q": q, "f": f}
+    if rest:
+        values["rest"] = rest
+    assert template.match(template.expand(values)) == values
+
+
+@given(texts, texts)
+def test_anything_may_stand_in_the_rest(path: str, name: str) -> None:
+    """With slashes or without."""
+    for text in ("a://{+path}/{name}", "a://{path*}/{name}"):
+        template = UriTemplate(text)
+        values = {"path": path, "name": name}
+        assert template.match(template.expand(values)) == values
+
+
+def reference(template: list[str], uri: str) -> bool:
+    """The slow and certain way: variables (one letter, upper case for a rest) try every length."""
+    if not template:
+        return not uri
+    part, others = template[0], template[1:]
+    if not part.isalpha():
+        return uri.startswith(part) and reference(others, uri[len(part) :])
+    lengths = range(1, len(uri) + 1)
+    return any((part.isupper() or "/" not in uri[:length]) and reference(others, uri[length:]) for length in lengths)
+
+
+@settings(max_examples=500)
+@given(
+    st.lists(st.sampled_from(["x", "Y", "-", "--", "/", "-/", "/-", "-1"]), min_size=1, max_size=7),
+    st.text("-/1", max_size=9),
+)
+def test_the_quick_way_is_the_certain_way(parts: list[str], uri: str) -> None:
+    """Taking the first place where a literal fits loses no match (see ``_match_head``)."""
+    names = iter("abcdefg")
+    spelled = [f"{{{'+' if part.isupper() else ''}{next(names)}}}" if part.isalpha() else part for part in parts]
+    try:
+        template = UriTemplate("".join(spelled))
+    except ValueError:
+        assume(False)
+    assert (template.match(uri) is not None) == reference(parts, uri)
+
+
+def steps(run: Callable[[], object]) -> int:
+    """How many lines of Python and calls of C ``run`` takes."""
+    count = 0
+
+    def traced(frame: FrameType, event: str, argument: Any) -> Any:
+        nonlocal count
+        count += 1
+        return traced
+
+    def profiled(frame: FrameType, event: str, argument: Any) -> None:
+        nonlocal count
+        count += event == "c_call"
+
+    before = sys.gettrace(), sys.getprofile()
+    sys.settrace(traced)
+    sys.setprofile(profiled)
+    try:
+        run()
+    finally:
+        sys.settrace(before[0])
+        sys.setprofile(before[1])
+    return count
+
+
+@pytest.mark.parametrize(
+    ("template", "start", "unit"),
+    [
+        ("a://{x}-{y}-{z}!", "a://", "-"),
+        ("a://{a}1{b}1{c}1{d}1{e}!", "a://", "1"),
+        ("a://{+a}1{b}1{c}!", "a://", "1/"),
+        ("a://{a}/{b}/{c}/{rest*}/{d}/{e}/{f}!", "a://", "x/"),
+        ("a://{a}{/b*}-{c}!", "a://", "-/"),
+        ("a://{+path}", "a://", "%2F"),
+        ("a://b{/x*}", "a://b", "/1"),
+        ("a://b{?x*}", "a://b?", "x=1&"),
+    ],
+)
+def test_linear(template: str, start: str, unit: str) -> None:
+    """RSRC-11: twice the URI is at most twice the steps, also where the URI is made to be difficult."""
+    made = UriTemplate(template)
+    once, twice, four = (steps(partial(made.match, start + unit * times)) for times in (400, 800, 1600))
+    assert twice <= 2 * once
+    assert four <= 2 * twice
