@@ -52,7 +52,7 @@ class Duplex:
     def __init__(self, kernel: Kernel, outlet: Outlet, settings: Settings) -> None:
         self._loop = asyncio.get_running_loop()
         self.over: asyncio.Future[None] = self._loop.create_future()
-        """Done when the last message has been written to the outlet."""
+        """Done when the last message has been written to the outlet. Shield it when you wait for it."""
         self._kernel = kernel
         self._outlet = outlet
         self._limits = Limits(settings.max_json_depth, settings.max_batch)

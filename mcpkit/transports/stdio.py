@@ -26,7 +26,7 @@ HIGH: Final = 1 << 20
 """Unread bytes above which a handler that speaks waits for the client to read."""
 CHOKED: Final = 16 << 20
 """Unread bytes above which we stop reading. Far more, since a client may write all it has before it reads."""
-GRACE_SECONDS: Final = 1.4
+GRACE_SECONDS: Final = 1.2
 """What calls in flight have after the end of input; with what follows a process is gone in two seconds (STDIO-41)."""
 FLUSH_SECONDS: Final = 0.2
 
@@ -71,7 +71,7 @@ async def serve_stdio(kernel: Kernel, *, settings: Settings | None = None, pipes
     """
     conversation = _Conversation(kernel, settings or Settings(), pipes or take_stdio())
     try:
-        await conversation.over
+        await asyncio.shield(conversation.over)
     finally:
         await conversation.close()
 

@@ -1,0 +1,82 @@
+"""The small parts of a pipe: a question's future, the gathering of a batch's answers (BAT-05, STDIO-35)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from mcpkit.jsonrpc.errors import McpKitError
+from mcpkit.jsonrpc.peer import Peer
+from mcpkit.protocol.exchange import UNKNOWN_CLIENT
+from mcpkit.protocol.revisions.registry import HANDSHAKES
+from mcpkit.transports.pipe_call import BatchReply, Call, PipeSession, Question, lowered
+from tests.exchanges import exchange
+
+
+class Outlet:
+    """Keeps what is written."""
+
+    def __init__(self) -> None:
+        self.messages: list[Any] = []
+
+    def write(self, message: bytes) -> None:
+        self.messages.append(json.loads(message))
+
+    async def drained(self) -> None:
+        """At once."""
+
+
+async def test_a_question_is_answered_once() -> None:
+    """STDIO-44: whatever comes first counts; what comes after it does no harm."""
+    answered, refused = Question(), Question()
+    answered.resolve({"a": 1})
+    answered.resolve({"a": 2})
+    answered.reject(McpKitError("late"))
+    assert await answered.answer == {"a": 1}
+    refused.reject(McpKitError("no"))
+    refused.resolve({})
+    with pytest.raises(McpKitError, match="no"):
+        await refused.answer
+
+
+def test_a_batch_is_answered_when_all_is_there() -> None:
+    """BAT-05: in the order in which answers came; nothing at all when none was due."""
+    sent: list[bytes | None] = []
+    gathered = BatchReply(sent.append)
+    first, second, third = gathered.expect(), gathered.expect(), gathered.expect()
+    second(b"2")
+    third(None)
+    gathered(None)
+    assert sent == []
+    first(b"1")
+    assert sent == [b"[2,1]"]
+    BatchReply(sent.append)(None)
+    assert sent[1:] == [None]
+
+
+async def test_a_call_ends_once() -> None:
+    """STDIO-35: a cancelled call gets no answer, and a second cancel changes nothing."""
+    peer, outlet, sent = Peer(), Outlet(), list[bytes | None]()
+    call = Call(exchange("m"), peer, outlet, sent.append)
+    peer.begin(1, call)
+    call.cancel("bored")
+    call.cancel(None)
+    call.answer(b"{}")
+    await call.notify("n", {})
+    assert (sent, outlet.messages, peer.in_flight) == ([None], [], 0)
+
+
+def test_a_session_has_an_unguessable_id() -> None:
+    """SESS-02."""
+    ids = {PipeSession(HANDSHAKES[0], UNKNOWN_CLIENT).id for _ in range(100)}
+    assert len(ids) == 100
+    assert all(len(id) == 32 for id in ids)
+
+
+def test_notifications_are_told_as_the_revision_knows_them() -> None:
+    """VER-05, PROG-02: the oldest revision has no message in its progress."""
+    progress = {"progressToken": 1, "progress": 1, "message": "m"}
+    assert lowered(HANDSHAKES[0], "notifications/progress", progress) == progress
+    assert lowered(HANDSHAKES[-1], "notifications/progress", progress) == {"progressToken": 1, "progress": 1}
