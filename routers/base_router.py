@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from mcpkit.server import Server
+from mcpkit import Server
 
 
 class MCPBaseRouter:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from mcpkit.features.errors import ToolError
+from mcpkit import ToolError
 
 Number: TypeAlias = int | float
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final, TypeAlias
 from urllib.parse import quote
 
-from mcpkit.features.errors import ToolError
+from mcpkit import ToolError
 
 Value: TypeAlias = str | int | float | bool | None
 

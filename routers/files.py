@@ -19,7 +19,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Final, Literal
 
-from mcpkit.features.errors import ToolError
+from mcpkit import ToolError
 
 MAX_BYTES: Final = 1024 * 1024
 MAX_DEPTH: Final = 32

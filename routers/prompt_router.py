@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Final, Literal
 
-from mcpkit.features.messages import Message
+from mcpkit import Message
 from routers.base_router import MCPBaseRouter
 
 LANGUAGES: Final = (

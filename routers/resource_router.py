@@ -10,9 +10,8 @@ import zlib
 from mimetypes import guess_type
 from typing import Any, Final
 
-from mcpkit.features.contents import ResourceContents
+from mcpkit import ResourceContents, Settings
 from mcpkit.protocol.revisions.registry import SUPPORTED
-from mcpkit.settings import Settings
 from routers.base_router import MCPBaseRouter
 from routers.files import FileRefused, FileRoot, FileTooLarge
 

@@ -8,11 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from mcpkit.features.context import Context
+from mcpkit import Context, RpcError, Settings
 from mcpkit.host.model import ChatMessage, Model, ModelError, Wishes
-from mcpkit.host.openai import OpenAIModel, find_local_model
-from mcpkit.jsonrpc.errors import InvalidParams, RpcError
-from mcpkit.settings import Settings
+from mcpkit.jsonrpc.errors import InvalidParams
 from routers.base_router import MCPBaseRouter
 
 # JSON-RPC leaves -32768 to -32000 to the protocol (ERR-05), so these stand outside.
@@ -69,6 +67,9 @@ class Sampler:
         return self._model
 
     async def _configured(self) -> Model:
+        # A server starts without an HTTP client; the first question loads it.
+        from mcpkit.host.openai import OpenAIModel, find_local_model  # noqa: PLC0415
+
         settings = self._settings
         if settings.base_url and settings.model_name:
             return OpenAIModel(settings.base_url, settings.model_name, settings.api_key)

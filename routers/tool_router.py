@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from mcpkit.features.options import ToolAnnotations
-from mcpkit.settings import Settings
+from mcpkit import Settings, ToolAnnotations
 from routers import calculator
 from routers.base_router import MCPBaseRouter
 from routers.database import Changed, Database, Rows, Value

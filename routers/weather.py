@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode, urlsplit
 
-from mcpkit.client.errors import ClientError
-from mcpkit.client.http import HttpCarrier, HttpRequest, HttpxCarrier, read_body
-from mcpkit.features.errors import ToolError
+from mcpkit import McpKitError, ToolError
 from mcpkit.jsonrpc.codec import load
-from mcpkit.jsonrpc.errors import ParseError
+
+if TYPE_CHECKING:
+    from mcpkit.client.http import HttpCarrier
 
 OPEN_METEO: Final = "https://api.open-meteo.com"
 OPEN_METEO_GEOCODING: Final = "https://geocoding-api.open-meteo.com"
@@ -99,7 +99,9 @@ class WeatherService:
                 return _weather(place, now)
         except TimeoutError:
             raise WeatherRefused(f"The weather service did not answer within {MAX_SECONDS:g} seconds") from None
-        except (ClientError, ParseError, ValueError, LookupError, TypeError) as error:
+        except WeatherRefused:
+            raise
+        except (McpKitError, ValueError, LookupError, TypeError) as error:
             raise WeatherRefused("The weather service can't be reached or does not answer as it should") from error
 
     async def close(self) -> None:
@@ -118,6 +120,9 @@ class WeatherService:
         return place
 
     async def _get(self, base: str, path: str, query: dict[str, Any]) -> dict[str, Any]:
+        # A server starts without an HTTP client; who asks for the weather loads it.
+        from mcpkit.client.http import HttpRequest, HttpxCarrier, read_body  # noqa: PLC0415
+
         if self._carrier is None:
             self._carrier = HttpxCarrier()
         headers = {"Accept": "application/json", "Accept-Encoding": "identity"}

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from mcpkit.host import openai
 from mcpkit.host.openai import OpenAIModel
 from mcpkit.jsonrpc.errors import InvalidParams, MethodNotFound, RpcError
 from mcpkit.server import Server
 from mcpkit.settings import Settings
-from routers import sampling_router
 from routers.base_router import MCPBaseRouter
 from routers.sampling_router import MODEL_FAILED, NO_MODEL, Sampler, register_sampling
 from tests.exchanges import Recorder, exchange
@@ -106,7 +106,7 @@ async def test_a_local_model_is_looked_for_only_when_wanted(
     async def find() -> OpenAIModel:
         return OpenAIModel(peer.base_url, "found-1")
 
-    monkeypatch.setattr(sampling_router, "find_local_model", find)
+    monkeypatch.setattr(openai, "find_local_model", find)
     peer.script({"say": "local"})
     sampler = Sampler(Settings(sample_autodetect=True))
     assert (await sampler.sample({"prompt": "hi"}))["content"] == "local"
