@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
+from contextlib import suppress
 from typing import Final, TypeVar
 
 from mcpkit.framing.sse import encode_event
@@ -172,7 +173,7 @@ class ReplyChannel:
             if not self.cancelled:
                 raise
         finally:
-            self._settle()
+            await self._settle()
         if self.cancelled:
             raise Cancelled
         return result
@@ -201,12 +202,14 @@ class ReplyChannel:
 
     # ── inside ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _settle(self) -> None:
-        """The handler is done: nobody may cancel this task for its sake any more."""
+    async def _settle(self) -> None:
+        """The handler is done: nobody may cancel this task for its sake any more, and no cancel may come late."""
         task, self._task = self._task, None
         if self._guard is not None:
             self._guard.disarm()
         if self.cancelled and task is not None:
+            with suppress(asyncio.CancelledError):  # a handler that never waited again has not met it yet
+                await asyncio.sleep(0)
             while task.cancelling():
                 task.uncancel()
 

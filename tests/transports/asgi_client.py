@@ -29,6 +29,8 @@ class Call:
         self.headers: dict[str, str] = {}
         self.pieces: list[bytes] = []
         self.complete = False
+        self.left = False
+        """Whether the application has learned that the client is gone."""
         self.blocked: asyncio.Event | None = None
         """When set to an unset event, the line is full: sending waits for it."""
         self._incoming: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
@@ -42,9 +44,15 @@ class Call:
 
     async def _run(self, app: App, scope: dict[str, Any]) -> None:
         try:
-            await app(scope, self._incoming.get, self._send)
+            await app(scope, self._receive, self._send)
         finally:
             self._changed.set()
+
+    async def _receive(self) -> dict[str, Any]:
+        event = await self._incoming.get()
+        self.left = event["type"] == "http.disconnect"
+        self._changed.set()
+        return event
 
     async def _send(self, event: dict[str, Any]) -> None:
         if self.blocked is not None:
@@ -65,6 +73,11 @@ class Call:
     def disconnect(self) -> None:
         """The client goes away."""
         self._incoming.put_nowait({"type": "http.disconnect"})
+
+    async def leave(self) -> None:
+        """The client goes away, and the application learns of it."""
+        self.disconnect()
+        await self.until(lambda: self.left)
 
     def feed(self, piece: bytes, *, more: bool = False) -> None:
         """Another piece of the body arrives."""

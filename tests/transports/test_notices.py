@@ -1,0 +1,82 @@
+"""Change notices reach every session that listens, once, in its revision's shape, from whatever thread."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from mcpkit.protocol.changes import PROMPTS_CHANGED, TOOLS_CHANGED, LocalChanges, Notice
+from mcpkit.protocol.lifecycle import Phase
+from mcpkit.protocol.revisions.registry import NEWEST_HANDSHAKE
+from mcpkit.sessions.memory import MemoryStore
+from mcpkit.sessions.session import Session
+from mcpkit.sessions.store import GENERAL, Reader
+from mcpkit.transports.notices import Notices
+from mcpkit.transports.outbox import StreamOutbox
+
+
+class Hall:
+    def __init__(self) -> None:
+        self.changes = LocalChanges()
+        self.store = MemoryStore()
+        self.notices = Notices(self.changes, self.store)
+
+    async def session(self, phase: Phase = Phase.READY) -> Session:
+        session = await self.store.create(NEWEST_HANDSHAKE)
+        session.phase = phase
+        self.notices.begin()
+        return session
+
+
+async def heard(reader: Reader) -> list[bytes]:
+    async with asyncio.timeout(5):
+        return [stored.data for stored in await reader.next()]
+
+
+async def settle() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def test_a_burst_of_equal_notices_is_one_message() -> None:
+    hall = Hall()
+    reader = (await hall.session()).mailbox.follow(GENERAL)
+    for _ in range(200):
+        hall.changes.publish(Notice(TOOLS_CHANGED))
+    hall.changes.publish(Notice(PROMPTS_CHANGED))
+    await settle()
+    assert [TOOLS_CHANGED.encode() in data for data in await heard(reader)] == [True, False]
+
+
+async def test_who_does_not_listen_stores_nothing() -> None:
+    """SHL-28: ten thousand sessions that never opened a stream must not keep ten thousand notices."""
+    hall = Hall()
+    silent, new, sse = await hall.session(), await hall.session(Phase.INITIALIZING), await hall.session()
+    new.mailbox.follow(GENERAL)
+    box = sse.outbox = StreamOutbox(lambda: True)
+    hall.changes.publish(Notice(TOOLS_CHANGED))
+    await settle()
+    box.close()
+    assert not silent.mailbox.listening
+    assert hall.store.shelf.bytes == 0
+    assert len([data async for data in box.messages()]) == 1
+
+
+async def test_a_change_made_in_another_thread_arrives() -> None:
+    """A sync tool that adds a tool runs in a worker thread."""
+    hall = Hall()
+    reader = (await hall.session()).mailbox.follow(GENERAL)
+    await asyncio.to_thread(hall.changes.publish, Notice(TOOLS_CHANGED))
+    assert len(await heard(reader)) == 1
+
+
+def test_changes_before_the_first_and_after_the_last_loop_are_nobodys() -> None:
+    hall = Hall()
+    hall.changes.publish(Notice(TOOLS_CHANGED))
+
+    async def live() -> Any:
+        await hall.session()
+
+    asyncio.run(live())
+    hall.changes.publish(Notice(TOOLS_CHANGED))
+    hall.notices.unsubscribe()
