@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from typing import Any
 
 from mcpkit.framing.ndjson import Line
@@ -19,6 +20,7 @@ from mcpkit.transports.duplex import Duplex
 
 ENVELOPE = {META_PROTOCOL_VERSION: NEWEST.name, META_CLIENT_CAPABILITIES: {}}
 SECONDS = 5.0
+CALL = "tools/call"
 
 
 def request(id: Any, method: str, params: Any = None, **members: Any) -> dict[str, Any]:
@@ -56,6 +58,55 @@ def small_kernel() -> Kernel:
     kernel.register("initialize", opened)
     kernel.register("ping", ping)
     return kernel
+
+
+class Desk:
+    """A kernel with one method whose handlers the test writes, and gates that it opens."""
+
+    def __init__(self) -> None:
+        self.kernel = small_kernel()
+        self.seen: list[Exchange] = []
+        self.log: list[Any] = []
+        self.gates: dict[Any, asyncio.Future[Any]] = {}
+        self.kernel.register(CALL, self.call)
+        self.acts: dict[str, Callable[[Exchange], Any]] = {"echo": self.echo, "wait": self.wait}
+
+    async def call(self, exchange: Exchange) -> dict[str, Any]:
+        self.seen.append(exchange)
+        result: dict[str, Any] = await self.acts[exchange.params["name"]](exchange)
+        return result
+
+    async def echo(self, exchange: Exchange) -> dict[str, Any]:
+        return {"content": [], "said": exchange.params.get("text")}
+
+    async def wait(self, exchange: Exchange) -> dict[str, Any]:
+        """Wait at the gate of its id; speak to the very end."""
+        gate = self.gates[exchange.id] = asyncio.get_running_loop().create_future()
+        try:
+            await exchange.notify("notifications/progress", {"progressToken": 1, "progress": 1})
+            return {"content": [], "said": await gate}
+        except asyncio.CancelledError:
+            self.log.append(f"cancelled {exchange.id!r}")
+            await exchange.notify("notifications/progress", {"progressToken": 1, "progress": 2})
+            raise
+        finally:
+            self.log.append(f"left {exchange.id!r}")
+
+
+def said(answer: Any) -> tuple[Any, Any]:
+    return answer["id"], answer["result"]["said"]
+
+
+def code(answer: Any) -> tuple[Any, int]:
+    return answer.get("id", "no id"), answer["error"]["code"]
+
+
+def call(id: Any, name: str = "echo", **params: Any) -> dict[str, Any]:
+    return request(id, CALL, {"name": name, **params})
+
+
+def modern(id: Any, name: str = "echo", **params: Any) -> dict[str, Any]:
+    return enveloped(id, CALL, {"name": name, **params})
 
 
 class Pipe:

@@ -107,7 +107,10 @@ def load(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Any:
     # Fewer brackets than levels proves the depth without looking at the nesting.
     if data.count(b"[") + data.count(b"{") > limits.depth and _deeper(value, limits.depth):
         raise ParseError(f"Parse error: nested more than {limits.depth} levels deep")
-    compact = orjson.dumps(value)
+    try:
+        compact = orjson.dumps(value)
+    except TypeError:  # nested deeper than the fast writer goes
+        return _load_exactly(data)
     if compact == data or compact.translate(None, _WHITESPACE) == data.translate(None, _WHITESPACE):
         return value
     return _load_exactly(data)
@@ -213,36 +216,33 @@ def encode(value: Any) -> bytes:
 
 def encode_result(id: Id, result: Result) -> bytes:
     """A successful answer; a result that is :class:`Encoded` already is put in as it stands."""
-    body = result if type(result) is Encoded else encode(result)
-    return b'{"jsonrpc":"2.0","id":%b,"result":%b}' % (encode(id), body)
+    if type(result) is Encoded:
+        return b'{"jsonrpc":"2.0","id":%b,"result":%b}' % (encode(id), result)
+    return encode({"jsonrpc": "2.0", "id": id, "result": result})
 
 
 def encode_error(id: Id | None, error: RpcError, *, null_id: bool = False) -> bytes:
     """A failed answer; without an id the member is left out, or null where ``null_id`` (old revisions, RPC-11)."""
     if id is None and not null_id:
-        return b'{"jsonrpc":"2.0","error":%b}' % encode(error.to_wire())
-    return b'{"jsonrpc":"2.0","id":%b,"error":%b}' % (encode(id), encode(error.to_wire()))
+        return encode({"jsonrpc": "2.0", "error": error.to_wire()})
+    return encode({"jsonrpc": "2.0", "id": id, "error": error.to_wire()})
 
 
 def encode_request(id: Id, method: str, params: JsonObject) -> bytes:
     """A call that wants an answer; empty params are left out."""
-    return b'{"jsonrpc":"2.0","id":%b,%b}' % (encode(id), _call(method, params))
+    call: JsonObject = {"jsonrpc": "2.0", "id": id, "method": method}
+    return encode({**call, "params": params} if params else call)
 
 
 def encode_notification(method: str, params: JsonObject) -> bytes:
     """A call that wants none; empty params are left out."""
-    return b'{"jsonrpc":"2.0",%b}' % _call(method, params)
+    call: JsonObject = {"jsonrpc": "2.0", "method": method}
+    return encode({**call, "params": params} if params else call)
 
 
 def encode_batch(messages: Iterable[bytes]) -> bytes:
     """An array of messages that are encoded already."""
     return b"[%b]" % b",".join(messages)
-
-
-def _call(method: str, params: JsonObject) -> bytes:
-    if not params:
-        return b'"method":%b' % encode(method)
-    return b'"method":%b,"params":%b' % (encode(method), encode(params))
 
 
 def _plain(value: Any) -> Any:

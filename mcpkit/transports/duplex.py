@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Iterable
-from contextlib import suppress
 from typing import Final
 
 from mcpkit.framing.ndjson import Line, Overlong
@@ -27,23 +25,20 @@ from mcpkit.jsonrpc.errors import InternalError, InvalidRequest, RpcError
 from mcpkit.jsonrpc.messages import Batch, Id, JsonObject, Message, Notification, Request
 from mcpkit.jsonrpc.peer import Peer
 from mcpkit.kernel import Kernel
-from mcpkit.protocol.changes import Notice
 from mcpkit.protocol.classify import Handshake, Stateless, classify
 from mcpkit.protocol.envelope import META_SUBSCRIPTION_ID
 from mcpkit.protocol.exchange import Exchange, NoBackChannel
 from mcpkit.protocol.lifecycle import Phase, admit, negotiate, read_initialize
 from mcpkit.protocol.revisions.registry import NEWEST_HANDSHAKE
 from mcpkit.settings import Settings
-from mcpkit.transports.eager import Starter, Work
-from mcpkit.transports.pipe_call import CANCELLED, BatchReply, Call, Outlet, PipeSession, Reply, lowered
+from mcpkit.transports.in_flight import LISTEN, InFlight
+from mcpkit.transports.pipe_call import CANCELLED, BatchReply, Call, Outlet, PipeSession, Reply
+from mcpkit.transports.pipe_notices import PipeNotices
 
 log: Final = logging.getLogger("mcpkit.transports")
 
 INITIALIZE: Final = "initialize"
 INITIALIZED: Final = "notifications/initialized"
-LISTEN: Final = "subscriptions/listen"
-MAX_WAITING: Final = 10_000
-"""Calls that may wait for one in flight to end: a whole file of them may be piped in."""
 
 
 class Duplex:
@@ -56,17 +51,13 @@ class Duplex:
         self._kernel = kernel
         self._outlet = outlet
         self._limits = Limits(settings.max_json_depth, settings.max_batch)
-        self._most = settings.max_session_calls
         self._peer = Peer()
-        self._starter = Starter()
         self._session: PipeSession | None = None
         self._opening = False  # initialize is being served; lines wait for what it agrees on (INIT-14)
         self._held: list[Line] = []
-        self._tasks: dict[asyncio.Task[None], Call] = {}  # only what has suspended
-        self._waiting: deque[Call] = deque()
-        self._notices: dict[Notice, None] = {}
         self._ending = False
-        self._unsubscribe = kernel.changes.subscribe(self._hear)
+        self._calls = InFlight(self._serve, settings.max_session_calls, self._settle)
+        self._notices = PipeNotices(kernel.changes, lambda: self._session, self._send)
 
     # ── the transport's side ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -82,9 +73,7 @@ class Duplex:
         """The client will send no more: answer what can be answered in ``grace`` seconds, then be over (STDIO-41)."""
         self._ending = True
         self._peer.fail_all(NoBackChannel("the client has closed its end of the pipe"))
-        for call in tuple(self._tasks.values()):
-            if call.exchange.method == LISTEN:
-                call.cancel("the client has closed its end of the pipe")
+        self._calls.cancel(LISTEN)
         self._loop.call_later(grace, self.close)
         self._settle()
 
@@ -93,18 +82,14 @@ class Duplex:
         if self.over.done():
             return
         self.over.set_result(None)
-        self._unsubscribe()
-        self._starter.close()
-        self._waiting.clear()
         self._held.clear()
-        for call in tuple(self._tasks.values()):
-            call.cancel("the conversation is over")
+        self._notices.close()
+        self._calls.close()
         self._peer.close(NoBackChannel("the conversation is over"))
 
     async def gone(self, seconds: float) -> None:
         """Wait, at most that long, for cancelled work to clean up."""
-        if self._tasks:
-            await asyncio.wait(tuple(self._tasks), timeout=seconds)
+        await self._calls.gone(seconds)
 
     # ── messages ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -173,9 +158,9 @@ class Duplex:
             reply(encode_error(request.id, error))
             return
         if request.method == INITIALIZE and call.exchange.session is not None:
-            self._start(call, self._open(call))
+            self._calls.start(call, self._open(call))
         else:
-            self._launch(call)
+            self._calls.launch(call)
 
     def _exchange(self, request: Request) -> Exchange:
         """The request under the revision that governs it.
@@ -200,26 +185,6 @@ class Duplex:
         if session is None:  # a ping before the handshake
             return Exchange(id, method, params, NEWEST_HANDSHAKE)
         return Exchange(id, method, params, session.revision, client=session.client, session=session)
-
-    def _launch(self, call: Call) -> None:
-        """Serve it now; or, where too many are in flight, as soon as one of them ends."""
-        if len(self._tasks) < self._most or self._busy() < self._most:
-            self._start(call, self._serve(call))
-        elif len(self._waiting) < MAX_WAITING:
-            self._waiting.append(call)
-        else:
-            error = InternalError("Too many requests are waiting here; send it again when some have been answered")
-            call.answer(encode_error(call.exchange.id, error))
-
-    def _busy(self) -> int:
-        return sum(call.exchange.method != LISTEN for call in self._tasks.values())
-
-    def _start(self, call: Call, work: Work) -> None:
-        task = self._starter.start(work)
-        if task is not None:
-            call.task = task
-            self._tasks[task] = call
-            task.add_done_callback(self._ended)
 
     async def _serve(self, call: Call) -> None:
         exchange = call.exchange
@@ -263,17 +228,9 @@ class Duplex:
         self.receive(held)
         self._settle()
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        del self._tasks[task]
-        while self._waiting and self._busy() < self._most:
-            call = self._waiting.popleft()
-            if not call.cancelled:
-                self._start(call, self._serve(call))
-        self._settle()
-
     def _settle(self) -> None:
         """Where no more input comes, the last answer is the end."""
-        if self._ending and not (self._tasks or self._waiting or self._held or self._opening):
+        if self._ending and self._calls.empty and not (self._held or self._opening):
             self.close()
 
     # ── notifications, both ways ─────────────────────────────────────────────────────────────────────────────────
@@ -296,28 +253,7 @@ class Duplex:
             if message.method == INITIALIZED and self._session.phase is Phase.INITIALIZING:
                 self._session.phase = Phase.READY
             exchange = self._legacy(None, message.method, message.params)
-        self._launch(Call(exchange, self._peer, self._outlet, _unanswered))
-
-    def _hear(self, notice: Notice) -> None:
-        """Something changed; called in whatever thread changed it."""
-        with suppress(RuntimeError):  # the loop has been closed: nobody is left to be told
-            self._loop.call_soon_threadsafe(self._note, notice)
-
-    def _note(self, notice: Notice) -> None:
-        session = self._session
-        if session is None or session.phase is not Phase.READY:
-            return
-        if notice.key is None or notice.key in session.subscriptions:
-            if not self._notices:
-                self._loop.call_soon(self._tell, session)
-            self._notices[notice] = None
-
-    def _tell(self, session: PipeSession) -> None:
-        """Equal changes that came together are told once (LSUB-01, LSUB-02)."""
-        for notice in self._notices:
-            params = lowered(session.revision, notice.method, notice.params)
-            self._send(encode_notification(notice.method, params))
-        self._notices.clear()
+        self._calls.launch(Call(exchange, self._peer, self._outlet, _unanswered))
 
 
 def _unanswered(data: bytes | None) -> None:

@@ -128,6 +128,13 @@ class TestLoad:
             load(b"[]", Limits(depth=0))
         assert load(b'"["', Limits(depth=0)) == "["
 
+    def test_a_limit_beyond_the_fast_writer_s_own(self) -> None:
+        """RPC-13: 500 levels are read where 512 are allowed, and duplicate keys found below them."""
+        deep = "[" * 499 + '{"a":1}' + "]" * 499
+        assert load(deep.encode(), Limits(depth=512)) == json.loads(deep)
+        with pytest.raises(ParseError, match="same key twice"):
+            load(deep.replace('"a":1', '"a":1,"a":1').encode(), Limits(depth=512))
+
     def test_nesting_hidden_below_a_duplicate_key_is_refused_too(self) -> None:
         """RPC-13: the fast parser drops the deep value, the exact one must not fall over it."""
         deep = b"[" * 1000 + b"]" * 1000

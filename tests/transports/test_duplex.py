@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,49 +10,28 @@ import pytest
 from mcpkit.framing.ndjson import Overlong
 from mcpkit.jsonrpc.errors import RpcError
 from mcpkit.kernel import Kernel
-from mcpkit.protocol.changes import TOOLS_CHANGED, Notice
 from mcpkit.protocol.envelope import META_LOG_LEVEL, META_PROTOCOL_VERSION, META_SUBSCRIPTION_ID
 from mcpkit.protocol.exchange import Exchange, NoBackChannel
 from mcpkit.protocol.revisions.registry import HANDSHAKES, NEWEST, NEWEST_HANDSHAKE, SUPPORTED
-from mcpkit.transports import duplex
-from tests.pipes import ENVELOPE, SECONDS, Pipe, enveloped, initialize, notification, request, small_kernel
+from tests.pipes import (
+    CALL,
+    ENVELOPE,
+    SECONDS,
+    Desk,
+    Pipe,
+    call,
+    code,
+    enveloped,
+    initialize,
+    modern,
+    notification,
+    request,
+    said,
+    small_kernel,
+)
 
 BATCHING = next(revision.name for revision in HANDSHAKES if revision.batch)
-CALL = "tools/call"
 CANCELLED = "notifications/cancelled"
-
-
-class Desk:
-    """A kernel with one method whose handlers the test writes, and gates that it opens."""
-
-    def __init__(self) -> None:
-        self.kernel = small_kernel()
-        self.seen: list[Exchange] = []
-        self.log: list[Any] = []
-        self.gates: dict[Any, asyncio.Future[Any]] = {}
-        self.kernel.register(CALL, self.call)
-        self.acts: dict[str, Callable[[Exchange], Any]] = {"echo": self.echo, "wait": self.wait}
-
-    async def call(self, exchange: Exchange) -> dict[str, Any]:
-        self.seen.append(exchange)
-        result: dict[str, Any] = await self.acts[exchange.params["name"]](exchange)
-        return result
-
-    async def echo(self, exchange: Exchange) -> dict[str, Any]:
-        return {"content": [], "said": exchange.params.get("text")}
-
-    async def wait(self, exchange: Exchange) -> dict[str, Any]:
-        """Wait at the gate of its id; speak to the very end."""
-        gate = self.gates[exchange.id] = asyncio.get_running_loop().create_future()
-        try:
-            await exchange.notify("notifications/progress", {"progressToken": 1, "progress": 1})
-            return {"content": [], "said": await gate}
-        except asyncio.CancelledError:
-            self.log.append(f"cancelled {exchange.id!r}")
-            await exchange.notify("notifications/progress", {"progressToken": 1, "progress": 2})
-            raise
-        finally:
-            self.log.append(f"left {exchange.id!r}")
 
 
 @pytest.fixture
@@ -70,22 +47,6 @@ async def pipe(desk: Desk) -> Any:
     await pipe.over()
     await asyncio.sleep(0)
     assert len(asyncio.all_tasks()) == 1, "nothing runs on when a conversation is over"
-
-
-def said(answer: Any) -> tuple[Any, Any]:
-    return answer["id"], answer["result"]["said"]
-
-
-def code(answer: Any) -> tuple[Any, int]:
-    return answer.get("id", "no id"), answer["error"]["code"]
-
-
-def call(id: Any, name: str = "echo", **params: Any) -> dict[str, Any]:
-    return request(id, CALL, {"name": name, **params})
-
-
-def modern(id: Any, name: str = "echo", **params: Any) -> dict[str, Any]:
-    return enveloped(id, CALL, {"name": name, **params})
 
 
 class TestEras:
@@ -358,29 +319,6 @@ class TestCalls:
         desk.gates[1].set_result("second")
         assert said((await pipe.hear())[0]) == (1, "second")
 
-    async def test_calls_beyond_the_limit_wait_their_turn(self, desk: Desk) -> None:
-        """AVAIL-04, real-clients: whatever is piped in is answered; what waits can be cancelled."""
-        pipe = Pipe(desk.kernel, max_session_calls=2)
-        await pipe.say(*(modern(id, "wait") for id in range(5)), notification(CANCELLED, {"requestId": 3}))
-        await pipe.hear(2)
-        for id, begun, running in ((0, 1, {1, 2}), (1, 1, {2, 4}), (2, 0, {4}), (4, 0, set[int]())):
-            desk.gates.pop(id).set_result(id)
-            assert said((await pipe.hear())[0]) == (id, id)
-            await pipe.hear(begun)  # the first word of the next one
-            assert desk.gates.keys() == running
-        pipe.duplex.close()
-        await pipe.over()
-
-    async def test_too_many_waiting_calls_are_refused(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-        """AVAIL-04."""
-        monkeypatch.setattr(duplex, "MAX_WAITING", 1)
-        pipe = Pipe(desk.kernel, max_session_calls=1)
-        await pipe.say(modern(1, "wait"), modern(2, "wait"), modern(3, "wait"))
-        _, refused = await pipe.hear(2)
-        assert code(refused) == (3, -32603)
-        pipe.duplex.close()
-        await pipe.over()
-
 
 class TestTalkingBack:
     async def test_a_question_and_its_answers(self, pipe: Pipe, desk: Desk) -> None:
@@ -464,37 +402,7 @@ class TestTalkingBack:
         assert await asyncio.wait_for(got, SECONDS) == {"roots": []}
 
 
-class TestNotices:
-    async def test_a_session_is_told_what_it_watches(self, pipe: Pipe, desk: Desk) -> None:
-        """LSUB-01, LSUB-02, INIT-05, DUAL-04: once it is ready, once for equal changes, not of other resources."""
-        feed = desk.kernel.changes
-        feed.publish(Notice(TOOLS_CHANGED))
-        await pipe.say(initialize())
-        await pipe.hear()
-        feed.publish(Notice(TOOLS_CHANGED))
-        assert await pipe.quiet() == []
-        await pipe.say(notification("notifications/initialized"), call(1))
-        await pipe.hear()
-        session = desk.seen[0].session
-        assert session is not None
-        session.subscriptions.add("a://b")
-        for notice in (Notice(TOOLS_CHANGED), Notice(TOOLS_CHANGED), Notice.updated("a://b"), Notice.updated("a://c")):
-            feed.publish(notice)
-        assert await pipe.quiet() == [
-            notification(TOOLS_CHANGED),
-            notification("notifications/resources/updated", {"uri": "a://b"}),
-        ]
-        feed.publish(Notice(TOOLS_CHANGED))
-        assert len(await pipe.quiet()) == 1
-
-    async def test_a_change_may_be_made_in_any_thread(self, pipe: Pipe, desk: Desk) -> None:
-        """A tool in a thread adds another tool."""
-        await pipe.open()
-        thread = threading.Thread(target=desk.kernel.changes.publish, args=(Notice(TOOLS_CHANGED),))
-        thread.start()
-        assert await pipe.hear() == [notification(TOOLS_CHANGED)]
-        thread.join(SECONDS)
-
+class TestStreams:
     async def test_a_stream_that_the_server_ends(self, pipe: Pipe, desk: Desk) -> None:
         """AMB-01, CANC-07, SUB-08: cancelled, then at once the result; a client's own cancel ends it in silence."""
         gates = [asyncio.get_running_loop().create_future() for _ in range(2)]
@@ -593,22 +501,6 @@ class TestTheEnd:
         await pipe.open()
         assert said(await pipe.ask(make(1, "bye"))) == (1, "bye")
         await pipe.over()
-
-
-async def test_streams_do_not_use_up_the_calls(desk: Desk) -> None:
-    """SUB-05, AVAIL-04: an open stream waits for ever and must not make calls wait with it."""
-
-    async def listen(exchange: Exchange) -> Any:
-        await asyncio.get_running_loop().create_future()
-
-    desk.kernel.register("subscriptions/listen", listen)
-    pipe = Pipe(desk.kernel, max_session_calls=1)
-    await pipe.say(enveloped("s", "subscriptions/listen"), modern(1, "wait"))
-    await pipe.hear()
-    desk.gates[1].set_result("served")
-    assert said((await pipe.hear())[0]) == (1, "served")
-    pipe.duplex.close()
-    await pipe.over()
 
 
 async def test_two_pipes_share_nothing_but_the_kernel() -> None:

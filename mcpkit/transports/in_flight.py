@@ -1,0 +1,85 @@
+"""The calls of one pipe that take their time: in flight, as many as may be at once, or waiting for their turn.
+
+What must never stand here: messages, how a call is served.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+from mcpkit.jsonrpc.codec import encode_error
+from mcpkit.jsonrpc.errors import InternalError
+from mcpkit.transports.eager import Starter, Work
+from mcpkit.transports.pipe_call import Call
+
+LISTEN: Final = "subscriptions/listen"
+"""Lasts until somebody ends it: neither counted as work, nor waited for."""
+MAX_WAITING: Final = 10_000
+"""Calls that may wait for one in flight to end: a whole file of them may be piped in."""
+
+
+class InFlight:
+    """Starts calls. One that never waits is over when :meth:`launch` returns, and was never here."""
+
+    def __init__(self, serve: Callable[[Call], Work], most: int, ended: Callable[[], None]) -> None:
+        """At most ``most`` calls run at once; ``ended`` is called after each that took its time."""
+        self._serve = serve
+        self._most = most
+        self._told = ended
+        self._starter = Starter()
+        self._tasks: dict[asyncio.Task[None], Call] = {}
+        self._waiting: deque[Call] = deque()
+
+    @property
+    def empty(self) -> bool:
+        """Nothing runs, nothing waits."""
+        return not self._tasks and not self._waiting
+
+    def launch(self, call: Call) -> None:
+        """Serve it now; or, where too many are in flight, as soon as one of them ends."""
+        if len(self._tasks) < self._most or self._busy() < self._most:
+            self.start(call, self._serve(call))
+        elif len(self._waiting) < MAX_WAITING:
+            self._waiting.append(call)
+        else:
+            error = InternalError("Too many requests are waiting here; send it again when some have been answered")
+            call.answer(encode_error(call.exchange.id, error))
+
+    def start(self, call: Call, work: Work) -> None:
+        """Serve it now, by ``work``."""
+        task = self._starter.start(work)
+        if task is not None:
+            call.task = task
+            self._tasks[task] = call
+            task.add_done_callback(self._ended)
+
+    def cancel(self, method: str | None = None) -> None:
+        """Cancel the calls of that method; all of them without one."""
+        for call in tuple(self._tasks.values()):
+            if method is None or call.exchange.method == method:
+                call.cancel(None)
+
+    def close(self) -> None:
+        """Cancel everything; what waits is never served."""
+        self._waiting.clear()
+        self._starter.close()
+        self.cancel()
+
+    async def gone(self, seconds: float) -> None:
+        """Wait, at most that long, for what was cancelled to clean up."""
+        if self._tasks:
+            await asyncio.wait(tuple(self._tasks), timeout=seconds)
+
+    def _busy(self) -> int:
+        return sum(call.exchange.method != LISTEN for call in self._tasks.values())
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        del self._tasks[task]
+        while self._waiting and self._busy() < self._most:
+            call = self._waiting.popleft()
+            if not call.cancelled:
+                self.start(call, self._serve(call))
+        self._told()

@@ -1,0 +1,66 @@
+"""What the session of a pipe is told of changes (LSUB-01, LSUB-02, INIT-05, DUAL-04)."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+
+from mcpkit.protocol.changes import TOOLS_CHANGED, Notice
+from tests.pipes import SECONDS, Desk, Pipe, call, initialize, notification
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+@pytest.fixture
+async def pipe(desk: Desk) -> Any:
+    pipe = Pipe(desk.kernel)
+    yield pipe
+    pipe.duplex.close()
+    await pipe.over()
+
+
+async def test_a_session_is_told_what_it_watches(pipe: Pipe, desk: Desk) -> None:
+    """LSUB-01, LSUB-02, INIT-05, DUAL-04: once it is ready, once for equal changes, not of other resources."""
+    feed = desk.kernel.changes
+    feed.publish(Notice(TOOLS_CHANGED))
+    await pipe.say(initialize())
+    await pipe.hear()
+    feed.publish(Notice(TOOLS_CHANGED))
+    assert await pipe.quiet() == []
+    await pipe.say(notification("notifications/initialized"), call(1))
+    await pipe.hear()
+    session = desk.seen[0].session
+    assert session is not None
+    session.subscriptions.add("a://b")
+    for notice in (Notice(TOOLS_CHANGED), Notice(TOOLS_CHANGED), Notice.updated("a://b"), Notice.updated("a://c")):
+        feed.publish(notice)
+    assert await pipe.quiet() == [
+        notification(TOOLS_CHANGED),
+        notification("notifications/resources/updated", {"uri": "a://b"}),
+    ]
+    feed.publish(Notice(TOOLS_CHANGED))
+    assert len(await pipe.quiet()) == 1
+
+
+async def test_a_change_may_be_made_in_any_thread(pipe: Pipe, desk: Desk) -> None:
+    """A tool in a thread adds another tool."""
+    await pipe.open()
+    thread = threading.Thread(target=desk.kernel.changes.publish, args=(Notice(TOOLS_CHANGED),))
+    thread.start()
+    assert await pipe.hear() == [notification(TOOLS_CHANGED)]
+    thread.join(SECONDS)
+
+
+async def test_after_the_end_nobody_is_told(desk: Desk) -> None:
+    """LSUB-03: the feed forgets a pipe that is closed."""
+    pipe = Pipe(desk.kernel)
+    await pipe.open()
+    desk.kernel.changes.publish(Notice(TOOLS_CHANGED))
+    pipe.duplex.close()
+    desk.kernel.changes.publish(Notice(TOOLS_CHANGED))
+    assert await pipe.quiet() == []
