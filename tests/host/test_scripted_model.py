@@ -1,4 +1,4 @@
-"""The scripted model server is one that the official openai SDK understands, so our tests don't prove a private dialect."""
+"""The scripted model server is understood by the official openai SDK, so our tests prove no private dialect."""
 
 from __future__ import annotations
 

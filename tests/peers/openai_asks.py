@@ -40,7 +40,7 @@ def main(url: str) -> None:
             client.chat.completions.create(model="any", messages=QUESTION)
         except APIStatusError as error:
             found.setdefault("refused", []).append(error.status_code)
-    print(json.dumps(found))
+    sys.stdout.write(json.dumps(found))
 
 
 if __name__ == "__main__":
