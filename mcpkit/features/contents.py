@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_origin
 
 from mcpkit.features.content import as_text, contents_of, decoded
 from mcpkit.features.errors import BadReturn
@@ -91,8 +91,10 @@ def size_of(value: Any) -> int | None:
 def declared_mime(returns: Any, uri: str) -> str | None:
     """The MIME type that a URI's ending or a return annotation tells, if one does."""
     by_name = guess_by_name(uri)
-    if by_name or returns in (bytes, Any, object) or not isinstance(returns, type):
+    kind = get_origin(returns) or returns
+    if by_name or kind in (bytes, Any, object) or not isinstance(kind, type):
         return by_name
-    if returns is str:
+    if kind is str:
         return "text/plain"
-    return None if issubclass(returns, ResourceContents | ResourceResult | list | tuple) else JSON
+    unsure = issubclass(kind, ResourceContents | ResourceResult | list | tuple) or hasattr(kind, "__mcp_result__")
+    return None if unsure else JSON

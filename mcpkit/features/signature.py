@@ -22,7 +22,6 @@ from mcpkit.features.docstrings import Docstring, read_docstring
 from mcpkit.features.errors import RegistrationError
 
 EMPTY: Final = inspect.Parameter.empty
-_PACKAGE: Final = "mcpkit."
 
 
 class Injection(ABC):
@@ -191,7 +190,7 @@ def _hints(blank: Signature, code: Any) -> dict[str, Any]:
     except TypeError as error:
         raise blank.refuse(f"its annotations can't be read: {error}") from None
     try:
-        return typing.get_type_hints(code, localns=_names_around(), include_extras=True)
+        return typing.get_type_hints(code, localns=_names_around(code), include_extras=True)
     except NameError as error:
         raise blank.refuse(
             f"the annotation {error.name!r} can't be found at run time: import it outside of `if TYPE_CHECKING:`, "
@@ -199,9 +198,13 @@ def _hints(blank: Signature, code: Any) -> dict[str, Any]:
         ) from None
 
 
-def _names_around() -> dict[str, Any]:
-    """The local names where the function is being offered: types written inside another function are there."""
+def _names_around(code: Any) -> dict[str, Any]:
+    """The local names of the functions, in the same module, that are offering this one: types may be written there."""
+    module = getattr(code, "__globals__", None)
+    names: dict[str, Any] = {}
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None and frame.f_globals.get("__name__", "").startswith(_PACKAGE):
+    while frame is not None:
+        if frame.f_globals is module:
+            names = {**frame.f_locals, **names}
         frame = frame.f_back
-    return dict(frame.f_locals) if frame is not None else {}
+    return names
