@@ -81,42 +81,53 @@ def classify(headers: Mapping[str, str] | None, stream: str | None, message: Mes
 
     Raises: InvalidParams (an incomplete envelope), HeaderMismatch, UnsupportedProtocolVersion, InvalidRequest.
     """
-    version = None if headers is None else _version(headers)
+    version = None if headers is None else headers.get(VERSION_HEADER)
+    if version is not None and version not in REVISIONS:
+        version = version.strip(" \t")
     if stream is not None:
         if not _is_initialize(message):
             _check_known(version)
         return OnStream(stream)
-    if isinstance(message, (Request, Notification)):
+    if type(message) is Request or type(message) is Notification:
         return _call(headers, version, message)
-    if isinstance(message, Batch):
+    if type(message) is Batch:
         return _batch(headers, version, message)
-    return _answer(headers, version, message)
+    assert isinstance(message, (Response, ErrorResponse))
+    return _answer(headers, version)
 
 
 def _call(headers: Mapping[str, str] | None, version: str | None, message: Request | Notification) -> Route:
     if has_envelope(message.params):
-        declared = message.params["_meta"].get(META_PROTOCOL_VERSION)
-        if not _is_handshake(declared) or (version is not None and version != declared):
+        if not _belongs_to_a_handshake(message.params["_meta"], version):
             return _stateless(headers, version, message)
     elif version in ENVELOPE_NAMES and not _is_initialize(message):
         return _stateless(headers, version, message)
-    if _is_initialize(message):
+    if message.method == "initialize" and type(message) is Request:
         return HANDSHAKE  # whatever the header says: the body negotiates (AMB-14)
-    _check_known(version)
+    if version is not None:
+        _check_known(version)
     route = _legacy(headers, version)
-    if headers is not None and message.method in ENVELOPE_ONLY and not isinstance(route, InSession):
+    if message.method in ENVELOPE_ONLY and headers is not None and not isinstance(route, InSession):
         read_envelope(message.params)  # there is none: the answer says what to send (DUAL-08)
     return route
 
 
+def _belongs_to_a_handshake(meta: Mapping[str, Any], version: str | None) -> bool:
+    """Whether an envelope names a revision of the handshake era and no header contradicts it (DUAL-02 step 3)."""
+    declared = meta.get(META_PROTOCOL_VERSION)
+    return type(declared) is str and declared in HANDSHAKE_NAMES and version in (None, declared)
+
+
 def _stateless(headers: Mapping[str, str] | None, version: str | None, message: Request | Notification) -> Stateless:
     """The ladder of the envelope era; the first failure wins (DUAL-06, DUAL-07)."""
-    if isinstance(message, Notification):
+    if type(message) is Notification:
         return _stateless_notification(headers, version, message)
     envelope = read_envelope(message.params)
     if headers is not None:
         check_routing(headers, message.method, message.params)
-    return Stateless(_served(envelope.version), envelope)
+    if envelope.version not in ENVELOPE_NAMES:
+        raise UnsupportedProtocolVersion(envelope.version)
+    return Stateless(REVISIONS[envelope.version], envelope)
 
 
 def _stateless_notification(headers: Mapping[str, str] | None, version: str | None, message: Notification) -> Stateless:
@@ -131,7 +142,9 @@ def _stateless_notification(headers: Mapping[str, str] | None, version: str | No
         raise HeaderMismatch("the header MCP-Protocol-Version does not match the version in params._meta")
     if headers is not None and headers.get(METHOD_HEADER, message.method).strip(" \t") != message.method:
         raise HeaderMismatch("the header Mcp-Method does not match method")
-    return Stateless(_served(declared), None)
+    if declared not in ENVELOPE_NAMES:
+        raise UnsupportedProtocolVersion(declared)
+    return Stateless(REVISIONS[declared], None)
 
 
 def _batch(headers: Mapping[str, str] | None, version: str | None, batch: Batch) -> Route:
@@ -148,12 +161,12 @@ def _batch(headers: Mapping[str, str] | None, version: str | None, batch: Batch)
 def _forbids_batch(entry: Any) -> bool:
     if not isinstance(entry, (Request, Notification)):
         return False
-    if has_envelope(entry.params) and not _is_handshake(entry.params["_meta"].get(META_PROTOCOL_VERSION)):
+    if has_envelope(entry.params) and not _belongs_to_a_handshake(entry.params["_meta"], None):
         return True
     return entry.method == "initialize"
 
 
-def _answer(headers: Mapping[str, str] | None, version: str | None, message: Response | ErrorResponse) -> Route:
+def _answer(headers: Mapping[str, str] | None, version: str | None) -> Route:
     """The client's answer to a question; only sessions ask (RPC-17, SHM-02)."""
     if version in ENVELOPE_NAMES:
         raise InvalidRequest("clients send no responses in this revision; answer a question by a retry")
@@ -177,22 +190,7 @@ def _is_initialize(message: Message | Batch) -> bool:
     return isinstance(message, Request) and message.method == "initialize"
 
 
-def _is_handshake(declared: Any) -> bool:
-    return isinstance(declared, str) and declared in HANDSHAKE_NAMES
-
-
-def _version(headers: Mapping[str, str]) -> str | None:
-    version = headers.get(VERSION_HEADER)
-    return None if version is None else version.strip(" \t")
-
-
 def _check_known(version: str | None) -> None:
     """That a version header, where there is one, names a revision at all (SHL-53, DUAL-02 step 5)."""
     if version is not None and version not in REVISIONS:
         raise UnsupportedProtocolVersion(version)
-
-
-def _served(version: str) -> Revision:
-    if version not in ENVELOPE_NAMES:
-        raise UnsupportedProtocolVersion(version)
-    return REVISIONS[version]

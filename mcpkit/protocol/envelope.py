@@ -36,44 +36,48 @@ class Envelope:
 
 def has_envelope(params: Mapping[str, Any]) -> bool:
     """Whether a message claims to be of the envelope era; a related task is no evidence (DUAL-02, META-25)."""
-    meta = params.get("_meta")
-    return isinstance(meta, dict) and (
+    if "_meta" not in params:
+        return False
+    meta = params["_meta"]
+    return type(meta) is dict and (
         META_PROTOCOL_VERSION in meta or META_CLIENT_CAPABILITIES in meta or META_CLIENT_INFO in meta
     )
 
 
 def read_envelope(params: Mapping[str, Any]) -> Envelope:
-    """The envelope of a request.
+    """The envelope of a request, whose params are decoded JSON.
 
     Raises: InvalidParams when a required key is missing or one has the wrong shape (META-11, META-15, LOG-04).
     """
-    meta = params.get("_meta")
-    if not isinstance(meta, dict):
-        raise InvalidParams(
-            f"params._meta is required; send {META_PROTOCOL_VERSION} and {META_CLIENT_CAPABILITIES} in it"
-        )
-    version = _required(meta, META_PROTOCOL_VERSION, str, "a string")
-    capabilities = _required(meta, META_CLIENT_CAPABILITIES, dict, "an object")
+    try:
+        meta = params["_meta"]
+        version, capabilities = meta[META_PROTOCOL_VERSION], meta[META_CLIENT_CAPABILITIES]
+    except (KeyError, TypeError):
+        raise _incomplete(params.get("_meta")) from None
+    if type(version) is not str:
+        raise InvalidParams(f"_meta key {META_PROTOCOL_VERSION} must be a string")
+    if type(capabilities) is not dict:
+        raise InvalidParams(f"_meta key {META_CLIENT_CAPABILITIES} must be an object")
     info = meta.get(META_CLIENT_INFO, _NOBODY)
     if info is not _NOBODY:
         _check_implementation(info)
     level = meta.get(META_LOG_LEVEL)
-    if level is not None and (not isinstance(level, str) or level not in LOG_LEVELS):
+    if level is not None and (type(level) is not str or level not in LOG_LEVELS):
         raise InvalidParams(f"{META_LOG_LEVEL} must be one of {', '.join(LOG_LEVELS)}")
     return Envelope(version, Client(info, capabilities), level)
 
 
-def _required(meta: dict[str, Any], key: str, kind: type, called: str) -> Any:
-    value = meta.get(key)
-    if isinstance(value, kind):
-        return value
-    if key in meta:
-        raise InvalidParams(f"_meta key {key} must be {called}")
-    raise InvalidParams(f"params._meta lacks {key}; send it with every request")
+def _incomplete(meta: Any) -> InvalidParams:
+    if type(meta) is not dict:
+        return InvalidParams(
+            f"params._meta is required; send {META_PROTOCOL_VERSION} and {META_CLIENT_CAPABILITIES} in it"
+        )
+    lacking = META_CLIENT_CAPABILITIES if META_PROTOCOL_VERSION in meta else META_PROTOCOL_VERSION
+    return InvalidParams(f"params._meta lacks {lacking}; send it with every request")
 
 
 def _check_implementation(info: Any) -> None:
-    fits = isinstance(info, dict) and isinstance(info.get("name"), str) and isinstance(info.get("version"), str)
+    fits = type(info) is dict and type(info.get("name")) is str and type(info.get("version")) is str
     if not fits:
         raise InvalidParams(f"_meta key {META_CLIENT_INFO} must be an object with the strings name and version")
 

@@ -42,6 +42,7 @@ LARGEST_INTEGER: Final = 2**53 - 1
 _ENCODED_START: Final = "=?base64?"
 _ENCODED_END: Final = "?="
 _BLANKS: Final = " \t"
+_LITERAL: Final = re.compile(r"(?!=\?base64\?)[ -~]*")
 _TOKEN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _INTEGER: Final = re.compile(r"(-?[0-9]{1,24})(?:\.0{1,24})?")
 _ANNOTATION: Final = "x-mcp-header"
@@ -92,13 +93,13 @@ def check_routing(headers: Mapping[str, str], method: str, params: Mapping[str, 
 
     Raises: HeaderMismatch.
     """
-    if headers.get(VERSION_HEADER) != params["_meta"][META_PROTOCOL_VERSION]:
-        _check(headers, VERSION_HEADER, params["_meta"][META_PROTOCOL_VERSION], "the version in params._meta")
+    declared = params["_meta"][META_PROTOCOL_VERSION]
+    if headers.get(VERSION_HEADER) != declared:
+        _check(headers, VERSION_HEADER, declared, "the version in params._meta")
     if headers.get(METHOD_HEADER) != method:
         _check(headers, METHOD_HEADER, method, "method")
-    member = ROUTED_NAME.get(method)
-    if member is not None:
-        _check_name(headers.get(NAME_HEADER), member, params.get(member))
+    if method in ROUTED_NAME:
+        _check_name(headers.get(NAME_HEADER), ROUTED_NAME[method], params)
 
 
 def routing_headers(method: str, params: Mapping[str, Any]) -> dict[str, str]:
@@ -200,12 +201,13 @@ def _check(headers: Mapping[str, str], name: str, expected: str, source: str) ->
         raise HeaderMismatch(f"the header {shown} does not match {source}")
 
 
-def _check_name(header: str | None, member: str, value: Any) -> None:
+def _check_name(header: str | None, member: str, params: Mapping[str, Any]) -> None:
+    value = params.get(member)
     if header is None:
         if isinstance(value, str):
             raise HeaderMismatch(f"the header Mcp-Name is missing; send params.{member} in it")
         return
-    if header == value and header.isascii() and header.isprintable() and not header.startswith(_ENCODED_START):
+    if header == value and _LITERAL.fullmatch(header):
         return
     if decode_value(header) != value:
         raise HeaderMismatch(f"the header Mcp-Name does not match params.{member}")
