@@ -16,6 +16,7 @@ from typing import Any
 
 from mcpkit.client.answers import Answers
 from mcpkit.client.background import log
+from mcpkit.client.deadline import Deadline
 from mcpkit.client.errors import ClientError, ConnectionLost, Timeout
 from mcpkit.client.identity import Identity
 from mcpkit.client.limits import Patience
@@ -106,7 +107,7 @@ class Connection:
     async def open(self) -> None:
         """Open the transport."""
         try:
-            async with asyncio.timeout(self.patience.deadlines.connect):
+            async with Deadline.after(self.patience.deadlines.connect):
                 await self.transport.open(self._received, self._was_lost)
         except TimeoutError:
             raise Timeout("the connection could not be opened in time") from None
@@ -143,7 +144,7 @@ class Connection:
         Raises: as ``request``.
         """
         try:
-            async with asyncio.timeout(seconds):
+            async with Deadline.after(seconds):
                 return await self.transport.call(Call(method, params, cancellable=cancellable))
         except TimeoutError:
             raise Timeout(f"{method} was not answered within {seconds:g} seconds") from None
@@ -154,7 +155,7 @@ class Connection:
         Raises: ClientError.
         """
         try:
-            async with asyncio.timeout(self.patience.deadlines.handshake):
+            async with Deadline.after(self.patience.deadlines.handshake):
                 await self.transport.send(Notification(method, self._stamped(params, {}) if self.stamp else params))
         except TimeoutError:
             raise Timeout(f"{method} could not be sent in time") from None
@@ -182,7 +183,7 @@ class Connection:
         call.params = self._stamped(call.params, meta)
         end = None if manner.whole is None else started + manner.whole
         try:
-            async with asyncio.timeout_at(_sooner(started, manner.silence, end)) as deadline:
+            async with Deadline(_sooner(started, manner.silence, end)) as deadline:
                 if token is not None:
                     self._progressing[token] = _Progressing(manner, deadline, started)
                 return await self.transport.call(call)

@@ -5,10 +5,12 @@ What must never stand here: how a token is come by (the authorizer's), JSON-RPC,
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
+from mcpkit.client.deadline import paused
 from mcpkit.client.errors import AuthorizationFailed, HttpRefused
 from mcpkit.client.http import HttpAnswer, HttpCarrier, HttpRequest
 from mcpkit.client.urls import origin_text, resolve
@@ -27,8 +29,10 @@ class Authorizer(Protocol):
         Raises: AuthorizationFailed.
         """
 
-    async def challenged(self, request: HttpRequest, answer: HttpAnswer) -> bool:
+    async def challenged(self, request: HttpRequest, answer: HttpAnswer, attempt: int) -> bool:
         """The server refused (401 or 403): do what can be done; True when the request should be sent again.
+
+        ``request`` has the header fields that were refused; ``attempt`` counts the refusals of this request before.
 
         Raises: AuthorizationFailed, which says why nothing can be done.
         """
@@ -47,7 +51,7 @@ class Bearer:
         """The token, on every request (FLOW-08)."""
         return {"Authorization": f"Bearer {self.token}"}
 
-    async def challenged(self, request: HttpRequest, answer: HttpAnswer) -> bool:
+    async def challenged(self, request: HttpRequest, answer: HttpAnswer, attempt: int) -> bool:
         """There is no other token."""
         return False
 
@@ -89,14 +93,15 @@ class Endpoint:
 
         Raises: AuthorizationFailed, HttpRefused for a redirect that is not followed, and what the carrier raises.
         """
-        while True:
+        for attempt in itertools.count():
             request = HttpRequest(
                 method, url or self.url, {**self._headers, **headers}, body() if body is not None else None
             )
             request, answer = await self._send_home(request)
             if answer.status not in {401, 403}:
                 return answer
-            await self._challenged(request, answer)
+            await self._challenged(request, answer, attempt)
+        raise AssertionError("unreachable")
 
     async def close(self) -> None:
         """Give up the connections."""
@@ -104,17 +109,20 @@ class Endpoint:
 
     async def _send_home(self, request: HttpRequest) -> tuple[HttpRequest, HttpAnswer]:
         for _ in range(_HOPS):
-            credentials = await self._auth.headers(request) if self._auth is not None else {}
-            answer = await self._carrier.send(replace(request, headers={**request.headers, **credentials}))
+            with paused():
+                credentials = await self._auth.headers(request) if self._auth is not None else {}
+            sent = replace(request, headers={**request.headers, **credentials})
+            answer = await self._carrier.send(sent)
             if answer.status not in _REDIRECTS:
-                return request, answer
+                return sent, answer
             await answer.close()
             request = replace(request, url=_followed(request, answer))
         raise HttpRefused(answer.status, f"{origin_text(request.url)} redirects in circles")
 
-    async def _challenged(self, request: HttpRequest, answer: HttpAnswer) -> None:
+    async def _challenged(self, request: HttpRequest, answer: HttpAnswer, attempt: int) -> None:
         try:
-            again = self._auth is not None and await self._auth.challenged(request, answer)
+            with paused():  # a user may have to sign in
+                again = self._auth is not None and await self._auth.challenged(request, answer, attempt)
         finally:
             await answer.close()
         if not again:

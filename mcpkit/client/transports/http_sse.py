@@ -10,6 +10,7 @@ import asyncio
 from typing import Final
 
 from mcpkit.client.background import Background, log
+from mcpkit.client.deadline import Deadline
 from mcpkit.client.endpoint import Endpoint
 from mcpkit.client.errors import ClientError, ConnectionLost, HttpRefused, ProtocolViolation, SessionEnded, Timeout
 from mcpkit.client.http import HttpAnswer, read_body
@@ -42,7 +43,7 @@ class HttpSse:
         """Open the event stream and wait for the URI to post to."""
         self._duplex = Duplex(self._post, receive, self._patience.bounds.json)
         try:
-            async with asyncio.timeout(self._patience.deadlines.connect):
+            async with Deadline.after(self._patience.deadlines.connect):
                 answer = await self._endpoint.send("GET", {"Accept": "text/event-stream", "Cache-Control": "no-store"})
                 self._background.start(self._read(await as_stream(answer), lost), "event stream")
                 await asyncio.shield(self._post_url)
