@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
+from httpx import ASGITransport, AsyncClient
 
 from mcpkit.features.context import Context
 from mcpkit.jsonrpc.errors import InternalError
@@ -76,3 +78,15 @@ async def test_what_a_router_holds_is_closed_with_the_server(router: MCPBaseRout
     async with router.server.running():
         assert closed == []
     assert closed == ["closed"]
+
+
+async def test_the_routes_can_be_included_in_an_application_of_ones_own(router: MCPBaseRouter) -> None:
+    router.register_method("hello", lambda params: {"hello": params["name"]})
+    app = FastAPI()
+    app.include_router(router.router)
+    async with AsyncClient(transport=ASGITransport(app), base_url="http://localhost") as http:
+        for path in ("/api", "/api/"):
+            body = {"jsonrpc": "2.0", "id": 1, "method": "hello", "params": {"name": "Ada"}}
+            answer = await http.post(path, json=body)
+            assert answer.json() == {"jsonrpc": "2.0", "id": 1, "result": {"hello": "Ada"}}
+    assert router.router is router.router
