@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Final, cast
+from urllib.parse import quote
 
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
@@ -82,9 +83,11 @@ class StreamCall:
 class HttpSse:
     """Answers GET on the SSE URL; :meth:`post` takes what is posted for one of its streams."""
 
-    __slots__ = ("_gate", "_kernel", "_outboxes", "_path", "_reception", "_settings")
+    __slots__ = ("_gate", "_kernel", "_outboxes", "_path", "_reception", "_settings", "path")
 
     def __init__(self, kernel: Kernel, reception: Reception, gate: Gate, settings: Settings, path: str) -> None:
+        """``path`` is where to post to, beside this URL; :attr:`path` says what this URL ends in."""
+        self.path = "/sse"
         self._kernel = kernel
         self._reception = reception
         self._gate = gate
@@ -119,7 +122,7 @@ class HttpSse:
 
     async def _stream(self, visit: Visit, session: Session) -> None:
         outbox = session.outbox = self._outboxes[session.id] = StreamOutbox(lambda: session.peer.in_flight == 0)
-        uri = f"{visit.scope.get('root_path') or ''}{self._path}?session_id={session.id}"
+        uri = f"{quote(self._place(visit.scope))}{self._path}?session_id={session.id}"
         response = EventSourceResponse(
             _framed(uri, outbox),
             headers={"Cache-Control": "no-cache, no-transform", **_text(visit.extra)},
@@ -137,6 +140,13 @@ class HttpSse:
         finally:
             del self._outboxes[session.id]
             await self._reception.store.end(session)
+
+    def _place(self, scope: Scope) -> str:
+        """What the client's URL has before our own part of it: a proxy's prefix, a router's, or nothing (HSSE-10)."""
+        path: str = scope["path"]
+        root: str = scope.get("root_path") or ""
+        asked = path if path.startswith(f"{root}/") else root + path
+        return asked.rstrip("/").removesuffix(self.path) if asked.rstrip("/").endswith(self.path) else root
 
     # ── what is posted for a stream ──────────────────────────────────────────────────────────────────────────────
 

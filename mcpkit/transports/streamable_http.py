@@ -70,6 +70,11 @@ class McpEndpoint:
         except ClientGone:
             return
 
+    @property
+    def draining(self) -> bool:
+        """Whether the server is going down."""
+        return self._reception.draining
+
     def drain(self) -> None:
         """Let open streams end and open no new ones; calls in flight go on."""
         self._reception.draining = True
@@ -115,8 +120,8 @@ class McpEndpoint:
         """A request of the envelope era, which says everything about itself."""
         if isinstance(message, Request) and route.envelope is not None:
             check_accept(visit, message)
-            if message.method in LISTEN and not visit.accept & EVENTS:
-                raise Refused(406, f"{message.method} is answered as text/event-stream; accept it", id=message.id)
+            if message.method in LISTEN:
+                self._check_stream(visit, message)
             try:
                 self._check_param_headers(visit, message)
             except RpcError as error:
@@ -179,6 +184,12 @@ class McpEndpoint:
             await visit.answer_empty(202)
         else:
             await visit.answer(200, body)
+
+    def _check_stream(self, visit: Visit, message: Request) -> None:
+        """That a long stream can be opened for this caller, now."""
+        self._reception.check_open(message.id)
+        if not visit.accept & EVENTS:
+            raise Refused(406, f"{message.method} is answered as text/event-stream; accept it", id=message.id)
 
     def _check_param_headers(self, visit: Visit, message: Request) -> None:
         """That ``Mcp-Param-*`` says what the arguments say, once it is known which tool is meant (XHDR-13)."""

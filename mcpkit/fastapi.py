@@ -1,0 +1,321 @@
+"""A server as FastAPI sees it: an application of its own, or a router in yours. The only file that imports FastAPI.
+
+What must never stand here: a rule of the protocol; sockets and signals (run.py).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Final
+
+from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi.params import Depends as Dependency
+from sse_starlette.sse import AppStatus
+from starlette.responses import Response
+
+from mcpkit.jsonrpc.codec import encode
+from mcpkit.protocol.revisions.registry import NEWEST, NEWEST_HANDSHAKE, SUPPORTED
+from mcpkit.security.principal import Principal
+from mcpkit.server import Server
+from mcpkit.sessions.mailbox import Bounds
+from mcpkit.sessions.memory import MemoryStore
+from mcpkit.sessions.store import SessionStore
+from mcpkit.settings import Settings
+from mcpkit.transports.asgi import PRINCIPAL_KEY, Receive, Refused, Scope, Send, refuse, route_path
+from mcpkit.transports.gate import Authenticate, Gate
+from mcpkit.transports.streamable_http import McpEndpoint
+
+Door = Callable[[Scope, Receive, Send], Any]
+Describe = Callable[[str], dict[str, Any]]
+
+MCP_PATH: Final = "/api"
+SSE_PATH: Final = "/sse"
+EXIT_POLL_SECONDS: Final = 0.5
+EXAMPLE: Final = '{"jsonrpc":"2.0","id":1,"method":"tools/list"}'
+
+
+# ── an application of its own ────────────────────────────────────────────────────────────────────────────────────────
+
+
+class McpApp(FastAPI):
+    """A FastAPI application that hands requests to the MCP URLs straight to the endpoint, past routing.
+
+    Everything else is FastAPI as usual: add routes, routers, middleware. Middleware, and dependencies of the whole
+    application, are obeyed on the MCP URLs too: then these go through FastAPI like any route, at its usual cost.
+    """
+
+    def __init__(self, server: Server, endpoint: McpEndpoint, doors: dict[str, Door], **options: Any) -> None:
+        self.mcp_server = server
+        self.mcp_endpoint = endpoint
+        self._doors = doors
+        super().__init__(**options)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        if scope["type"] == "http" and not self.user_middleware and not self.router.dependencies:
+            if self.root_path:
+                scope["root_path"] = self.root_path
+            door = self._doors.get(route_path(scope))
+            if door is not None:
+                await door(scope, receive, send)
+                return
+        await super().__call__(scope, receive, send)
+
+    def drain(self) -> None:
+        """Let every stream end gracefully and open no new ones; calls in flight go on."""
+        _drain(self.mcp_server, self.mcp_endpoint)
+
+
+def create_app(
+    server: Server,
+    settings: Settings | None = None,
+    *,
+    authenticate: Authenticate | None = None,
+    store: SessionStore | None = None,
+    describe: Describe | None = None,
+    **options: Any,
+) -> McpApp:
+    """An application that serves ``server`` at ``/api`` and ``/sse``, with ``/``, ``/healthz`` and ``/readyz``.
+
+    ``authenticate`` maps header fields to the principal; ``describe`` maps the URL of this application to what ``/``
+    says of it; ``options`` are FastAPI's. Raises: ValueError when an allowed host or origin can't be read.
+    """
+    settings = settings or Settings()
+    gate = Gate(settings, authenticate)
+    endpoint = McpEndpoint(server.kernel, store or _memory(settings), gate, settings, MCP_PATH)
+    info = _Info(Gate(settings), describe or (lambda url: describe_server(server, url)))
+    doors: dict[str, Door] = {"/": info}
+    for path, door in ((MCP_PATH, endpoint), (SSE_PATH, endpoint.sse)):
+        doors[path] = doors[f"{path}/"] = door
+    given = {"title": server.name, "version": server.version, "docs_url": None, "redoc_url": None}
+    app = McpApp(server, endpoint, doors, **{"redirect_slashes": False, **given, **options})
+    app.include_router(_router(server, endpoint, None))
+    app.add_api_route("/", _handing_over(info, None), include_in_schema=False)
+    app.add_api_route("/healthz", _healthy, include_in_schema=False)
+    app.add_api_route("/readyz", _readiness(endpoint), include_in_schema=False)
+    return app
+
+
+def describe_server(server: Server, url: str) -> dict[str, Any]:
+    """What ``GET /`` says: name, versions, URLs, counts, a line to copy. ``url`` has no slash at its end."""
+    return {
+        "name": server.name,
+        "version": server.version,
+        "protocolVersions": list(SUPPORTED),
+        "endpoints": {"mcp": f"{url}{MCP_PATH}", "sse": f"{url}{SSE_PATH}", "info": f"{url}/"},
+        "tools": len(server.tools),
+        "resources": len(server.resources),
+        "prompts": len(server.prompts),
+        "example": curl_line(f"{url}{MCP_PATH}"),
+    }
+
+
+def curl_line(url: str) -> str:
+    """A command that can be copied: lists the tools of the server whose MCP URL this is."""
+    return f"curl -s {url} -H 'Content-Type: application/json' -d '{EXAMPLE}'"
+
+
+# ── a router in somebody's application ───────────────────────────────────────────────────────────────────────────────
+
+
+def mcp_router(
+    server: Server,
+    settings: Settings | None = None,
+    *,
+    principal: Callable[..., Any] | Dependency | None = None,
+    store: SessionStore | None = None,
+) -> APIRouter:
+    """The MCP URLs as a router: ``app.include_router(mcp_router(server, principal=current_user), prefix="/mcp")``.
+
+    ``principal`` is a dependency whose result (a Principal, or a text that identifies the caller) is who calls, as
+    sessions and contexts see it. Dependencies given to ``include_router`` are obeyed too; one of those may set
+    ``request.state.principal``. The server's lifespan joins the application's. Raises: ValueError, as create_app.
+    """
+    settings = settings or Settings()
+    endpoint = McpEndpoint(server.kernel, store or _memory(settings), Gate(settings), settings, MCP_PATH)
+    return _router(server, endpoint, principal)
+
+
+def _router(server: Server, endpoint: McpEndpoint, principal: Callable[..., Any] | Dependency | None) -> APIRouter:
+    router = APIRouter(lifespan=_lifespan(server, endpoint), tags=["MCP"])
+    serve, stream = _handing_over(endpoint, principal), _handing_over(endpoint.sse, principal)
+    router.add_api_route(MCP_PATH, serve, methods=["POST"], openapi_extra=_DOCUMENTED, summary="JSON-RPC and MCP")
+    router.add_api_route(SSE_PATH, stream, methods=["GET"], summary="The stream of the first HTTP transport")
+    for path in (MCP_PATH, f"{MCP_PATH}/"):
+        router.add_api_route(path, serve, methods=["POST", "GET", "DELETE", "OPTIONS"], include_in_schema=False)
+    for path in (SSE_PATH, f"{SSE_PATH}/"):
+        router.add_api_route(path, stream, methods=["GET", "POST", "OPTIONS"], include_in_schema=False)
+    return router
+
+
+class _Handover(Response):
+    """What a route returns so that the endpoint, not FastAPI, answers."""
+
+    def __init__(self, door: Door, principal: Any) -> None:
+        super().__init__()
+        self._door = door
+        self._principal = principal
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        given = self._principal if self._principal is not None else scope.get("state", {}).get("principal")
+        scope[PRINCIPAL_KEY] = as_principal(given)
+        await self._door(scope, receive, send)
+        if self.background is not None:
+            await self.background()
+
+
+def as_principal(given: Any) -> Principal | None:
+    """What a dependency returned, as the caller's identity; None is an anonymous caller.
+
+    Raises: TypeError for anything but a Principal, a non-empty text, or None.
+    """
+    if given is None or isinstance(given, Principal):
+        return given
+    if isinstance(given, str) and given:
+        return Principal(given)
+    raise TypeError(f"the principal dependency returned {type(given).__name__}; return a Principal or the caller's id")
+
+
+def _handing_over(door: Door, principal: Callable[..., Any] | Dependency | None) -> Callable[..., Any]:
+    if principal is None:
+
+        async def anonymous(request: Request) -> Response:
+            return _Handover(door, None)
+
+        return anonymous
+    dependency = principal if isinstance(principal, Dependency) else Depends(principal)
+
+    async def identified(request: Request, caller: Any = dependency) -> Response:
+        return _Handover(door, caller)
+
+    return identified
+
+
+# ── what surrounds them ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class _Info:
+    """``GET /``: the same gate as everywhere, then a description."""
+
+    def __init__(self, gate: Gate, describe: Describe) -> None:
+        self._gate = gate
+        self._describe = describe
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            visit = await self._gate.admit(scope, receive, send)
+            if scope["method"] not in {"GET", "HEAD"}:
+                raise Refused(
+                    405, f"This page is read with GET; JSON-RPC goes to {MCP_PATH}", [(b"allow", b"GET, HEAD")]
+                )
+        except Refused as refusal:
+            await refuse(send, refusal)
+            return
+        url = f"{scope['scheme']}://{visit.headers['host']}{scope.get('root_path') or ''}"
+        await visit.answer(200, encode(self._describe(url)))
+
+
+def _lifespan(server: Server, endpoint: McpEndpoint) -> Any:
+    @asynccontextmanager
+    async def lifespan(app: Any) -> AsyncIterator[None]:
+        async with server.running():
+            watcher = asyncio.create_task(_drain_at_exit(server, endpoint))
+            try:
+                yield
+            finally:
+                watcher.cancel()
+                _drain(server, endpoint)
+                with suppress(asyncio.CancelledError):
+                    await watcher
+
+    return lifespan
+
+
+async def _drain_at_exit(server: Server, endpoint: McpEndpoint) -> None:
+    """Under a foreign uvicorn nobody tells us that it wants to exit, and it waits for streams that never end."""
+    if _exiting():  # left over from an earlier server of this process
+        return
+    while not _exiting():  # noqa: ASYNC110 - a flag of another library, set in a signal handler
+        await asyncio.sleep(EXIT_POLL_SECONDS)
+    _drain(server, endpoint)
+
+
+def _exiting() -> bool:
+    """Whether uvicorn has been told to exit, as sse-starlette has hooked it."""
+    return AppStatus.should_exit
+
+
+def _drain(server: Server, endpoint: McpEndpoint) -> None:
+    endpoint.drain()
+    server.close_streams()
+
+
+def _memory(settings: Settings) -> MemoryStore:
+    bounds = Bounds(events=settings.max_stored_events, bytes=settings.max_stored_bytes, seconds=settings.stored_seconds)
+    return MemoryStore(settings.max_sessions, settings.session_idle_seconds, bounds)
+
+
+async def _healthy() -> Response:
+    """The process answers."""
+    return Response(b'{"status":"ok"}', media_type="application/json")
+
+
+def _readiness(endpoint: McpEndpoint) -> Callable[..., Any]:
+    async def ready() -> Response:
+        """Whether requests should be sent here: not any more once the server is going down."""
+        if endpoint.draining:
+            return Response(b'{"status":"draining"}', 503, media_type="application/json")
+        return Response(b'{"status":"ok"}', media_type="application/json")
+
+    return ready
+
+
+def _message(method: str, params: dict[str, Any]) -> dict[str, Any]:
+    return {"value": {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}}
+
+
+_CALL = {"name": "add", "arguments": {"a": 2, "b": 3}}
+_ENVELOPE = {
+    "io.modelcontextprotocol/protocolVersion": NEWEST.name,
+    "io.modelcontextprotocol/clientCapabilities": {},
+}
+_OPENING = {
+    "protocolVersion": NEWEST_HANDSHAKE.name,
+    "capabilities": {},
+    "clientInfo": {"name": "me", "version": "1"},
+}
+_RESULT = {"jsonrpc": "2.0", "id": 1, "result": {"content": [{"type": "text", "text": "5"}]}}
+_ERROR = {"jsonrpc": "2.0", "id": 1, "error": {"code": -32601, "message": "Method not found: nonsense"}}
+_DOCUMENTED: Final[dict[str, Any]] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {"type": "object", "required": ["jsonrpc", "method"]},
+                "examples": {
+                    "plain JSON-RPC": _message("tools/call", _CALL),
+                    f"MCP {NEWEST.name} (mirror method and name in headers)": _message(
+                        "tools/call", {**_CALL, "_meta": _ENVELOPE}
+                    ),
+                    "opening a session": _message("initialize", _OPENING),
+                },
+            }
+        },
+    },
+    "responses": {
+        "200": {
+            "description": "The answer, as JSON or, when the call speaks, as an event stream",
+            "content": {
+                "application/json": {"examples": {"result": {"value": _RESULT}, "error": {"value": _ERROR}}},
+                "text/event-stream": {},
+            },
+        },
+        "202": {"description": "A notification or a client's answer was accepted"},
+        "400": {"description": "No JSON-RPC message, or one that contradicts its headers"},
+        "403": {"description": "The Origin may not call"},
+        "404": {"description": "No such session or, since the newest revision, no such method"},
+        "413": {"description": "The body is too large"},
+    },
+}
