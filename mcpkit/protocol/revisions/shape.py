@@ -52,7 +52,7 @@ def each(name: str, inner: Adapt) -> Adapt:
 def adapt_items(items: list[Any], inner: Adapt) -> list[Any]:
     """Do ``inner`` to every object of a list; the list itself when none changed."""
     adapted = [inner(item) if isinstance(item, dict) else item for item in items]
-    return items if all(map(_same, adapted, items)) else adapted
+    return items if adapted == items else adapted
 
 
 def prune(name: str, *names: str) -> Adapt:
@@ -74,7 +74,3 @@ def prune(name: str, *names: str) -> Adapt:
 def for_methods(methods: tuple[str, ...], adapt: Adapt) -> dict[str, Adapt]:
     """The same adapt for several methods."""
     return dict.fromkeys(methods, adapt)
-
-
-def _same(one: Any, other: Any) -> bool:
-    return one is other

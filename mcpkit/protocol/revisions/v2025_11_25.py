@@ -63,7 +63,7 @@ def _task_state(task: dict[str, Any]) -> dict[str, Any]:
 
 
 def _wrapped_task(result: dict[str, Any]) -> dict[str, Any]:
-    if result.get("resultType") != "task":
+    if "resultType" not in result or result["resultType"] != "task":
         return result
     wrapped = {"task": _spelled(result)}
     return {**wrapped, "_meta": result["_meta"]} if "_meta" in result else wrapped
@@ -78,6 +78,8 @@ def _flat_task(result: dict[str, Any]) -> dict[str, Any]:
 
 
 def _unstamped(result: dict[str, Any]) -> dict[str, Any]:
+    if "resultType" not in result and "_meta" not in result:
+        return result  # where it is not stamped there is nothing to take off
     return _without_server_info(_without_result_type(result))
 
 
