@@ -6,7 +6,7 @@ their own way. What must never stand here: who is connected, how a notice is wri
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, TypeAlias
 
@@ -32,6 +32,13 @@ class Notice:
     def updated(cls, uri: str) -> Notice:
         """The resource at ``uri`` has new contents."""
         return cls(RESOURCE_UPDATED, uri, {"uri": uri})
+
+    def concerns(self, subscriptions: Collection[str]) -> bool:
+        """Whether a handshake session that watches these URIs is told: of every list, and of resources it watches.
+
+        What else has a key is for whoever may know of it: a session may "watch" any text, also the id of a task.
+        """
+        return self.key is None or (self.method == RESOURCE_UPDATED and self.key in subscriptions)
 
 
 Listener: TypeAlias = Callable[[Notice], None]

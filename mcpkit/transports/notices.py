@@ -55,9 +55,7 @@ class Notices:
 
 
 def _concerns(notice: Notice, session: Session) -> bool:
-    if session.phase is not Phase.READY:
-        return False
-    if notice.key is not None and notice.key not in session.subscriptions:
+    if session.phase is not Phase.READY or not notice.concerns(session.subscriptions):
         return False
     return session.outbox is not None or session.mailbox.listening
 

@@ -37,7 +37,7 @@ class PipeNotices:
         session = self._session()
         if session is None or session.phase is not Phase.READY:
             return
-        if notice.key is None or notice.key in session.subscriptions:
+        if notice.concerns(session.subscriptions):
             if not self._waiting:
                 self._loop.call_soon(self._tell, session)
             self._waiting[notice] = None

@@ -41,3 +41,12 @@ def test_notices_of_one_method_and_key_are_equal_whatever_their_params() -> None
     assert Notice.updated("a://b") == Notice(RESOURCE_UPDATED, "a://b", {"uri": "other"})
     assert Notice.updated("a://b") != Notice.updated("a://c")
     assert Notice.updated("a://b").params == {"uri": "a://b"}
+
+
+def test_a_session_is_told_of_lists_and_of_the_resources_it_watches() -> None:
+    """LSUB-01, TKS-01: watching a task's id as if it were a URI tells nothing of the task."""
+    watched = {"a://b", "task-1"}
+    assert Notice(TOOLS_CHANGED).concerns(set())
+    assert Notice.updated("a://b").concerns(watched)
+    assert not Notice.updated("a://c").concerns(watched)
+    assert not Notice("notifications/tasks", "task-1").concerns(watched)
