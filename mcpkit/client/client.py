@@ -9,17 +9,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any, Final, Self, Unpack
+from typing import Any, Self, Unpack
 
 from mcpkit.client.answers import Roots
 from mcpkit.client.assembly import assembled
 from mcpkit.client.endpoint import Authorizer
-from mcpkit.client.errors import ServerRefused, ToolFailed, Unsupported
+from mcpkit.client.errors import Unsupported
 from mcpkit.client.listening import Listening, Subjects
 from mcpkit.client.options import CallOptions, ClientOptions
 from mcpkit.client.record import Record
 from mcpkit.client.results import (
-    CallToolResult,
     CompleteResult,
     Completion,
     GetPromptResult,
@@ -29,18 +28,13 @@ from mcpkit.client.results import (
     Resource,
     ResourceTemplate,
     ServerDescription,
-    Tool,
 )
 from mcpkit.client.target import Target
-from mcpkit.client.tasks import TaskHandle
+from mcpkit.client.tool_calls import ToolCalls
 from mcpkit.jsonrpc.messages import JsonObject
-from mcpkit.protocol.revisions.registry import NEWEST
-from mcpkit.protocol.revisions.revision import ErrorKind
-
-_HEADER_MISMATCH: Final = NEWEST.codes[ErrorKind.HEADER_MISMATCH]
 
 
-class MCPClient:
+class MCPClient(ToolCalls):
     """A client of one server.
 
     ``target`` is a URL, a command, ``{"url": …}`` or ``{"command": …}``, or a transport; ``mode`` is ``auto``,
@@ -58,8 +52,7 @@ class MCPClient:
         auth: Authorizer | str | None = None,
         **options: Unpack[ClientOptions],
     ) -> None:
-        self._parts = assembled(target, mode, auth, options)
-        self._core, self._calls, self._tools = self._parts.core, self._parts.calls, self._parts.tools
+        super().__init__(assembled(target, mode, auth, options))
 
     # ── the connection ──────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -106,89 +99,6 @@ class MCPClient:
         """The revision spoken, once it is agreed."""
         live = self._core.live
         return live.revision.name if live is not None and live.revision is not None else None
-
-    # ── tools ───────────────────────────────────────────────────────────────────────────────────────────────────────
-
-    async def list_tools(self, **options: Unpack[CallOptions]) -> list[Tool]:
-        """All tools that can be called; those with unusable definitions are left out and logged."""
-        await self._core.connection()
-        entries = await self._calls.pages("tools/list", "tools", options)
-        connection = await self._core.connection()
-        return self._tools.learn(map(Tool.of, entries), routed=connection.spoken.http.routing_headers)
-
-    async def call_tool(
-        self,
-        name: str,
-        arguments: Mapping[str, Any] | None = None,
-        *,
-        raise_on_error: bool = True,
-        **options: Unpack[CallOptions],
-    ) -> CallToolResult:
-        """Call a tool and wait for its result, through questions and tasks.
-
-        Raises: ToolFailed for a tool's own error, unless ``raise_on_error`` is False; ServerRefused, Timeout and the
-        other ClientErrors.
-        """
-        outcome = await self._call(name, arguments or {}, {}, options)
-        if outcome.get("resultType") == "task":
-            result = await self._handle(outcome, options).result(self._core.setup.patience.deadlines.task)
-        else:
-            result = CallToolResult.of(outcome)
-        if result.is_error and raise_on_error:
-            raise ToolFailed(result.text or f"the tool {name} failed", result)
-        if self._parts.check_output:
-            self._tools.check(name, result)
-        return result
-
-    async def start_tool(
-        self,
-        name: str,
-        arguments: Mapping[str, Any] | None = None,
-        *,
-        ttl_ms: int | None = None,
-        **options: Unpack[CallOptions],
-    ) -> TaskHandle:
-        """Call a tool as a task, where the server makes it one, and return without waiting for its end.
-
-        ``ttl_ms`` asks that the task be kept that long, where the revision lets the client ask.
-        """
-        connection = await self._core.connection()
-        task: JsonObject = {}
-        if "tasks/result" in connection.spoken.requests and "tasks" in connection.server.capabilities:
-            task = {"task": {} if ttl_ms is None else {"ttl": ttl_ms}}
-        outcome = await self._call(name, arguments or {}, task, options)
-        return self._handle(outcome, options)
-
-    async def _call(
-        self, name: str, arguments: Mapping[str, Any], more: JsonObject, options: CallOptions
-    ) -> JsonObject:
-        params = {"name": name, "arguments": dict(arguments), **more}
-        try:
-            return await self._call_once(params, options)
-        except ServerRefused as error:
-            if error.code != _HEADER_MISMATCH:
-                raise
-        self._calls.forget()  # XHDR-08: the definition is not known, or no longer right
-        await self.list_tools()
-        return await self._call_once(params, options)
-
-    async def _call_once(self, params: JsonObject, options: CallOptions) -> JsonObject:
-        name: str = params["name"]
-        tool = self._tools.find(name)
-        headers = self._tools.headers(name, params["arguments"])
-        repeatable = tool is not None and tool.safe_to_repeat
-        return await self._calls.dialogue("tools/call", params, options, headers=headers, repeatable=repeatable)
-
-    def _handle(self, outcome: JsonObject, options: CallOptions) -> TaskHandle:
-        async def ask(method: str, params: JsonObject, *, blocking: bool = False) -> JsonObject:
-            manner: CallOptions = {**options, "timeout": None} if blocking else options
-            return await self._calls.request(method, params, manner)
-
-        if outcome.get("resultType") != "task":
-            return TaskHandle.already(ask, CallToolResult.of(outcome))
-        live = self._core.live
-        methods = live.spoken.requests if live is not None else frozenset()
-        return TaskHandle(ask, methods, self._calls.answers, outcome)
 
     # ── resources ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -292,6 +202,13 @@ class MCPClient:
         Raises: ClientError.
         """
         return await self._calls.request(method, dict(params or {}), options)
+
+    async def list_entries(self, method: str, member: str, **options: Unpack[CallOptions]) -> list[JsonObject]:
+        """All entries of any paginated list, such as an extension's: the ``member`` of each page's result.
+
+        Raises: ClientError.
+        """
+        return await self._calls.pages(method, member, options)
 
     async def notify(self, method: str, params: Mapping[str, Any] | None = None) -> None:
         """Send any notification.
