@@ -57,7 +57,7 @@ class Options(TypedDict, total=False):
     """Entries on one page of a list (default 100)."""
     tool_timeout: float
     """Seconds that a tool may take unless it says otherwise (default 60; 0: no limit)."""
-    state_key: bytes
+    state_key: bytes | None
     """Seals request states; give every replica the same (default: random, for one process)."""
     lifespan: Lifespan
     """An async context manager around serving; what it yields is ``ctx.lifespan_context``."""
