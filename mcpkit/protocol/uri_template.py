@@ -202,7 +202,7 @@ class UriTemplate:
         end = _match_tail(self._tail, path, values)
         if end is None:
             return False
-        begin = _match_head(self._head, path[:end], values, open_ended=self._rest.segments)
+        begin = _match_head(self._head, path[:end], values)
         return begin is not None and _read_rest(self._rest, path[begin:end], values)
 
 
@@ -213,23 +213,18 @@ def _match_whole(run: _Run, text: str, values: Values) -> bool:
     last = run.literals[-1]
     end = len(text) - len(last)
     inner = _Run(run.literals[:-1], run.names[:-1])
-    begin = _match_head(inner, text, values, open_ended=False)
+    begin = _match_head(inner, text, values)
     return begin is not None and text.endswith(last) and _take(run.names[-1], text, begin, end, values)
 
 
-def _match_head(run: _Run, text: str, values: Values, *, open_ended: bool) -> int | None:
-    """Where a run from the left ends. The first occurrence of a literal will do: a variable holds no slash, so
+def _match_head(run: _Run, text: str, values: Values) -> int | None:
+    """Where a run from the left ends; a variable without a literal after it ends with its segment. The first occurrence of a literal will do: a variable holds no slash, so
     a later one would only make it longer and leave the next variable less."""
     if not text.startswith(run.literals[0]):
         return None
     position = len(run.literals[0])
     for name, literal in zip(run.names, run.literals[1:], strict=True):
-        if literal:
-            end = text.find(literal, position + 1)
-        elif open_ended:
-            end = _segment_end(text, position)
-        else:
-            end = -1
+        end = text.find(literal, position + 1) if literal else _segment_end(text, position)
         if end < 0 or not _take(name, text, position, end, values):
             return None
         position = end + len(literal)

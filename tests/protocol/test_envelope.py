@@ -39,7 +39,7 @@ def test_evidence(params: dict[str, Any], expected: bool) -> None:
 def test_whole() -> None:
     """META-10, META-13."""
     info = {"name": "c", "version": "1", "title": "C"}
-    declared = {"sampling": {}}
+    declared: dict[str, Any] = {"sampling": {}}
     envelope = read_envelope(
         {"_meta": {VERSION: "v999", CAPABILITIES: declared, INFO: info, LEVEL: "warning", "progressToken": 7}}
     )

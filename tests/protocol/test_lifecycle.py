@@ -68,7 +68,8 @@ def test_any_other_gets_the_newest_handshake(offered: str) -> None:
 
 def test_initialize_params() -> None:
     """INIT-01."""
-    info, capabilities = {"name": "c", "version": "1"}, {"roots": {}}
+    info: dict[str, Any] = {"name": "c", "version": "1"}
+    capabilities: dict[str, Any] = {"roots": {}}
     offered, client = read_initialize({"protocolVersion": "v", "clientInfo": info, "capabilities": capabilities})
     assert (offered, client.info, client.capabilities) == ("v", info, capabilities)
     assert read_initialize({"protocolVersion": "v"})[1].capabilities == {}

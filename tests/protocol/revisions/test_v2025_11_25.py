@@ -167,3 +167,10 @@ def test_lifted_tasks_are_flat() -> None:
     assert LIFT["tools/call"](LOWER["tools/call"](TASK_RESULT)) == {**TASK, "resultType": "task", "_meta": META}
     assert LIFT["tasks/get"](LOWER["tasks/get"](TASK)) == {**TASK, "resultType": "complete"}
     assert LIFT["tasks/list"](LOWER["tasks/list"]({"tasks": [TASK]}))["tasks"] == [TASK]
+
+
+def test_what_is_no_task_passes() -> None:
+    """An application may answer these methods its own way."""
+    for method in ("tasks/get", "tasks/cancel"):
+        assert LOWER[method]({"odd": 1}) == {"odd": 1}
+        assert LIFT[method]({"odd": 1}) == {"resultType": "complete", "odd": 1}
