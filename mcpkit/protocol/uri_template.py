@@ -218,8 +218,11 @@ def _match_whole(run: _Run, text: str, values: Values) -> bool:
 
 
 def _match_head(run: _Run, text: str, values: Values) -> int | None:
-    """Where a run from the left ends; a variable without a literal after it ends with its segment. The first occurrence of a literal will do: a variable holds no slash, so
-    a later one would only make it longer and leave the next variable less."""
+    """Where a run from the left ends; a variable without a literal after it ends with its segment.
+
+    The first occurrence of a literal will do: a variable holds no slash, so a later one would only make it longer and
+    leave the next variable less.
+    """
     if not text.startswith(run.literals[0]):
         return None
     position = len(run.literals[0])
