@@ -230,7 +230,7 @@ class Duplex:
 
     def _settle(self) -> None:
         """Where no more input comes, the last answer is the end."""
-        if self._ending and self._calls.empty and not (self._held or self._opening):
+        if self._ending and self._calls.empty:  # held lines wait for a call that is in flight
             self.close()
 
     # ── notifications, both ways ─────────────────────────────────────────────────────────────────────────────────

@@ -423,6 +423,21 @@ class TestStreams:
         assert await pipe.quiet() == []
         assert gates[1].cancelled()
 
+    async def test_a_stream_that_was_cancelled_ends_in_silence(self, pipe: Pipe, desk: Desk) -> None:
+        """STDIO-35: even if its handler takes the cancel for a graceful end."""
+
+        async def listen(exchange: Exchange) -> dict[str, Any]:
+            try:
+                await asyncio.get_running_loop().create_future()
+            except asyncio.CancelledError:
+                desk.log.append("took it well")
+            return {}
+
+        desk.kernel.register("subscriptions/listen", listen)
+        await pipe.say(enveloped("s", "subscriptions/listen"), notification(CANCELLED, {"requestId": "s"}))
+        assert await pipe.quiet() == []
+        assert desk.log == ["took it well"]
+
 
 class TestTheEnd:
     async def test_what_came_before_the_end_is_answered(self, pipe: Pipe, desk: Desk) -> None:

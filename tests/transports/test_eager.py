@@ -194,3 +194,27 @@ async def test_work_that_cancels_itself_before_it_waits(start: Start) -> None:
     with pytest.raises(asyncio.CancelledError):
         await asyncio.wait_for(task, 5)
     assert heard == ["cancelled", "innocent", "cancelled"]
+
+
+async def test_a_cancel_before_the_task_has_begun() -> None:
+    """In the very callback that has started it: the work hears it where it waits, instead of vanishing."""
+    starter, heard = Starter(), list[str]()
+
+    async def work() -> None:
+        heard.append("began")
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            heard.append("left")
+
+    def start_and_cancel() -> asyncio.Task[None]:
+        task = starter.start(work())
+        assert task is not None
+        task.cancel()
+        return task
+
+    task = await from_a_callback(start_and_cancel)
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(task, 5)
+    assert heard == ["began", "left"]
+    starter.close()

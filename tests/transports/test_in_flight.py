@@ -58,3 +58,14 @@ async def test_streams_do_not_use_up_the_calls(desk: Desk) -> None:
     assert said((await pipe.hear())[0]) == (1, "served")
     pipe.duplex.close()
     await pipe.over()
+
+
+async def test_at_the_end_what_waits_is_never_served(desk: Desk) -> None:
+    """STDIO-41: also when the cancel of what was in flight makes room."""
+    pipe = Pipe(desk.kernel, max_session_calls=1)
+    await pipe.say(modern(1, "wait"), modern(2, "wait"))
+    await pipe.hear()
+    pipe.duplex.close()
+    await pipe.over()
+    assert await pipe.quiet() == []
+    assert [exchange.id for exchange in desk.seen] == [1]

@@ -14,7 +14,7 @@ from mcpkit.kernel import Kernel
 from mcpkit.protocol.exchange import Exchange
 from mcpkit.protocol.revisions.registry import NEWEST_HANDSHAKE
 from mcpkit.settings import Settings
-from mcpkit.transports.memory import Memory
+from mcpkit.transports.memory import Memory, MemoryPipe
 from tests.pipes import ENVELOPE, SECONDS, small_kernel
 
 
@@ -129,8 +129,9 @@ async def test_closing_fails_what_waits(kernel: Kernel) -> None:
 
 async def test_a_message_that_is_too_long(kernel: Kernel) -> None:
     """STDIO-09: the same bound as on a line."""
-    connection = Connection(Memory(kernel, settings=Settings(max_body_bytes=1024)))
-    await connection.open()
-    await connection.memory.send(Notification("n", {"text": "x" * 2000}))
-    assert (await connection.call("tools/call", name="echo"))["content"] == []
-    await connection.memory.close()
+    heard: asyncio.Queue[bytes] = asyncio.Queue()
+    pipe = MemoryPipe(kernel, heard.put_nowait, lambda: None, Settings(max_body_bytes=1024))
+    for size, expected in ((1024, b"-32700"), (1025, b"-32600")):
+        pipe.send(b"x" * size)
+        assert expected in await asyncio.wait_for(heard.get(), SECONDS)
+    await pipe.close()

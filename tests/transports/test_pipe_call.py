@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -12,7 +13,7 @@ from mcpkit.jsonrpc.peer import Peer
 from mcpkit.protocol.exchange import UNKNOWN_CLIENT
 from mcpkit.protocol.revisions.registry import HANDSHAKES
 from mcpkit.transports.pipe_call import BatchReply, Call, PipeSession, Question, lowered
-from tests.exchanges import exchange
+from tests.exchanges import Remembered, exchange
 
 
 class Outlet:
@@ -66,6 +67,20 @@ async def test_a_call_ends_once() -> None:
     call.answer(b"{}")
     await call.notify("n", {})
     assert (sent, outlet.messages, peer.in_flight) == ([None], [], 0)
+
+
+async def test_a_question_taken_back_is_forgotten() -> None:
+    """CANC-01: the client is told, and nothing is kept for an answer that may never come."""
+    peer, outlet = Peer(), Outlet()
+    asking = exchange("m", revision=HANDSHAKES[0], session=Remembered())
+    task = asyncio.create_task(Call(asking, peer, outlet, lambda data: None).request("roots/list", {}))
+    await asyncio.sleep(0)
+    assert peer.pending == 1
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert peer.pending == 0
+    assert [message["method"] for message in outlet.messages] == ["roots/list", "notifications/cancelled"]
 
 
 def test_a_session_has_an_unguessable_id() -> None:

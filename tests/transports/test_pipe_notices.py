@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from mcpkit.protocol.changes import TOOLS_CHANGED, Notice
-from tests.pipes import SECONDS, Desk, Pipe, call, initialize, notification
+from mcpkit.protocol.changes import TOOLS_CHANGED, Listener, LocalChanges, Notice
+from tests.pipes import SECONDS, Desk, Pipe, call, initialize, notification, small_kernel
 
 
 @pytest.fixture
@@ -48,19 +50,39 @@ async def test_a_session_is_told_what_it_watches(pipe: Pipe, desk: Desk) -> None
 
 
 async def test_a_change_may_be_made_in_any_thread(pipe: Pipe, desk: Desk) -> None:
-    """A tool in a thread adds another tool."""
+    """A tool in a thread adds another tool; the event loop may be asleep, and is woken."""
     await pipe.open()
+    asyncio.get_running_loop().set_debug(True)  # so that what is not made for threads says so
     thread = threading.Thread(target=desk.kernel.changes.publish, args=(Notice(TOOLS_CHANGED),))
     thread.start()
     assert await pipe.hear() == [notification(TOOLS_CHANGED)]
     thread.join(SECONDS)
 
 
-async def test_after_the_end_nobody_is_told(desk: Desk) -> None:
+class Feed(LocalChanges):
+    """Knows how many listen."""
+
+    listening = 0
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        end = super().subscribe(listener)
+        self.listening += 1
+
+        def ended() -> None:
+            self.listening -= 1
+            end()
+
+        return ended
+
+
+async def test_after_the_end_nobody_is_told() -> None:
     """LSUB-03: the feed forgets a pipe that is closed."""
-    pipe = Pipe(desk.kernel)
+    kernel = small_kernel()
+    feed = kernel.changes = Feed()
+    pipe = Pipe(kernel)
     await pipe.open()
-    desk.kernel.changes.publish(Notice(TOOLS_CHANGED))
+    assert feed.listening == 1
+    feed.publish(Notice(TOOLS_CHANGED))
     pipe.duplex.close()
-    desk.kernel.changes.publish(Notice(TOOLS_CHANGED))
+    assert feed.listening == 0
     assert await pipe.quiet() == []

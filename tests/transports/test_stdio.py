@@ -113,6 +113,15 @@ def test_stdio_imports_nothing_of_http() -> None:
     assert loaded == ""
 
 
+def test_nor_does_the_server_object() -> None:
+    """STDIO rule of the house: what a program imports to have tools to serve."""
+    heavy = ("fastapi", "starlette", "uvicorn", "sse_starlette", "httpx", "httpx2", "redis", "prometheus_client")
+    program = f"import sys, mcpkit.server, mcpkit.transports.stdio; print([n for n in {heavy} if n in sys.modules])"
+    root = Path(__file__).parents[2]
+    said = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, timeout=30, check=True)
+    assert said.stdout.strip() == b"[]"
+
+
 def test_text_is_utf8_whatever_the_locale() -> None:
     """STDIO-07: the environment says C and ascii; raw U+2028 is no line end; CRLF and blank lines are fine."""
     with Process() as server:
