@@ -28,7 +28,8 @@ EXIT_CODES: Final = """exit codes:
 
 NO_MODEL: Final = 1001
 """What ``sample`` answers on a server without a model (routers/sampling_router.py)."""
-SAMPLE_ARGUMENTS: Final = {"number": 8, "integer": 5, "boolean": True, "string": "hello"}
+MADE_UP: Final = {"number": (5, 3, 2), "integer": (5, 3, 2), "boolean": (True,)}
+"""Arguments that fit anywhere, for the first parameter, the second …; a made-up text fits nowhere."""
 
 
 class MCPClient(library.MCPClient):
@@ -68,14 +69,22 @@ async def call_one(client: library.MCPClient, tools: Sequence[Tool]) -> int:
 
 
 def arguments_for(tool: Tool) -> dict[str, Any] | None:
-    """Arguments for a tool that only reads and wants nothing but plain values; None for any other."""
-    properties, required = tool.input_schema.get("properties", {}), tool.input_schema.get("required", [])
+    """Arguments for a tool that only reads, and wants nothing but numbers and flags; None for any other."""
     if tool.annotations.read_only_hint is not True or tool.annotations.open_world_hint is not False:
         return None
-    kinds = {name: properties.get(name, {}).get("type") for name in required}
-    if not all(isinstance(kind, str) and kind in SAMPLE_ARGUMENTS for kind in kinds.values()):
+    properties = tool.input_schema.get("properties", {})
+    kinds = {name: kind_of(properties.get(name)) for name in tool.input_schema.get("required", [])}
+    if not MADE_UP.keys() >= set(kinds.values()):
         return None
-    return {name: SAMPLE_ARGUMENTS[kind] for name, kind in kinds.items()}
+    return {name: MADE_UP[kind][place % len(MADE_UP[kind])] for place, (name, kind) in enumerate(kinds.items())}
+
+
+def kind_of(schema: Any) -> str:
+    """The JSON type that a schema asks for; of several, the first."""
+    if not isinstance(schema, dict):
+        return ""
+    choices = [schema, *schema.get("anyOf", [])]
+    return next((choice["type"] for choice in choices if isinstance(choice.get("type"), str)), "")
 
 
 async def sample(client: library.MCPClient) -> None:
@@ -130,11 +139,15 @@ def main(words: Sequence[str] | None = None) -> int:
     given = parser.parse_args(words)
     try:
         url = given.url or Settings.load().server_url
-        return asyncio.run(drive(url if urlsplit(url).path.strip("/") else url.rstrip("/") + "/sse"))
+        url = url if urlsplit(url).path.strip("/") else url.rstrip("/") + "/sse"
     except (SettingsError, ValueError) as error:
         parser.error(str(error))
+    try:
+        return asyncio.run(drive(url))
+    except ValueError as error:
+        parser.error(str(error))
     except library.ClientError as error:
-        print(f"{parser.prog}: {clean(str(error), 400)}", file=sys.stderr)
+        print(f"{parser.prog}: {url}: {clean(str(error), 400)}", file=sys.stderr)
         return exit_code(error)
     except KeyboardInterrupt:
         return 130

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from mcpkit.client import era
@@ -22,7 +22,7 @@ from mcpkit.client.errors import ClientError, ServerRefused
 from mcpkit.client.identity import DEFAULT_INFO, Identity
 from mcpkit.client.limits import Patience
 from mcpkit.client.listening import Listening, Subjects
-from mcpkit.client.notices import change_of, log_message_of
+from mcpkit.client.notices import Delivery, change_of, log_message_of
 from mcpkit.client.options import ClientOptions
 from mcpkit.client.target import Means, Target, reach
 from mcpkit.client.toolbox import Toolbox
@@ -41,13 +41,14 @@ class Parts:
     calls: Calls
     tools: Toolbox
     options: ClientOptions
-    check_output: bool
-    background: Background
+    delivery: Delivery
+    background: Background = field(default_factory=Background)
 
     async def stop(self) -> None:
         """End everything."""
         await self.background.stop()
         await self.core.close()
+        await self.delivery.stop()
 
     def told(self, connection: Connection, notification: Notification) -> None:
         """Hand what the server says to the cache and to the handlers that want it."""
@@ -56,9 +57,9 @@ class Parts:
             self.calls.changed(change)
         log_handler, message_handler = self.options.get("log_handler"), self.options.get("message_handler")
         if log_handler is not None and notification.method == "notifications/message":
-            connection.delivery.put(log_handler, log_message_of(notification.params))
+            self.delivery.put(log_handler, log_message_of(notification.params))
         if message_handler is not None:
-            connection.delivery.put(message_handler, notification.method, notification.params)
+            self.delivery.put(message_handler, notification.method, notification.params)
 
     def log_level(self, level: str) -> None:
         """Ask for this level on every connection from now on."""
@@ -70,6 +71,8 @@ class Parts:
         """A new connection: nothing that was known of the server is certain."""
         self.calls.forget()
         await self.restore_log_level(connection)
+        if self.options.get("change_handler") is not None and not len(self.background):
+            self.background.start(self._follow(), "follow changes")
 
     async def restore_log_level(self, connection: Connection) -> None:
         """Tell the server, by its revision's way, which log messages are wanted."""
@@ -84,12 +87,8 @@ class Parts:
             except ServerRefused as error:
                 log.warning("the server refuses the log level %s: %s", level, error)
 
-    def follow_changes(self) -> None:
-        """Have the change handler called, if there is one, for as long as the client is connected."""
-        if self.options.get("change_handler") is not None and not len(self.background):
-            self.background.start(self._follow(), "follow changes")
-
     async def _follow(self) -> None:
+        """Call the change handler for as long as the client is connected."""
         connection = await self.core.connection()
         offered = connection.server.capabilities
         kinds = {kind: _list_changes(offered, kind) for kind in ("tools", "prompts", "resources")}
@@ -98,7 +97,7 @@ class Parts:
         try:
             async with Listening(self.core, Subjects(kinds["tools"], kinds["prompts"], kinds["resources"])) as changes:
                 async for change in changes:
-                    connection.delivery.put(self.options["change_handler"], change)
+                    self.delivery.put(self.options["change_handler"], change)
         except ClientError as error:
             log.warning("changes are no longer heard of: %s", error)
 
@@ -127,7 +126,7 @@ def assembled(target: Target, mode: str, auth: Authorizer | str | None, options:
         patience.deadlines.call, options.get("progress_handler"), patience.bounds.rounds, _context(authorizer, options)
     )
     calls = Calls(core, habits, _cache(options))
-    parts = Parts(core, calls, Toolbox(), options, options.get("check_output", True), Background())
+    parts = Parts(core, calls, Toolbox(), options, Delivery(patience.bounds.notices))
     core.told.append(parts.told)
     core.restore.append(parts.restore)
     return parts

@@ -63,7 +63,6 @@ class MCPClient(ToolCalls):
         """
         self._core.reopen()
         await self._core.connection()
-        self._parts.follow_changes()
         return self
 
     async def close(self) -> None:

@@ -61,6 +61,8 @@ class _Progressing:
         if progress is None or (self._last is not None and progress.progress <= self._last):
             return  # PROG-02: a report that does not go forward is no sign of life
         self._last = progress.progress
+        if self._deadline.expired():
+            return
         self._deadline.reschedule(_sooner(asyncio.get_running_loop().time(), self._manner.silence, self._end))
         if self._manner.progress is not None:
             delivery.put(self._manner.progress, progress)

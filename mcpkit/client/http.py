@@ -86,8 +86,8 @@ class HttpxCarrier:
     def __init__(self, client: Any = None, *, connect_seconds: float = 10.0, **options: Any) -> None:
         self._library = _library_of(client)
         self._owned = client is None
+        self._timeout = self._library.Timeout(None, connect=connect_seconds)  # all other deadlines are the caller's
         self._client = client or self._library.AsyncClient(
-            timeout=self._library.Timeout(None, connect=connect_seconds),
             limits=self._library.Limits(max_connections=None, max_keepalive_connections=100, keepalive_expiry=5.0),
             follow_redirects=False,
             **options,
@@ -97,7 +97,11 @@ class HttpxCarrier:
         """Send it and wait for the head of the answer."""
         try:
             wire = self._client.build_request(
-                request.method, request.url, headers=dict(request.headers), content=request.body
+                request.method,
+                request.url,
+                headers=dict(request.headers),
+                content=request.body,
+                timeout=self._timeout,
             )
             response = await self._client.send(wire, stream=True, follow_redirects=False)
         except self._library.HTTPError as error:

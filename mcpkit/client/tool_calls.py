@@ -47,14 +47,14 @@ class ToolCalls:
         Raises: ToolFailed for a tool's own error, unless ``raise_on_error`` is False; ServerRefused, Timeout and the
         other ClientErrors.
         """
-        outcome = await self._call(name, arguments or {}, {}, options)
+        outcome = await self._call(name, arguments or {}, await self._as_task(name), options)
         if outcome.get("resultType") == "task":
             result = await self._handle(outcome, options).result(self._core.setup.patience.deadlines.task)
         else:
             result = CallToolResult.of(outcome)
         if result.is_error and raise_on_error:
             raise ToolFailed(result.text or f"the tool {name} failed", result)
-        if self._parts.check_output:
+        if self._parts.options.get("check_output", True):
             self._tools.check(name, result)
         return result
 
@@ -76,6 +76,14 @@ class ToolCalls:
             task = {"task": {} if ttl_ms is None else {"ttl": ttl_ms}}
         outcome = await self._call(name, arguments or {}, task, options)
         return self._handle(outcome, options)
+
+    async def _as_task(self, name: str) -> JsonObject:
+        """What makes the call of a tool a task that can't be called otherwise (TASKD-03)."""
+        tool = self._tools.find(name)
+        if tool is None or tool.execution.get("taskSupport") != "required":
+            return {}
+        connection = await self._core.connection()
+        return {"task": {}} if "tasks/result" in connection.spoken.requests else {}
 
     async def _call(
         self, name: str, arguments: Mapping[str, Any], more: JsonObject, options: CallOptions

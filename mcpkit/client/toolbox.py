@@ -27,20 +27,19 @@ class Toolbox:
         self._headers: dict[str, ParamHeaders] = {}
 
     def learn(self, tools: Iterable[Tool], *, routed: bool) -> list[Tool]:
-        """The usable ones among them; ``routed`` where arguments are mirrored in headers, so that a tool whose
-        annotations are wrong can't be called (XHDR-07)."""
+        """The usable ones of the whole list, which replaces what was known.
+
+        ``routed`` where arguments are mirrored in headers, so that a tool whose annotations are wrong can't be called
+        (XHDR-07).
+        """
+        self._headers.clear()
         usable = [tool for tool in tools if self._learned(tool, routed)]
-        self._tools.update((tool.name, tool) for tool in usable)
+        self._tools = {tool.name: tool for tool in usable}
         return usable
 
     def find(self, name: str) -> Tool | None:
         """What is known of a tool."""
         return self._tools.get(name)
-
-    def forget(self) -> None:
-        """The list has changed."""
-        self._tools.clear()
-        self._headers.clear()
 
     def headers(self, name: str, arguments: Mapping[str, Any]) -> dict[str, str]:
         """The ``Mcp-Param-…`` headers of a call; none for a tool that is not known (XHDR-06, XHDR-08).
