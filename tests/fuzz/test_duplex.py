@@ -16,7 +16,8 @@ from mcpkit.protocol.revisions.registry import SUPPORTED
 from tests.pipes import CALL, ENVELOPE, Desk, Pipe, initialize, notification, request
 
 ids = st.sampled_from([1, 2, "1", "2"])
-junk: st.SearchStrategy[Any] = (
+simple = st.none() | st.booleans() | st.integers(-2, 2) | st.text(max_size=3)
+junk: st.SearchStrategy[Any] = simple | st.just([]) | st.just({})
     st.none() | st.booleans() | st.integers(-2, 2) | st.text(max_size=3) | st.just([]) | st.just({})
 )
 metas = st.sampled_from([{}, {"_meta": ENVELOPE}, {"_meta": {}}, {"_meta": 7}])

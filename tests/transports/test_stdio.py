@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from mcpkit.protocol.revisions.registry import HANDSHAKES
 from mcpkit.settings import Settings
 from mcpkit.transports import stdio
 from mcpkit.transports.stdio import Pipes, serve_stdio
@@ -22,7 +23,7 @@ from tests.pipes import SECONDS, enveloped, initialize, notification, request, s
 
 SERVER = Path(__file__).parents[1] / "fixtures" / "stdio_server.py"
 CALL = "tools/call"
-BATCHING = "2025-03-26"
+BATCHING = next(revision.name for revision in HANDSHAKES if revision.batch)
 
 
 def tool(id: Any, name: str, **arguments: Any) -> dict[str, Any]:
