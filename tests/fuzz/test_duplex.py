@@ -18,8 +18,6 @@ from tests.pipes import CALL, ENVELOPE, Desk, Pipe, initialize, notification, re
 ids = st.sampled_from([1, 2, "1", "2"])
 simple = st.none() | st.booleans() | st.integers(-2, 2) | st.text(max_size=3)
 junk: st.SearchStrategy[Any] = simple | st.just([]) | st.just({})
-    st.none() | st.booleans() | st.integers(-2, 2) | st.text(max_size=3) | st.just([]) | st.just({})
-)
 metas = st.sampled_from([{}, {"_meta": ENVELOPE}, {"_meta": {}}, {"_meta": 7}])
 calls = st.builds(
     lambda id, meta, name: request(id, CALL, {"name": name, **meta}), ids, metas, st.sampled_from(["echo", "wait"])
