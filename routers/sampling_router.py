@@ -5,12 +5,12 @@ What must never stand here: text that no model wrote, an answer of the model's e
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Final
 
 from mcpkit import Context, RpcError, Settings
 from mcpkit.host.model import ChatMessage, Model, ModelError, Wishes
 from mcpkit.jsonrpc.errors import InvalidParams
+from mcpkit.run import request_shutdown
 from routers.base_router import MCPBaseRouter
 
 # JSON-RPC leaves -32768 to -32000 to the protocol (ERR-05), so these stand outside.
@@ -23,15 +23,13 @@ NOT_CONFIGURED: Final = (
 )
 
 
-def register_sampling(router: MCPBaseRouter, settings: Settings, stop: Callable[[], None] | None = None) -> None:
-    """Offer `sample`, and `shutdown` unless MCP_SERVER_SHUTDOWN is off. ``stop`` ends the whole server."""
+def register_sampling(router: MCPBaseRouter, settings: Settings) -> None:
+    """Offer `sample`, and `shutdown` unless MCP_SERVER_SHUTDOWN is off."""
     sampler = Sampler(settings)
     router.on_close(sampler.close)
     router.register_method("sample", sampler.sample)
-    if settings.shutdown == "session":
-        router.register_method("shutdown", end_session)
-    elif settings.shutdown == "server":
-        router.register_method("shutdown", ending_server(stop))
+    if settings.shutdown != "off":
+        router.register_method("shutdown", end_server if settings.shutdown == "server" else end_session)
 
 
 class Sampler:
@@ -108,13 +106,7 @@ def end_session(context: Context, params: dict[str, Any]) -> dict[str, Any]:
     return {"status": "shutting_down"}
 
 
-def ending_server(stop: Callable[[], None] | None) -> Callable[[Context, dict[str, Any]], dict[str, Any]]:
-    """`shutdown` that ends the whole server, gracefully: every call in flight is answered first, this one too."""
-
-    def end_server(context: Context, params: dict[str, Any]) -> dict[str, Any]:
-        context.exchange.channel.hang_up()
-        if stop is not None:
-            stop()
-        return {"status": "shutting_down"}
-
-    return end_server
+def end_server(context: Context, params: dict[str, Any]) -> dict[str, Any]:
+    """`shutdown` of the whole server, gracefully: calls in flight are answered first, and so is this one."""
+    request_shutdown()
+    return end_session(context, params)

@@ -64,7 +64,7 @@ def register_files(router: MCPBaseRouter, settings: Settings) -> None:
         """
         return files.read_text(path)
 
-    @router.tool(annotations=CHANGES)
+    @router.tool(annotations=CHANGES, structured_output=False)
     def file_write(path: str, content: str) -> str:
         """Write a text file in place of what was there; missing directories are made.
 

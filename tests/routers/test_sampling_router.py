@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,6 +12,7 @@ from mcpkit.host.openai import OpenAIModel
 from mcpkit.jsonrpc.errors import InvalidParams, MethodNotFound, RpcError
 from mcpkit.server import Server
 from mcpkit.settings import Settings
+from routers import sampling_router
 from routers.base_router import MCPBaseRouter
 from routers.sampling_router import MODEL_FAILED, NO_MODEL, Sampler, register_sampling
 from tests.exchanges import Recorder, exchange
@@ -133,30 +133,34 @@ async def test_a_key_that_can_not_be_sent_is_told_at_the_call() -> None:
 # ── shutdown ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def served(settings: Settings, stops: list[str]) -> Server:
+@pytest.fixture
+def stops(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    stops: list[str] = []
+    monkeypatch.setattr(sampling_router, "request_shutdown", lambda: stops.append("stopped"))
+    return stops
+
+
+def served(shutdown: Any) -> Server:
     server = Server("test")
-    register_sampling(MCPBaseRouter(server), settings, lambda: stops.append("stopped"))
+    register_sampling(MCPBaseRouter(server), Settings(shutdown=shutdown))
     return server
 
 
 @pytest.mark.parametrize(("shutdown", "stopped"), [("session", []), ("server", ["stopped"])])
-async def test_shutdown_hangs_up_and_stops_the_server_only_where_set(shutdown: Any, stopped: list[str]) -> None:
-    stops: list[str] = []
-    server = served(replace(Settings(), shutdown=shutdown), stops)
+async def test_shutdown_hangs_up_and_stops_the_server_only_where_set(
+    stops: list[str], shutdown: str, stopped: list[str]
+) -> None:
     channel = Recorder()
-    result = await server.kernel.serve(exchange("shutdown", revision="", channel=channel))
+    result = await served(shutdown).kernel.serve(exchange("shutdown", revision="", channel=channel))
     assert result == {"status": "shutting_down"}
     assert channel.hung_up
     assert stops == stopped
 
 
 async def test_shutdown_can_be_taken_away() -> None:
-    server = served(replace(Settings(), shutdown="off"), [])
     with pytest.raises(MethodNotFound):
-        await server.kernel.serve(exchange("shutdown", revision=""))
+        await served("off").kernel.serve(exchange("shutdown", revision=""))
 
 
-async def test_a_server_ends_even_where_nobody_can_stop_it() -> None:
-    server = Server("test")
-    register_sampling(MCPBaseRouter(server), replace(Settings(), shutdown="server"))
-    assert await server.kernel.serve(exchange("shutdown", revision="")) == {"status": "shutting_down"}
+async def test_a_server_that_nobody_runs_can_still_be_asked_to_end() -> None:
+    assert await served("server").kernel.serve(exchange("shutdown", revision="")) == {"status": "shutting_down"}

@@ -1,0 +1,112 @@
+"""The server that you clone, run and edit: settings → server → routers → run.
+
+Start it with ``python mcp_server.py`` (HTTP) or ``python mcp_server.py --stdio``; every setting comes from the
+environment or `.env`. What must never stand here: the work of a tool, a rule of the protocol.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, NoReturn
+
+from mcpkit import Server, Settings, SettingsError, __version__
+from mcpkit.run import serve
+from routers.base_router import MCPBaseRouter
+from routers.info_router import server_information
+from routers.prompt_router import register_prompts
+from routers.resource_router import register_resources
+from routers.sampling_router import register_sampling
+from routers.tool_router import register_tools
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+
+class MCPServer:
+    """The application: a server with everything in `routers/`, as a FastAPI app (:attr:`app`) or run by itself."""
+
+    def __init__(self, host: str | None = None, port: int | None = None, settings: Settings | None = None) -> None:
+        """``host`` and ``port`` win over the settings, which come from the environment when not given.
+
+        Raises: SettingsError.
+        """
+        settings = settings or Settings.load()
+        self.settings = replace(
+            settings, host=settings.host if host is None else host, port=settings.port if port is None else port
+        )
+        self.server = Server(
+            "mcp-server",
+            __version__,
+            tool_timeout=self.settings.tool_seconds,
+            state_key=self.settings.state_key.encode() if self.settings.state_key else None,
+        )
+        self.router = MCPBaseRouter(self.server, self.settings)
+        self._register_methods()
+
+    def _register_methods(self) -> None:
+        """Register what the server offers: add your own here, or override this in a subclass.
+
+        A plain JSON-RPC method is a name and a function, sync or async, from its params to its result::
+
+            self.router.register_method("hello", lambda params: {"hello": params.get("name", "world")})
+        """
+        register_tools(self.router, self.settings)
+        register_resources(self.router, self.settings)
+        register_prompts(self.router)
+        register_sampling(self.router, self.settings)
+
+    @cached_property
+    def app(self) -> FastAPI:
+        """The FastAPI application: the MCP URLs, and `GET /` with what the server says of itself."""
+        from mcpkit.fastapi import create_app  # noqa: PLC0415 - a stdio server starts without FastAPI
+
+        return create_app(self.server, self.settings, describe=partial(server_information, self.server))
+
+    def run(self, *, stdio: bool = False) -> None:
+        """Serve until told to stop. Raises: SystemExit with code 2, after one clear line, when it can't begin."""
+        serve(self.server if stdio else self.app, self.settings, stdio=stdio)
+
+
+def main(argv: Sequence[str] | None = None, server_class: type[MCPServer] = MCPServer) -> None:
+    """Do what the command line says."""
+    parser = command_line()
+    given = parser.parse_args(argv)
+    try:
+        server = server_class(given.host, given.port)
+    except SettingsError as error:
+        parser.error(str(error))
+    server.run(stdio=given.stdio)
+
+
+class _Arguments(argparse.ArgumentParser):
+    """Says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}\n")
+
+
+def command_line() -> argparse.ArgumentParser:
+    """What can be said on the command line; ``--help`` lists the settings too."""
+    settings = "\n".join(f"  {row.env:<28}{row.meaning} (default: {row.default})" for row in Settings.table())
+    parser = _Arguments(
+        description="An MCP server over HTTP, or over stdin and stdout.",
+        epilog=f"settings, from the environment or the file .env:\n{settings}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--host", help="address to listen on, instead of MCP_SERVER_HOST")
+    parser.add_argument("--port", type=_port, help="port to listen on, instead of MCP_SERVER_PORT; 0 takes a free one")
+    parser.add_argument("--stdio", action="store_true", help="serve stdin and stdout instead of HTTP")
+    return parser
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: give a number from 0 to 65535")
+    return int(text)
+
+
+if __name__ == "__main__":
+    main()
