@@ -1,0 +1,78 @@
+"""Bearer tokens at the gate: every refusal with its status and challenge."""
+
+from __future__ import annotations
+
+import orjson
+import pytest
+
+from mcpkit.security.bearer import InvalidToken, VerifierUnavailable
+from mcpkit.security.principal import Principal
+from mcpkit.security.resource import ProtectedResource
+from mcpkit.security.scopes import ScopeRules
+from mcpkit.transports.asgi import Refused
+from mcpkit.transports.authentication import Authentication
+
+RESOURCE = ProtectedResource("https://mcp.example.com/api", ["https://login.example.com"])
+METADATA = 'resource_metadata="https://mcp.example.com/.well-known/oauth-protected-resource/api"'
+
+
+class Known:
+    async def verify(self, token: str) -> Principal:
+        if token == "away":
+            raise VerifierUnavailable("secret-issuer did not answer")
+        if not token.startswith("good"):
+            raise InvalidToken("the token has expired")
+        return Principal(token, frozenset(token.split("-")[1:]))
+
+
+AUTHENTICATION = Authentication(Known(), resource=RESOURCE, scopes=["read"], rules=ScopeRules({"write": {"read"}}))
+
+
+async def refusal(header: str | None, authentication: Authentication = AUTHENTICATION) -> Refused:
+    with pytest.raises(Refused) as caught:
+        await authentication({} if header is None else {"authorization": header})
+    return caught.value
+
+
+async def test_a_good_token_is_its_principal_with_all_it_amounts_to() -> None:
+    """TOK-10."""
+    principal = await AUTHENTICATION({"authorization": "Bearer good-write"})
+    assert principal == Principal("good-write", frozenset({"read", "write"}))
+
+
+@pytest.mark.parametrize(
+    ("header", "status", "said"),
+    [
+        (None, 401, f'Bearer scope="read", {METADATA}'),
+        ("Basic YTpi", 401, f'Bearer scope="read", {METADATA}'),
+        ("Bearer old", 401, f'Bearer error="invalid_token", scope="read", {METADATA}'),
+        ("Bearer a b", 400, f'Bearer error="invalid_request", scope="read", {METADATA}'),
+        ("Bearer good-other", 403, f'Bearer error="insufficient_scope", scope="read", {METADATA}'),
+    ],
+)
+async def test_a_refusal_says_what_is_missing(header: str | None, status: int, said: str) -> None:
+    """RS-02, RS-05, RS-07, TOK-02, STEP-01."""
+    refused = await refusal(header)
+    assert (refused.status, dict(refused.headers)[b"www-authenticate"].decode()) == (status, said)
+    body = orjson.loads(refused.body)
+    assert "id" not in body
+    assert body["error"]["message"]
+
+
+async def test_while_nobody_can_tell_nobody_is_let_in() -> None:
+    refused = await refusal("Bearer away")
+    assert (refused.status, dict(refused.headers)[b"retry-after"]) == (503, b"5")
+    assert b"secret-issuer" not in refused.body
+
+
+async def test_without_a_resource_the_challenge_names_no_metadata() -> None:
+    refused = await refusal(None, Authentication(Known()))
+    assert dict(refused.headers) == {b"www-authenticate": b"Bearer"}
+
+
+def test_an_operation_may_need_more() -> None:
+    """STEP-02, STEP-03: all it needs, with the request's id."""
+    refused = AUTHENTICATION.forbidden(["write", "admin"], id=7)
+    assert refused.status == 403
+    assert b'scope="admin write"' in dict(refused.headers)[b"www-authenticate"]
+    assert orjson.loads(refused.body)["id"] == 7
