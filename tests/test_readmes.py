@@ -1,7 +1,8 @@
-"""The README's commands and programs, done as a newcomer does them: top to bottom, in a fresh copy of the project.
+"""The documentation's commands and programs, done as a newcomer does them: top to bottom, in a fresh copy.
 
-The Chinese README has the same blocks (tests/house/test_readmes_in_step.py). Ports are exchanged for free ones.
-What must never stand here: a command that the README doesn't have.
+README.md comes first, then docs/*.md. The Chinese README has the same blocks (tests/house/test_readmes_in_step.py).
+Ports are exchanged for free ones.
+What must never stand here: a command that no page has.
 """
 
 from __future__ import annotations
@@ -21,11 +22,16 @@ from pathlib import Path
 import pytest
 
 from tests.house.markdown import Block, blocks
-from tests.house.tree import ROOT, project_files
+from tests.house.tree import ROOT, project_files, text
 
-README = ROOT / "README.md"
-BLOCKS = blocks(README.read_text(encoding="utf-8")) if README.is_file() else []
-RUNNABLE = [block for block in BLOCKS if block.mark in ("run", "serve")]
+README = Path("README.md")
+PAGES = [README, *(path for path in project_files() if path.match("docs/*.md"))]
+BLOCKS = [(page, block) for page in PAGES if page in project_files() for block in blocks(text(page))]
+RUNNABLE = [
+    pytest.param(page, block, id=f"{page} line {block.line} {block.language} {block.mark}")
+    for page, block in BLOCKS
+    if block.mark in ("run", "serve")
+]
 
 MAIN_PORT = "12000"
 PORTS = re.compile(r"\b(12000|18080|18081)\b")
@@ -58,7 +64,7 @@ class Newcomer:
         code = PORTS.sub(lambda found: self.ports[found[0]], block.code)
         if block.language != "python":
             return ["bash", "-euo", "pipefail", "-c", code]
-        script = self.copy / f"readme_line_{block.line}.py"
+        script = self.copy / f"line_{block.line}.py"
         script.write_text(code, encoding="utf-8")
         return [sys.executable, str(script)]
 
@@ -80,7 +86,7 @@ class Newcomer:
         """Start it, in the place of what listened on that port before, and wait until it answers."""
         port = next(iter(PORTS.findall(block.code)), MAIN_PORT)
         self.stop(port)
-        log = self.copy / f"readme_line_{block.line}.log"
+        log = self.copy / f"line_{block.line}.log"
         with log.open("wb") as output:
             self.servers[port] = subprocess.Popen(
                 self.command(block),
@@ -130,16 +136,16 @@ def newcomer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Newcomer]:
 
 def test_the_quick_start_is_there() -> None:
     """Two commands on the first screen: one that serves, one that tests."""
-    assert README.is_file(), "README.md is missing"
-    first_screen = [block for block in BLOCKS if block.line <= 60]
+    assert README in project_files(), "README.md is missing"
+    first_screen = [block for page, block in BLOCKS if page == README and block.line <= 60]
     assert any(block.mark == "serve" and "scripts/serve" in block.code for block in first_screen)
     assert any("scripts/test" in block.code for block in first_screen)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("block", RUNNABLE, ids=lambda block: f"line {block.line} {block.language} {block.mark}")
-def test_block(newcomer: Newcomer, block: Block) -> None:
-    """What the README says can be done can be done, in its order."""
+@pytest.mark.parametrize(("page", "block"), RUNNABLE)
+def test_block(newcomer: Newcomer, page: Path, block: Block) -> None:
+    """What a page says can be done can be done, in its order."""
     if block.mark == "serve":
         newcomer.serve(block)
     else:

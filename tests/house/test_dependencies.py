@@ -45,7 +45,9 @@ def distribution(module: str) -> str:
 def imports(*tops: str) -> dict[str, str]:
     """Distribution → the first place that imports it."""
     found: dict[str, str] = {}
-    for path in python_files(*tops):
+    for path in (
+        file for file in python_files(*tops) if "peers" not in file.parts
+    ):  # those run in a peer's environment
         for node in ast.walk(tree(path)):
             modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             modules += [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
@@ -68,8 +70,8 @@ def test_what_tests_import_is_declared() -> None:
     """requirements-dev.txt as well."""
     files = (Path("requirements.txt"), Path("requirements-dev.txt"))
     declared = names([line for file in files for line in text(file).splitlines()])
-    # programs that run in a peer's environment, extras that a test asks for by `require`, a module that no one has
-    allowed = declared | extras() | {"mcp", "mcp-types", "fastmcp", "nowhere"}
+    # extras that a test asks for by `require`, and a module that nobody has
+    allowed = declared | extras() | {"nowhere"}
     strays = [
         f"{where}: {name}" for name, where in imports("tests", "examples", "bench").items() if name not in allowed
     ]

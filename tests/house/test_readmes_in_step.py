@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.house.markdown import EXECUTABLE, blocks, outline
-from tests.house.tree import ROOT
+from tests.house.tree import ROOT, none, project_files, text
 
 ENGLISH, CHINESE = "README.md", "README.zh-CN.md"
 
@@ -43,10 +43,13 @@ def test_language_switch(name: str, other: str) -> None:
 
 
 def test_every_block_is_marked() -> None:
-    """Shell and Python blocks say what the tests do with them; every block has a language."""
-    for block in blocks(source(ENGLISH)):
-        where = f"{ENGLISH}:{block.line}"
-        assert block.language, f"{where}: give the block a language (text, if nothing else)"
-        if block.language in EXECUTABLE:
+    """On every page: shell and Python blocks say what the tests do with them; every block has a language."""
+    faults = []
+    for page in (path for path in project_files() if path.suffix == ".md" and path.parts[0] != "tests"):
+        for block in blocks(text(page)):
             marked = block.mark in ("run", "serve") or block.mark.startswith("show: ")
-            assert marked, f"{where}: mark the block: ```{block.language} run, serve, or `show: why it can't be run`"
+            if not block.language:
+                faults.append(f"{page}:{block.line}: give the block a language (text, if nothing else)")
+            elif block.language in EXECUTABLE and not marked:
+                faults.append(f"{page}:{block.line}: ```{block.language} run, or serve, or `show: why it can't be run`")
+    none(faults, "mark the code blocks:")
