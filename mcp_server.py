@@ -60,13 +60,22 @@ class MCPServer:
 
     @cached_property
     def app(self) -> FastAPI:
-        """The FastAPI application: the MCP URLs, and `GET /` with what the server says of itself."""
+        """The FastAPI application: the MCP URLs, and `GET /` with what the server says of itself.
+
+        Raises: SettingsError.
+        """
         from mcpkit.fastapi import create_app  # noqa: PLC0415 - a stdio server starts without FastAPI
 
-        return create_app(self.server, self.settings, describe=partial(server_information, self.server))
+        try:
+            return create_app(self.server, self.settings, describe=partial(server_information, self.server))
+        except ValueError as error:
+            raise SettingsError(f"MCP_ALLOWED_HOSTS or MCP_ALLOWED_ORIGINS: {error}") from None
 
     def run(self, *, stdio: bool = False) -> None:
-        """Serve until told to stop. Raises: SystemExit with code 2, after one clear line, when it can't begin."""
+        """Serve until told to stop.
+
+        Raises: SettingsError; SystemExit with code 2, after one clear line, when the address can't be had.
+        """
         serve(self.server if stdio else self.app, self.settings, stdio=stdio)
 
 
@@ -75,10 +84,9 @@ def main(argv: Sequence[str] | None = None, server_class: type[MCPServer] = MCPS
     parser = command_line()
     given = parser.parse_args(argv)
     try:
-        server = server_class(given.host, given.port)
+        server_class(given.host, given.port).run(stdio=given.stdio)
     except SettingsError as error:
         parser.error(str(error))
-    server.run(stdio=given.stdio)
 
 
 class _Arguments(argparse.ArgumentParser):
@@ -96,10 +104,16 @@ def command_line() -> argparse.ArgumentParser:
         epilog=f"settings, from the environment or the file .env:\n{settings}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--host", help="address to listen on, instead of MCP_SERVER_HOST")
+    parser.add_argument("--host", type=_host, help="address to listen on, instead of MCP_SERVER_HOST")
     parser.add_argument("--port", type=_port, help="port to listen on, instead of MCP_SERVER_PORT; 0 takes a free one")
     parser.add_argument("--stdio", action="store_true", help="serve stdin and stdout instead of HTTP")
     return parser
+
+
+def _host(text: str) -> str:
+    if not text or not text.isascii() or not text.isprintable() or set(text) & set(" /?#@"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no host: give a name or an address such as 127.0.0.1")
+    return text
 
 
 def _port(text: str) -> int:
