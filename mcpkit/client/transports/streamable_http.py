@@ -50,6 +50,7 @@ class StreamableHttp:
         self._revision: Revision | None = None
         self._rules = HttpRules()
         self._session: str | None = None
+        self._standing: asyncio.Task[None] | None = None
         self._receive: Receive
         self._lost: Lost
         self._closed = False
@@ -70,7 +71,7 @@ class StreamableHttp:
         if not self._rules.sessions:
             return
         standing = StandingStream(self._get, self._patience, self._deliver_event)
-        self._background.start(self._stand(standing), "standing event stream")
+        self._standing = self._background.start(self._stand(standing), "standing event stream")
         try:
             async with asyncio.timeout(self._patience.deadlines.listen):
                 await standing.settled.wait()
@@ -102,6 +103,8 @@ class StreamableHttp:
         if self._closed:
             return
         self._closed = True
+        if self._standing is not None:
+            self._standing.cancel()  # or it would pause and come again, and we wait for that
         goodbye = self._patience.deadlines.goodbye
         if self._session is not None:
             self._background.start(self._delete_session(), "session's end")
