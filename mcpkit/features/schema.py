@@ -29,6 +29,9 @@ Document: TypeAlias = JsonObject | bool
 Side: TypeAlias = Literal["validation", "serialization"]
 """A schema of what is accepted, or of what is produced."""
 
+_INTEGER: Final = {"type": "integer"}
+_NUMBER: Final = {"type": "number"}
+
 
 class SchemaError(McpKitError):
     """A JSON Schema that can't be used: invalid, too big, or with a reference that leads nowhere."""
@@ -117,6 +120,15 @@ class _Generator(GenerateJsonSchema):
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         return False
+
+    def union_schema(self, schema: Any) -> JsonObject:
+        """Every integer is a number: ``int | float`` is told as one type, which a client can make a field of."""
+        document = super().union_schema(schema)
+        options = document.get("anyOf", [])
+        if _INTEGER not in options or _NUMBER not in options:
+            return document
+        rest = [option for option in options if option != _INTEGER]
+        return {**document, "anyOf": rest} if len(rest) > 1 else rest[0]
 
 
 def schema_of(adapter: TypeAdapter[Any], side: Side) -> JsonObject:

@@ -7,7 +7,7 @@ import enum
 import socket
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 from uuid import UUID
 
 import pytest
@@ -170,6 +170,24 @@ def test_types_as_schemas(kind: Any, schema: dict[str, Any]) -> None:
 def test_every_schema_of_a_type_can_be_compiled(kind: Any, side: Any) -> None:
     """What pydantic writes stays within what the linear validator reads."""
     Schema(schema_of(TypeAdapter(kind), side))
+
+
+@pytest.mark.parametrize(
+    ("kind", "schema"),
+    [
+        (int | float, {"type": "number"}),
+        (float | int, {"type": "number"}),
+        (int | float | None, {"anyOf": [{"type": "number"}, {"type": "null"}]}),
+        (str | int | float, {"anyOf": [{"type": "string"}, {"type": "number"}]}),
+        (int | str, {"anyOf": [{"type": "integer"}, {"type": "string"}]}),
+        (
+            Annotated[int, Field(ge=0)] | float,
+            {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "number"}]},
+        ),
+    ],
+)
+def test_an_integer_or_a_number_is_a_number(kind: Any, schema: dict[str, Any]) -> None:
+    assert of(kind) == schema
 
 
 def test_titles_that_repeat_a_name_are_left_out_and_others_stay() -> None:

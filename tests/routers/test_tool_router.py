@@ -59,6 +59,18 @@ async def test_every_tool_is_listed_with_a_description_of_itself_and_of_each_arg
             assert schema["description"], f"{tool['name']}.{name}"
 
 
+async def test_a_sum_takes_numbers_and_says_so_plainly(ask: Ask) -> None:
+    """One type each, so that a client can make a form of it; a whole number stays whole all the same."""
+    tools = {tool["name"]: tool for tool in (await ask("tools/list"))["tools"]}
+    assert [schema["type"] for schema in tools["add"]["inputSchema"]["properties"].values()] == ["number", "number"]
+    assert tools["add"]["outputSchema"]["properties"]["result"] == {"type": "number"}
+
+
+async def test_numbers_of_any_size_end_in_a_number_or_a_refusal(ask: Ask) -> None:
+    assert "too large" in await refusal_of(ask, "multiply", a=10**400, b=10**400)
+    assert "too large" in await refusal_of(ask, "add", a=1e308, b=1e308)
+
+
 async def test_the_hints_say_which_tools_change_something(ask: Ask) -> None:
     tools = (await ask("tools/list"))["tools"]
     changing = [tool["name"] for tool in tools if not tool["annotations"]["readOnlyHint"]]
