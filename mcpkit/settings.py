@@ -236,6 +236,11 @@ class Settings:
         """
         return cls(**_values(_dotenv(dotenv) | dict(os.environ if env is None else env)))
 
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine can connect (NET-03)."""
+        return self.host in {"localhost", "::1"} or self.host.startswith("127.")
+
     @classmethod
     def table(cls) -> tuple[Row, ...]:
         """All settings in order, for documentation and ``--help``."""

@@ -154,6 +154,22 @@ def _checked(event: Event, most: int) -> bytes:
     return piece
 
 
+def unread(refusal: Refused, scope: Scope, receive: Receive) -> tuple[Header, ...]:
+    """What a refusal before the body adds for the connection: a body that isn't here yet is not waited for."""
+    names = {name for name, _ in scope["headers"]}
+    if CLOSE in refusal.headers or not names & {b"content-length", b"transfer-encoding"}:
+        return ()
+    if b"expect" in names:  # asking for the body would invite it
+        return (CLOSE,)
+    steps = receive().__await__()
+    try:
+        next(steps)
+    except StopIteration as arrived:
+        return (CLOSE,) if arrived.value.get("more_body") else ()
+    steps.close()
+    return (CLOSE,)
+
+
 def too_large() -> Refused:
     """The refusal of a body over the limit."""
     return Refused(413, "The body is too large; the limit is MCP_MAX_BODY_BYTES", [CLOSE])

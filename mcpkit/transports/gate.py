@@ -67,9 +67,8 @@ class Gate:
         """Raises: ValueError when an allowed host or origin can't be read."""
         self._settings = settings
         self._authenticate = authenticate
-        self._rules = OriginRules(
-            hosts=LOOPBACK | frozenset(settings.allowed_hosts), origins=LOOPBACK | frozenset(settings.allowed_origins)
-        )
+        hosts = LOOPBACK | frozenset(settings.allowed_hosts) | _own_name(settings.host)
+        self._rules = OriginRules(hosts=hosts, origins=LOOPBACK | frozenset(settings.allowed_origins))
         self._accepts: dict[str | None, int] = {None: EITHER}
         self._types: dict[str | None, bool] = {}
 
@@ -161,6 +160,13 @@ class Gate:
             raise Refused(403, "This Origin may not call; add it to MCP_ALLOWED_ORIGINS")
         shown = b"*" if ANY in self._rules.origins else origin.encode("latin-1")
         return ((b"access-control-allow-origin", shown), (b"vary", b"origin"), _EXPOSED)
+
+
+def _own_name(host: str) -> frozenset[str]:
+    """The name that the server was told to listen on, unless that means every name."""
+    if host in {"", "0.0.0.0", "::"}:
+        return frozenset()
+    return frozenset({f"[{host}]" if ":" in host else host})
 
 
 def _joined(raw: list[Header]) -> dict[str, str]:

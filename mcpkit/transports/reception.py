@@ -63,7 +63,7 @@ class Reception:
         Raises: Refused (503).
         """
         if self.draining:
-            raise Refused(503, "The server is going down; try again later", [RETRY_LATER], id=id)
+            raise going_down(id)
 
     def check_load(self, session: Session, id: Id) -> None:
         """That the session may have one more call in flight.
@@ -113,6 +113,11 @@ def exchange_in(session: Session, visit: Visit, message: Request | Notification,
         session,
         visit.headers,
     )
+
+
+def going_down(id: Id | None = None) -> Refused:
+    """What is answered instead of being begun, or finished, while the server ends."""
+    return Refused(503, "The server is going down; try again later", [RETRY_LATER], id=id)
 
 
 def unknown_session(id: Id | None) -> Refused:

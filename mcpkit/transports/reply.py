@@ -214,6 +214,8 @@ class ReplyChannel:
                 task.uncancel()
 
     async def _say(self, data: bytes) -> None:
+        if self.cancelled:
+            await asyncio.sleep(0)  # a handler that only ever speaks meets its cancel here
         async with self._one_at_a_time():
             events = self._events or await self._open()
             if self._stream is None:

@@ -6,6 +6,8 @@ affairs (session_http.py, http_sse.py), a framework.
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from typing import Final
 
 from mcpkit.jsonrpc.codec import BadAnswer, BadParams, Limits, decode, encode_error
@@ -19,19 +21,29 @@ from mcpkit.protocol.revisions.registry import ENVELOPE_NAMES, PLAIN
 from mcpkit.protocol.revisions.revision import Revision
 from mcpkit.sessions.store import SessionStore
 from mcpkit.settings import Settings
-from mcpkit.transports.asgi import CLOSE, ClientGone, Header, Receive, Refused, Scope, Send, Visit, read_body, refuse
+from mcpkit.transports.asgi import (
+    CLOSE,
+    ClientGone,
+    Header,
+    Receive,
+    Refused,
+    Scope,
+    Send,
+    Visit,
+    read_body,
+    refuse,
+    unread,
+)
 from mcpkit.transports.calls import LISTEN, check_accept, encoded, id_of, names_null_id, serve_batch
 from mcpkit.transports.gate import EVENTS, Gate
 from mcpkit.transports.http_sse import HttpSse
-from mcpkit.transports.reception import Reception
+from mcpkit.transports.reception import Reception, going_down
 from mcpkit.transports.reply import Cancelled, ReplyChannel
 from mcpkit.transports.session_http import SessionHttp
 from mcpkit.transports.streams import Patience
 
 ALLOW: Final[Header] = (b"allow", b"POST, GET, DELETE, OPTIONS")
 ALLOW_POST: Final[Header] = (b"allow", b"POST, OPTIONS")
-UNREAD: Final = 64 * 1024
-"""A refused body longer than this isn't waited for: the connection is closed instead."""
 
 
 class McpEndpoint:
@@ -58,7 +70,7 @@ class McpEndpoint:
         try:
             visit = await self._gate.admit(scope, receive, send)
         except Refused as refusal:
-            await refuse(send, refusal, _unread(scope))
+            await refuse(send, refusal, unread(refusal, scope, receive))
             return
         try:
             if scope["method"] == "POST":
@@ -69,6 +81,11 @@ class McpEndpoint:
             await refuse(send, refusal, visit.extra)
         except ClientGone:
             return
+        except asyncio.CancelledError:
+            if self.draining:  # the grace of calls in flight is over
+                with suppress(Exception):  # the answer may have begun
+                    await refuse(send, going_down(), visit.extra)
+            raise
 
     @property
     def draining(self) -> bool:
@@ -85,7 +102,11 @@ class McpEndpoint:
 
     async def _post(self, visit: Visit) -> None:
         settings = self._settings
-        self._gate.check_body(visit.headers)
+        try:
+            self._gate.check_body(visit.headers)
+        except Refused as refusal:
+            visit.extra += unread(refusal, visit.scope, visit.receive)
+            raise
         body = await read_body(
             visit.receive, settings.max_body_bytes, settings.body_silence_seconds, settings.request_seconds
         )
@@ -266,11 +287,3 @@ def _stream_named_in(query: bytes) -> str | None:
         if field.startswith(b"session_id="):
             return field[11:].decode("latin-1")
     return None
-
-
-def _unread(scope: Scope) -> tuple[Header, ...]:
-    """What a refusal before the body says of the connection: a long body isn't read just to be thrown away."""
-    headers = dict(scope["headers"])
-    length = headers.get(b"content-length", b"0")
-    long = b"transfer-encoding" in headers or not length.isdigit() or int(length[:20]) > UNREAD
-    return (CLOSE,) if long else ()

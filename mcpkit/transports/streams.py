@@ -8,13 +8,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Final
 
 from mcpkit.framing.sse import comment, encode_event
 from mcpkit.settings import Settings
 from mcpkit.transports.asgi import EVENT_HEADERS, Receive, Visit
 from mcpkit.transports.steps import within
 
-KEEP_ALIVE = comment()
+KEEP_ALIVE: Final = comment()
+FAIR: Final = 64
+"""After so many events in a row others get a turn: a client that reads fast never makes the sender wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +39,12 @@ class Patience:
 class EventResponse:
     """The event stream of one HTTP response. Writing to one that is closed, or whose client has gone, does nothing."""
 
-    __slots__ = ("_patience", "_visit", "ended", "open")
+    __slots__ = ("_patience", "_visit", "_written", "ended", "open")
 
     def __init__(self, visit: Visit, patience: Patience) -> None:
         self._visit = visit
         self._patience = patience
+        self._written = 0
         self.open = True
         """Whether the client can still get events here."""
         self.ended = False
@@ -58,6 +62,9 @@ class EventResponse:
         """Send events or comments that are framed already."""
         if self.open:
             await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
+            self._written += 1
+            if self._written % FAIR == 0:
+                await asyncio.sleep(0)
 
     async def end(self) -> None:
         """End the response; may be called twice."""

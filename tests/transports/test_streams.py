@@ -7,7 +7,7 @@ from typing import Any
 
 from mcpkit.settings import Settings
 from mcpkit.transports.asgi import Visit
-from mcpkit.transports.streams import KEEP_ALIVE, EventResponse, Guard, Patience
+from mcpkit.transports.streams import FAIR, KEEP_ALIVE, EventResponse, Guard, Patience
 
 
 class Line:
@@ -62,6 +62,16 @@ async def test_a_client_that_reads_nothing_is_given_up() -> None:
     line.full = True
     await response.event(b"{}")
     assert not response.open
+
+
+async def test_who_speaks_without_end_lets_others_have_a_turn() -> None:
+    response = Line().response()
+    await response.begin()
+    turns: list[int] = []
+    asyncio.get_running_loop().call_soon(turns.append, 1)
+    for _ in range(FAIR):
+        await response.event(b"{}")
+    assert turns == [1]
 
 
 async def test_the_guard_tells_of_silence_and_of_the_end() -> None:
