@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any, Final, NoReturn
@@ -24,7 +25,8 @@ EXIT_CODES: Final = """exit codes:
   0  every step worked          5  a tool answered with an error
   1  usage, or a bad setting    6  what answers there is no MCP server
   3  authorization              7  the server refused a step
-  4  nobody there, or it broke  8  anything else"""
+  4  nobody there, or it broke  8  anything else
+130 and 141: interrupted, output no longer read"""
 
 NO_MODEL: Final = 1001
 """What ``sample`` answers on a server without a model (routers/sampling_router.py)."""
@@ -151,6 +153,9 @@ def main(words: Sequence[str] | None = None) -> int:
         return exit_code(error)
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:  # whoever read the output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mcpkit.client.answers import Elicitation, Sampling
+from mcpkit.client.blocking import BlockingClient
 from mcpkit.client.cache import ResponseCache
 from mcpkit.client.client import MCPClient
 from mcpkit.client.endpoint import Authorizer, Bearer
@@ -32,6 +33,7 @@ __all__ = [
     "AuthorizationFailed",
     "Authorizer",
     "Bearer",
+    "BlockingClient",
     "Bounds",
     "Call",
     "Change",

@@ -72,13 +72,14 @@ class Delivery:
         self._waiting: deque[tuple[Callable[..., Any], tuple[Any, ...]]] = deque()
         self._background = Background()
         self._worker: asyncio.Task[Any] | None = None
+        self._current: asyncio.Future[Any] | None = None
 
     def put(self, handler: Callable[..., Any], *arguments: Any) -> None:
         """Have ``handler`` called when all before it have been; at once where none waits and it does not."""
         if self._worker is None:
-            pending = _started(handler, arguments)
-            if pending is not None:
-                self._worker = self._background.start(self._work(pending), "handlers")
+            self._current = _started(handler, arguments)
+            if self._current is not None:
+                self._worker = self._background.start(self._work(), "handlers")
         elif len(self._waiting) < self._most:
             self._waiting.append((handler, arguments))
         else:
@@ -92,16 +93,21 @@ class Delivery:
     async def stop(self) -> None:
         """Call no handler any more."""
         self._waiting.clear()
+        current = self._current
         await self._background.stop()
+        if current is not None and current.cancel():
+            await asyncio.wait({current})
+        self._worker = self._current = None
 
-    async def _work(self, pending: Awaitable[Any]) -> None:
+    async def _work(self) -> None:
         try:
-            await _finished(pending)
-            while self._waiting:
-                handler, arguments = self._waiting.popleft()
-                following = _started(handler, arguments)
-                if following is not None:
-                    await _finished(following)
+            while self._current is not None or self._waiting:
+                if self._current is None:
+                    handler, arguments = self._waiting.popleft()
+                    self._current = _started(handler, arguments)
+                if self._current is not None:
+                    await _finished(self._current)
+                    self._current = None
         finally:
             self._worker = None
 
@@ -131,17 +137,16 @@ def log_message_of(params: JsonObject) -> LogMessage:
     return LogMessage(str(params.get("level", "info")), params.get("data"), logger if isinstance(logger, str) else None)
 
 
-def _started(handler: Callable[..., Any], arguments: tuple[Any, ...]) -> Awaitable[Any] | None:
+def _started(handler: Callable[..., Any], arguments: tuple[Any, ...]) -> asyncio.Future[Any] | None:
     try:
         answer = handler(*arguments)
     except Exception:  # the application's handler: its fault must not end the reading
         log.exception("a handler failed")
         return None
-    return answer if inspect.isawaitable(answer) else None
+    return asyncio.ensure_future(answer) if inspect.isawaitable(answer) else None
 
 
-async def _finished(pending: Awaitable[Any]) -> None:
-    try:
-        await pending
-    except Exception:  # as above
-        log.exception("a handler failed")
+async def _finished(pending: asyncio.Future[Any]) -> None:
+    await asyncio.wait({pending})
+    if not pending.cancelled() and (error := pending.exception()) is not None:
+        log.error("a handler failed", exc_info=error)
