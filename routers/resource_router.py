@@ -34,7 +34,7 @@ def register_resources(router: MCPBaseRouter, settings: Settings) -> None:
         return picture
 
     @router.resource("file:///{path*}", completions={"path": lambda typed: suggestions(files, typed)})
-    def document(path: str) -> ResourceContents | bytes:
+    def document(path: str) -> ResourceContents:
         """A document beneath the files root: text as text, anything else as a blob."""
         try:
             content = files.read(path)
@@ -42,10 +42,11 @@ def register_resources(router: MCPBaseRouter, settings: Settings) -> None:
             raise
         except FileRefused as refused:  # outside looks exactly like missing
             raise FileNotFoundError(path) from refused
+        kind = guess_type(path)[0]
         try:
-            return ResourceContents(content.decode("utf-8"), guess_type(path)[0] or "text/plain")
+            return ResourceContents(content.decode("utf-8"), kind or "text/plain")
         except UnicodeDecodeError:
-            return content
+            return ResourceContents(content, kind or "application/octet-stream")
 
 
 def suggestions(files: FileRoot, typed: str) -> list[str]:
