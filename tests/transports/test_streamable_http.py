@@ -322,13 +322,21 @@ async def test_answers_to_pages_carry_cors_headers() -> None:
     assert "Mcp-Session-Id" in answer.headers["access-control-expose-headers"]
 
 
-async def test_a_refusal_before_a_long_body_closes_the_connection() -> None:
+async def test_a_refusal_closes_the_connection_only_when_its_body_has_not_arrived() -> None:
     """What is not going to be read is not waited for."""
     wire = house().wire
-    short = await wire.ask(PLAIN_SUM, {"host": "evil.example", "content-length": "100"})
-    long = await wire.ask(PLAIN_SUM, {"host": "evil.example", "content-length": "900000"})
-    assert (short.status, short.headers.get("connection")) == (421, None)
-    assert (long.status, long.headers.get("connection")) == (421, "close")
+    evil: dict[str, str | None] = {"host": "evil.example", "content-length": "9"}
+    whole = await wire.ask(PLAIN_SUM, evil)
+    partial = await wire.send("POST", evil, [b"{"], hold=True).done()
+    absent = await wire.send("POST", evil, [], hold=True).done()
+    invited = await wire.ask(PLAIN_SUM, {**evil, "expect": "100-continue"})
+    assert {answer.status for answer in (whole, partial, absent, invited)} == {421}
+    assert [answer.headers.get("connection") for answer in (whole, partial, absent, invited)] == [
+        None,
+        "close",
+        "close",
+        "close",
+    ]
 
 
 async def test_a_client_that_leaves_while_sending_gets_nothing() -> None:
