@@ -8,6 +8,7 @@ What must never stand here: the reading of files (skills_library.py) and of fron
 from __future__ import annotations
 
 import os
+from bisect import bisect_right
 from collections.abc import Hashable
 from functools import partial
 from typing import Any, Final
@@ -96,7 +97,7 @@ class Skills:
         if inside is None:
             raise InvalidParams("This URI is no directory resource", data={"uri": uri})
         children = {child["uri"]: child for child in inside}
-        uris, cursor = _page(list(children), exchange)
+        uris, cursor = _page(sorted(children), exchange)
         return self._kept({"resources": [children[child] for child in uris], **cursor})
 
     def _kept(self, result: JsonObject) -> JsonObject:
@@ -134,13 +135,10 @@ def _uri(exchange: Exchange) -> str:
 
 
 def _page(uris: list[str], exchange: Exchange) -> tuple[list[str], JsonObject]:
-    """The page that the exchange asks for, and the member that leads to the next."""
+    """The page of sorted URIs that the exchange asks for, and the member that leads to the next."""
     cursor = exchange.params.get("cursor")
     if cursor is not None:
-        after = decode_cursor(cursor)
-        if after not in uris:
-            raise InvalidParams("Invalid cursor; list again without one")
-        uris = uris[uris.index(after) + 1 :]
+        uris = uris[bisect_right(uris, decode_cursor(cursor)) :]
     return uris[:PAGE], {"nextCursor": encode_cursor(uris[PAGE - 1])} if len(uris) > PAGE else {}
 
 

@@ -67,6 +67,18 @@ async def test_long_lists_come_in_pages(call: Caller, monkeypatch: pytest.Monkey
             await call("skills/list", {"cursor": cursor})
 
 
+async def test_a_page_follows_a_skill_that_is_gone(
+    call: Caller, skills: Skills, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cursor names what was shown last, whatever has become of it."""
+    monkeypatch.setattr(skills_module, "PAGE", 1)
+    first = await call("skills/list")
+    (root / "acme/refunds/SKILL.md").unlink()
+    skills.reload()
+    second = await call("skills/list", {"cursor": first["nextCursor"]})
+    assert [entry["uri"] for entry in second["skills"]] == ["skill://notes/SKILL.md"]
+
+
 async def test_one_skill_is_got(call: Caller) -> None:
     """SEP-2640, Getting a Skill: the same entry, no cursor."""
     listed = (await call("skills/list"))["skills"][0]

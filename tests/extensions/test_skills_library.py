@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,16 @@ def test_every_directory_has_its_children(tmp_path: Path) -> None:
 def test_names_are_quoted_in_uris(tmp_path: Path) -> None:
     skill(tmp_path, "a", **{"50 % off?.md": b"x"})
     assert "skill://a/50%20%25%20off%3F.md" in Library.read(tmp_path).files
+
+
+def test_a_name_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    home = skill(tmp_path, "a")
+    try:
+        Path(os.fsdecode(os.fsencode(home) + b"/\xff.md")).touch()
+    except OSError:
+        pytest.skip("this file system takes only text as names")
+    with pytest.raises(SkillError, match="not UTF-8"):
+        Library.read(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import pytest
 
-from mcpkit.extensions.tasks import Tasks
+from mcpkit.extensions.tasks import MemoryTasks, Tasks
 from mcpkit.extensions.tasks_engine import TASK_CHANGED
 from mcpkit.features.asking import NeedInput
 from mcpkit.features.context import Context
@@ -20,7 +20,8 @@ from mcpkit.features.resolve import Resolve
 from mcpkit.jsonrpc.errors import InternalError, RpcError
 from mcpkit.jsonrpc.messages import JsonObject
 from mcpkit.protocol.errors import ResourceNotFound
-from mcpkit.protocol.exchange import InputRequired
+from mcpkit.protocol.exchange import NoBackChannel
+from mcpkit.protocol.revisions.registry import NEWEST
 from mcpkit.server import Server
 from tests.exchanges import exchange
 from tests.extensions.calling import SECONDS, WITH_TASKS, Caller, accepted, text
@@ -241,6 +242,26 @@ async def test_cancelling_a_parked_task_stops_it(call: Caller, work: Work, tasks
     assert "inputRequests" not in cancelled
 
 
+async def test_a_question_of_a_forgotten_task_is_asked_of_nobody(work: Work) -> None:
+    """A store may lose a task, as an engine that was emptied does: its handler is not left waiting."""
+    server, store, told = Server("unit"), MemoryTasks(), []
+    server.install(Tasks(store))
+
+    async def forgotten(ctx: Context) -> str:
+        store._tasks.clear()
+        try:
+            await ctx.elicit("Well?")
+        except NoBackChannel as error:
+            told.append(str(error))
+        work.stopped.set()
+        return ""
+
+    server.tool(forgotten, task="required")
+    await Caller(server).start("forgotten")
+    await asyncio.wait_for(work.stopped.wait(), SECONDS)
+    assert told == ["the task has ended; nobody will answer"]
+
+
 async def test_questions_of_parameters_are_settled_before_the_task_is_made(call: Caller) -> None:
     """TASKE-15: rounds first; nothing of them shows in the task."""
 
@@ -381,4 +402,4 @@ async def test_the_exchange_of_another_call_is_left_alone(call: Caller) -> None:
     result = await call.server.kernel.serve(plain)
     assert isinstance(result, dict)
     assert result["resultType"] == "input_required"
-    assert issubclass(InputRequired, BaseException)
+    assert plain.revision is NEWEST

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mcpkit.extensions.tasks import Tasks
+from mcpkit.extensions.tasks import Step, Task, Tasks
 from mcpkit.extensions.tasks_methods import PAGE
 from mcpkit.extensions.tasks_store import MemoryTasks
 from mcpkit.features.context import Context
@@ -16,7 +16,8 @@ from mcpkit.features.errors import ToolError
 from mcpkit.jsonrpc.errors import InternalError, InvalidParams, InvalidRequest, MethodNotFound, RpcError
 from mcpkit.jsonrpc.messages import JsonObject
 from mcpkit.protocol.envelope import META_RELATED_TASK
-from mcpkit.protocol.revisions.registry import NEWEST, NEWEST_HANDSHAKE, PLAIN, REVISIONS
+from mcpkit.protocol.exchange import NoBackChannel
+from mcpkit.protocol.revisions.registry import NEWEST_HANDSHAKE, PLAIN, REVISIONS
 from mcpkit.security.principal import Principal
 from mcpkit.server import Server
 from tests.exchanges import EVERYTHING, Recorder, Remembered, exchange
@@ -375,6 +376,25 @@ async def test_a_refused_question_is_an_answer_too(core: Caller) -> None:
         await asyncio.wait_for(core("tasks/result", {"taskId": id}, channel=Recorder(refuse)), SECONDS)
 
 
+async def test_a_question_stays_open_for_a_caller_that_can_be_asked(core: Caller) -> None:
+    """Waiting without a way back is waiting all the same."""
+    id = await begin(core, "asks")
+    await core.until(id, "input_required")
+
+    tried = asyncio.Event()
+
+    class Deaf(Recorder):
+        async def request(self, method: str, params: JsonObject) -> JsonObject:
+            tried.set()
+            raise NoBackChannel("no way back")
+
+    deaf = asyncio.create_task(core("tasks/result", {"taskId": id}, channel=Deaf()))
+    await asyncio.wait_for(tried.wait(), SECONDS)
+    channel = Recorder(lambda method, params: accepted(value="Ada"))
+    hearing = await asyncio.wait_for(core("tasks/result", {"taskId": id}, channel=channel), SECONDS)
+    assert text(hearing) == text(await asyncio.wait_for(deaf, SECONDS)) == "Hello, Ada"
+
+
 async def test_a_question_whose_stream_broke_is_asked_again(core: Caller) -> None:
     """The client may come back and wait anew."""
     asked = asyncio.Event()
@@ -429,6 +449,28 @@ async def test_cancelling_shows_the_task_and_happens_once(core: Caller) -> None:
         await asyncio.wait_for(waiting, SECONDS)
 
 
+async def test_cancelling_too_late_says_so(go_on: asyncio.Event) -> None:
+    """TASKD-06: another worker may end a task between the look and the step."""
+
+    class Racing(MemoryTasks):
+        async def change(self, id: str, step: Step) -> tuple[Task, Task] | None:
+            return await super().change(id, lambda task: step(task.ended("completed", 1.0, result={"content": []})))
+
+    server = Server("unit")
+    server.install(Tasks(Racing()))
+
+    async def waits() -> str:
+        await asyncio.wait_for(go_on.wait(), SECONDS)
+        return "done"
+
+    server.tool(waits, task="optional")
+    core = Caller(server, revision=NEWEST_HANDSHAKE)
+    id = await begin(core, "waits")
+    with pytest.raises(InvalidParams, match="just ended"):
+        await core("tasks/cancel", {"taskId": id})
+    go_on.set()
+
+
 async def test_the_two_protocols_do_not_see_each_others_tasks(call: Caller, core: Caller, go_on: asyncio.Event) -> None:
     """TASKE-20."""
     ours, theirs = await call.start("may"), await begin(core, "may")
@@ -479,4 +521,3 @@ async def test_a_forgotten_task_ends_the_wait_for_its_result(go_on: asyncio.Even
     go_on.set()
     with pytest.raises(InvalidParams, match="expired"):
         await core("tasks/result", {"taskId": id})
-    assert NEWEST.requests
