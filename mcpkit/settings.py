@@ -79,6 +79,13 @@ def _url(text: str) -> str:
     return text.rstrip("/")
 
 
+def _urls(text: str) -> tuple[str, ...]:
+    try:
+        return tuple(_url(entry) for entry in _list(text))
+    except ValueError:
+        raise ValueError("URLs such as http://127.0.0.1:18080, separated by commas") from None
+
+
 def _host(text: str) -> str:
     if not text.isascii() or not text.isprintable() or set(text) & set(" /?#@"):
         raise ValueError("a host name or address such as 127.0.0.1, ::1 or 0.0.0.0")
@@ -227,6 +234,9 @@ class Settings:
     server_url: str = _setting(
         "MCP_SERVER_URL", "http://127.0.0.1:12000", _url, "server that the example client connects to"
     )
+    server_urls: tuple[str, ...] = _setting(
+        "MCP_SERVER_URLS", (), _urls, "servers that the chat connects to, separated by commas"
+    )
 
     @classmethod
     def load(cls, env: Mapping[str, str] | None = None, dotenv: Path | None = DOTENV) -> Settings:
@@ -249,6 +259,14 @@ class Settings:
             for one in fields(cls)
             for about in (one.metadata,)
         )
+
+
+def environment(dotenv: Path | None = DOTENV) -> dict[str, str]:
+    """All variables of the environment over the file ``dotenv``: for configuration files that name their own.
+
+    Raises: SettingsError.
+    """
+    return _dotenv(dotenv) | dict(os.environ)
 
 
 def _values(given: Mapping[str, str]) -> dict[str, Any]:

@@ -1,0 +1,222 @@
+"""Configuration files that name servers: the ``mcpServers`` of most hosts, and the ``servers`` + ``inputs`` of VS Code.
+
+Both are read by one loader, comments and trailing commas too, and the order of the file is kept. Nothing is looked
+for: only a file that the user names is read, since it may hold commands. What must never stand here: connecting.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+from urllib.parse import urlsplit
+
+from mcpkit.jsonrpc.codec import load
+from mcpkit.jsonrpc.errors import McpKitError, ParseError
+from mcpkit.jsonrpc.messages import JsonObject
+
+MAX_BYTES: Final = 1024 * 1024
+KINDS: Final = {
+    "http": "http",
+    "streamable-http": "streamable-http",
+    "streamablehttp": "streamable-http",
+    "streamable_http": "streamable-http",
+    "sse": "sse",
+    "stdio": "stdio",
+    "local": "stdio",
+}
+"""Every spelling of a server's type, and what the client calls it."""
+
+_VARIABLE: Final = re.compile(r"\$\{([^}]*)\}")
+_TEXT: Final = r'("(?:[^"\\]|\\.)*")'
+_COMMENT: Final = re.compile(_TEXT + r"|//[^\n]*|/\*.*?\*/", re.DOTALL)
+_LAST_COMMA: Final = re.compile(_TEXT + r"|,(?=\s*[}\]])", re.DOTALL)
+
+
+class ConfigError(McpKitError):
+    """The file can't be used; the message is one line that names the place and what is wrong there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One server: its name for people, how it is reached (all of what the file says), what it is known by."""
+
+    name: str
+    target: str | JsonObject
+
+    @property
+    def place(self) -> str:
+        """The URL, or the command: what tells this server from others, whatever it is called."""
+        if isinstance(self.target, str):
+            return self.target
+        if "url" in self.target:
+            return str(self.target["url"])
+        return " ".join([str(self.target.get("command", "")), *map(str, self.target.get("args") or [])])
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """A value that the file leaves to the user."""
+
+    id: str
+    description: str
+    secret: bool = False
+    default: str | None = None
+    options: tuple[str, ...] = ()
+
+
+Ask: TypeAlias = Callable[[Input], str]
+"""Gets a value from the user, or raises ConfigError."""
+
+
+def read_config(path: Path, environment: Mapping[str, str], ask: Ask | None = None) -> list[Entry]:
+    """The servers of a file, in its order, with every ``${…}`` filled in; disabled ones are left out.
+
+    ``ask`` gets the values of ``${input:id}``, each once; without it a file that has one is refused.
+    Raises: ConfigError.
+    """
+    config = _object(_parsed(path), path.name)
+    servers = config.get("mcpServers", config.get("servers"))
+    if not isinstance(servers, dict):
+        raise ConfigError(f'{path.name} names no servers: it needs an object "mcpServers" or "servers"')
+    folder = path.resolve().parent
+    workspace = folder.parent if folder.name == ".vscode" else folder
+    values = _Values(environment, workspace, _inputs(config, path.name), ask)
+    return [
+        _entry(f"{path.name}: server {name}", name, server, values)
+        for name, server in servers.items()
+        if not (isinstance(server, dict) and server.get("disabled") is True)
+    ]
+
+
+def _parsed(path: Path) -> Any:
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+        text = data.decode("utf-8-sig")
+    except OSError as error:
+        raise ConfigError(f"{path} can't be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path} can't be read: it is not UTF-8 text") from None
+    if len(data) > MAX_BYTES:
+        raise ConfigError(f"{path} is larger than {MAX_BYTES} bytes")
+    try:
+        for wrong in (_COMMENT, _LAST_COMMA):
+            text = wrong.sub(lambda found: found[1] or "", text)
+        return load(text.encode())
+    except ParseError as error:
+        raise ConfigError(f"{path.name} is no JSON: {error}") from None
+
+
+def _inputs(config: JsonObject, where: str) -> dict[str, Input]:
+    inputs = config.get("inputs", [])
+    if not isinstance(inputs, list):
+        raise ConfigError(f'{where}: "inputs" must be a list')
+    read = [_input(_object(one, f"{where}: each of the inputs"), where) for one in inputs]
+    return {one.id: one for one in read}
+
+
+def _input(given: JsonObject, where: str) -> Input:
+    name, kind = given.get("id"), given.get("type", "promptString")
+    if not isinstance(name, str):
+        raise ConfigError(f'{where}: each of the inputs needs an "id"')
+    if kind not in {"promptString", "pickString"}:
+        raise ConfigError(f"{where}: input {name} is of type {kind}; only promptString and pickString can be asked for")
+    default = given.get("default")
+    options = given.get("options") if kind == "pickString" else None
+    return Input(
+        name,
+        str(given.get("description") or name),
+        given.get("password") is True,
+        default if isinstance(default, str) else None,
+        tuple(str(one.get("value", one) if isinstance(one, dict) else one) for one in options or ()),
+    )
+
+
+def _entry(where: str, name: str, given: Any, values: _Values) -> Entry:
+    server: JsonObject = values.filled(_object(given, where), where)
+    said = server.get("type") or server.get("transport")
+    kind = KINDS.get(str(said).lower()) if said else "http" if "url" in server else "stdio"
+    if kind is None:
+        raise ConfigError(f"{where}: type must be one of http, streamable-http, sse and stdio, not {said!r}")
+    needed = "command" if kind == "stdio" else "url"
+    if not isinstance(server.get(needed), str) or not server[needed].strip():
+        raise ConfigError(f'{where}: a server of type {kind} needs a "{needed}"')
+    for member, shape, word in (("args", list, "a list"), ("env", dict, "an object"), ("headers", dict, "an object")):
+        if not isinstance(server.get(member, shape()), shape):
+            raise ConfigError(f'{where}: "{member}" must be {word}')
+    return Entry(name, {**server, "type": kind})
+
+
+def _object(value: Any, where: str) -> JsonObject:
+    if not isinstance(value, dict):
+        raise ConfigError(f"{where} must be an object")
+    return value
+
+
+class _Values:
+    """What ``${…}`` stands for."""
+
+    def __init__(
+        self, environment: Mapping[str, str], workspace: Path, inputs: Mapping[str, Input], ask: Ask | None
+    ) -> None:
+        self._environment = environment
+        self._folders = {"workspaceFolder": str(workspace), "userHome": str(Path.home())}
+        self._inputs = inputs
+        self._ask = ask
+        self._answers: dict[str, str] = {}
+
+    def filled(self, value: Any, where: str) -> Any:
+        """The value with every text in it filled in."""
+        if isinstance(value, str):
+            return _VARIABLE.sub(lambda found: self._value(found[1], where), value)
+        if isinstance(value, list):
+            return [self.filled(one, where) for one in value]
+        if isinstance(value, dict):
+            return {name: self.filled(one, where) for name, one in value.items()}
+        return value
+
+    def _value(self, name: str, where: str) -> str:
+        if name.startswith("input:"):
+            return self._answer(name.removeprefix("input:"), where)
+        if name in self._folders:
+            return self._folders[name]
+        name, has_default, default = name.removeprefix("env:").partition(":-")
+        value = self._environment.get(name)
+        if has_default:
+            return value or default
+        if value is None:
+            raise ConfigError(f"{where}: the variable {name} is not set; set it, or write ${{{name}:-default}}")
+        return value
+
+    def _answer(self, name: str, where: str) -> str:
+        if name not in self._inputs:
+            raise ConfigError(f'{where}: ${{input:{name}}} is not among the "inputs"')
+        if name not in self._answers:
+            if self._ask is None:
+                raise ConfigError(f"{where}: ${{input:{name}}} must be asked for, and there is no terminal to ask on")
+            self._answers[name] = self._ask(self._inputs[name])
+        return self._answers[name]
+
+
+def entries_of(targets: Sequence[str | Sequence[str]]) -> list[Entry]:
+    """Servers named by URL or command, as the entries of a file would be: server0, server1 ….
+
+    A URL without a path means the endpoint of this project's servers, ``/api``.
+    Raises: ConfigError.
+    """
+    return [Entry(f"server{number}", _target(target)) for number, target in enumerate(targets)]
+
+
+def _target(target: str | Sequence[str]) -> str | JsonObject:
+    if not isinstance(target, str):
+        return {"type": "stdio", "command": target[0], "args": list(target[1:])}
+    if "://" not in target.split(maxsplit=1)[0]:
+        return target
+    try:
+        parts = urlsplit(target)
+    except ValueError:
+        raise ConfigError(f"{target} is no URL") from None
+    return {"type": "http", "url": target if parts.path else parts._replace(path="/api").geturl()}

@@ -1,0 +1,161 @@
+"""Configuration files of every host are read by one loader, and what is wrong in one is told in one clear line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mcpkit.host.config import ConfigError, Entry, Input, entries_of, read_config
+
+MATH = {"url": "http://127.0.0.1:18080/api"}
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "mcp.json"
+
+
+def read(file: Path, config: Any, ask: Any = None, **environment: str) -> list[Entry]:
+    file.write_text(config if isinstance(config, str) else json.dumps(config), encoding="utf-8")
+    return read_config(file, environment, ask)
+
+
+@pytest.mark.parametrize("root", ["mcpServers", "servers"])
+def test_the_servers_come_in_the_order_of_the_file(file: Path, root: str) -> None:
+    entries = read(file, {root: {"z": MATH, "a": {"command": "python", "args": ["a.py"], "cwd": "/x", "note": [1]}}})
+    assert [entry.name for entry in entries] == ["z", "a"]
+    assert entries[0] == Entry("z", {**MATH, "type": "http"})
+    assert entries[1].target == {"type": "stdio", "command": "python", "args": ["a.py"], "cwd": "/x", "note": [1]}
+    assert [entry.place for entry in entries] == ["http://127.0.0.1:18080/api", "python a.py"]
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ("http", "http"),
+        ("streamable-http", "streamable-http"),
+        ("streamableHttp", "streamable-http"),
+        ("sse", "sse"),
+        (None, "http"),
+    ],
+)
+def test_every_spelling_of_a_type(file: Path, said: str | None, kind: str) -> None:
+    (entry,) = read(file, {"mcpServers": {"s": {**MATH, **({"type": said} if said else {})}}})
+    assert isinstance(entry.target, dict)
+    assert entry.target["type"] == kind
+
+
+def test_variables_are_filled_in_everywhere(file: Path) -> None:
+    server = {
+        "url": "${HOST:-http://localhost}/api",
+        "headers": {"Authorization": "Bearer ${env:TOKEN}"},
+        "deep": [{"x": "${EMPTY:-full}${TOKEN}"}],
+        "folder": "${workspaceFolder}",
+    }
+    (entry,) = read(file, {"mcpServers": {"s": server}}, TOKEN="t", EMPTY="")
+    assert isinstance(entry.target, dict)
+    assert entry.target["url"] == "http://localhost/api"
+    assert entry.target["headers"] == {"Authorization": "Bearer t"}
+    assert entry.target["deep"] == [{"x": "fullt"}]
+    assert entry.target["folder"] == str(file.parent)
+
+
+def test_inputs_are_asked_for_once_and_only_when_needed(file: Path) -> None:
+    asked: list[Input] = []
+
+    def ask(wanted: Input) -> str:
+        asked.append(wanted)
+        return "secret"
+
+    config = {
+        "inputs": [
+            {"id": "key", "type": "promptString", "description": "The key", "password": True},
+            {"id": "other", "type": "promptString"},
+        ],
+        "servers": {"s": {"command": "x", "env": {"A": "${input:key}", "B": "${input:key}"}}},
+    }
+    (entry,) = read(file, config, ask)
+    assert isinstance(entry.target, dict)
+    assert entry.target["env"] == {"A": "secret", "B": "secret"}
+    assert asked == [Input("key", "The key", True)]
+    with pytest.raises(ConfigError, match="no terminal to ask on"):
+        read(file, config)
+
+
+def test_comments_and_last_commas_are_allowed(file: Path) -> None:
+    config = """{ // servers
+      "servers": {"s": {"url": "http://127.0.0.1/api", /* "not": "this" */ "x": "a, } // b"}, // last
+      }, }"""
+    (entry,) = read(file, config)
+    assert entry.target == {"url": "http://127.0.0.1/api", "x": "a, } // b", "type": "http"}
+
+
+def test_a_disabled_server_is_left_out(file: Path) -> None:
+    assert [e.name for e in read(file, {"mcpServers": {"a": {**MATH, "disabled": True}, "b": MATH}})] == ["b"]
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ("{", "mcp.json is no JSON: "),
+        ('{"servers": {"a": {"url": "http://x"}, "a": {"url": "http://y"}}}', "mcp.json is no JSON: "),
+        ([], "mcp.json must be an object"),
+        ({}, 'mcp.json names no servers: it needs an object "mcpServers" or "servers"'),
+        ({"servers": []}, 'mcp.json names no servers: it needs an object "mcpServers" or "servers"'),
+        ({"servers": {"a": 1}}, "mcp.json: server a must be an object"),
+        ({"servers": {"a": {}}}, 'mcp.json: server a: a server of type stdio needs a "command"'),
+        ({"servers": {"a": {"url": 5}}}, 'mcp.json: server a: a server of type http needs a "url"'),
+        (
+            {"servers": {"a": {**MATH, "type": "ftp"}}},
+            "mcp.json: server a: type must be one of http, streamable-http, sse and stdio, not 'ftp'",
+        ),
+        ({"servers": {"a": {"command": "x", "args": "y"}}}, 'mcp.json: server a: "args" must be a list'),
+        ({"servers": {"a": {**MATH, "headers": [1]}}}, 'mcp.json: server a: "headers" must be an object'),
+        (
+            {"servers": {"a": {"url": "${NOT_SET}"}}},
+            "mcp.json: server a: the variable NOT_SET is not set; set it, or write ${NOT_SET:-default}",
+        ),
+        ({"servers": {"a": {"url": "${input:x}"}}}, 'mcp.json: server a: ${input:x} is not among the "inputs"'),
+        ({"servers": {}, "inputs": 5}, 'mcp.json: "inputs" must be a list'),
+        ({"servers": {}, "inputs": [{}]}, 'mcp.json: each of the inputs needs an "id"'),
+        (
+            {"servers": {}, "inputs": [{"id": "x", "type": "command"}]},
+            "mcp.json: input x is of type command; only promptString and pickString can be asked for",
+        ),
+    ],
+)
+def test_what_is_wrong_is_one_clear_line(file: Path, config: Any, said: str) -> None:
+    with pytest.raises(ConfigError) as wrong:
+        read(file, config)
+    assert str(wrong.value).startswith(said)
+    assert "\n" not in str(wrong.value)
+
+
+def test_a_file_that_is_not_there_is_named(file: Path) -> None:
+    with pytest.raises(ConfigError, match=r"mcp\.json can't be read: No such file"):
+        read_config(file, {})
+
+
+def test_a_file_that_is_no_text_is_named(file: Path) -> None:
+    file.write_bytes(b"\xff\xff")
+    with pytest.raises(ConfigError, match="it is not UTF-8 text"):
+        read_config(file, {})
+
+
+def test_servers_named_on_the_command_line_are_numbered() -> None:
+    entries = entries_of(["http://127.0.0.1:18080", "https://x.example/mcp", "python a.py", ["node", "b.js"]])
+    assert [entry.name for entry in entries] == ["server0", "server1", "server2", "server3"]
+    assert [entry.place for entry in entries] == [
+        "http://127.0.0.1:18080/api",
+        "https://x.example/mcp",
+        "python a.py",
+        "node b.js",
+    ]
+
+
+def test_a_url_that_is_none_is_named() -> None:
+    with pytest.raises(ConfigError, match="is no URL"):
+        entries_of(["http://[::1"])
