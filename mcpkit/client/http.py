@@ -30,9 +30,13 @@ class HttpRequest:
 class HttpAnswer(Protocol):
     """What comes back, its body still underway."""
 
-    status: int
-    headers: Mapping[str, str]
-    """Names in lower case."""
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The header fields, names in lower case."""
 
     def chunks(self) -> AsyncGenerator[bytes, None]:
         """The body as it arrives; to be iterated once.

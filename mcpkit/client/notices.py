@@ -87,7 +87,7 @@ class Delivery:
 
     async def drained(self, seconds: float) -> None:
         """Everything put so far has been handled, or ``seconds`` are over; a handler itself need not wait."""
-        if self._worker is not None and self._worker is not asyncio.current_task():
+        if self._worker is not None and asyncio.current_task() is not self._current:
             await asyncio.wait({self._worker}, timeout=seconds)
 
     async def stop(self) -> None:

@@ -33,6 +33,13 @@ async def soon(work: Awaitable[T]) -> T:
         return await work
 
 
+async def until(condition: Callable[[], object]) -> None:
+    """Go on when it holds; for what no event tells."""
+    async with asyncio.timeout(LIMIT):
+        while not condition():  # noqa: ASYNC110 - nothing tells, and it is only looked for when all others have run
+            await asyncio.sleep(0)
+
+
 # ── HTTP ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

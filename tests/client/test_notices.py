@@ -86,7 +86,7 @@ async def test_a_handler_does_not_wait_for_itself() -> None:
     delivery, done = Delivery(10), asyncio.Event()
 
     async def nested() -> None:
-        await delivery.drained(5)
+        await delivery.drained(60)
         done.set()
 
     delivery.put(nested)
