@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit
 
+from mcpkit.client.target import Target
 from mcpkit.jsonrpc.codec import load
 from mcpkit.jsonrpc.errors import McpKitError, ParseError
 from mcpkit.jsonrpc.messages import JsonObject
@@ -44,13 +45,15 @@ class Entry:
     """One server: its name for people, how it is reached (all of what the file says), what it is known by."""
 
     name: str
-    target: str | JsonObject
+    target: Target
 
     @property
     def place(self) -> str:
         """The URL, or the command: what tells this server from others, whatever it is called."""
         if isinstance(self.target, str):
             return self.target
+        if not isinstance(self.target, Mapping):
+            return self.name
         if "url" in self.target:
             return str(self.target["url"])
         return " ".join([str(self.target.get("command", "")), *map(str, self.target.get("args") or [])])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ def test_the_servers_come_in_the_order_of_the_file(file: Path, root: str) -> Non
 )
 def test_every_spelling_of_a_type(file: Path, said: str | None, kind: str) -> None:
     (entry,) = read(file, {"mcpServers": {"s": {**MATH, **({"type": said} if said else {})}}})
-    assert isinstance(entry.target, dict)
+    assert isinstance(entry.target, Mapping)
     assert entry.target["type"] == kind
 
 
@@ -56,7 +57,7 @@ def test_variables_are_filled_in_everywhere(file: Path) -> None:
         "folder": "${workspaceFolder}",
     }
     (entry,) = read(file, {"mcpServers": {"s": server}}, TOKEN="t", EMPTY="")
-    assert isinstance(entry.target, dict)
+    assert isinstance(entry.target, Mapping)
     assert entry.target["url"] == "http://localhost/api"
     assert entry.target["headers"] == {"Authorization": "Bearer t"}
     assert entry.target["deep"] == [{"x": "fullt"}]
@@ -78,7 +79,7 @@ def test_inputs_are_asked_for_once_and_only_when_needed(file: Path) -> None:
         "servers": {"s": {"command": "x", "env": {"A": "${input:key}", "B": "${input:key}"}}},
     }
     (entry,) = read(file, config, ask)
-    assert isinstance(entry.target, dict)
+    assert isinstance(entry.target, Mapping)
     assert entry.target["env"] == {"A": "secret", "B": "secret"}
     assert asked == [Input("key", "The key", True)]
     with pytest.raises(ConfigError, match="no terminal to ask on"):
