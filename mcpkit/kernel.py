@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Collection, Hashable
 from dataclasses import dataclass, field
 from functools import reduce
 from time import perf_counter
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from mcpkit.jsonrpc.codec import encode
 from mcpkit.jsonrpc.errors import InternalError, MethodNotFound, RpcError
@@ -33,6 +33,8 @@ Listener: TypeAlias = Callable[[Exchange], Awaitable[None]]
 Hook: TypeAlias = Callable[[Exchange, Handler], Awaitable[Result]]
 CacheKey: TypeAlias = Callable[[Exchange], Hashable | None]
 
+CANCELLED: str | None = "cancelled"
+TOOL_ERROR = "tool_error"
 ALL_REVISIONS: tuple[Revision, ...] = (*REVISIONS.values(), PLAIN)
 MAX_PAGES = 1024
 """Cached results per method: more than real lists have pages, less than a caller with invented cursors could fill."""
@@ -211,51 +213,26 @@ class Kernel:
         return row.lower(result) if row.lower else result
 
     def _observed(self, call: Handler) -> Handler:
+        began = tuple(observer.began for observer in self._observers)
+        served = tuple(observer.served for observer in self._observers)
+
         async def serve(exchange: Exchange) -> Result:
-            target = target_of(exchange)
-            for observer in self._observers:
-                observer.began(exchange.method, target)
-            began, error = perf_counter(), "cancelled"
+            for tell in began:
+                tell(exchange.method)
+            start, error = perf_counter(), CANCELLED
             try:
                 result = await call(exchange)
-                error = "tool_error" if isinstance(result, dict) and result.get("isError") else ""
+                error = TOOL_ERROR if type(result) is dict and result.get("isError") else None
                 return result
             except RpcError as failure:
                 error = str(failure.code)
                 raise
             finally:
-                event = _event(exchange, target, error or None, perf_counter() - began)
-                for observer in self._observers:
-                    observer.served(event)
+                event = Served(exchange, error, perf_counter() - start)
+                for told in served:
+                    told(event)
 
         return serve
-
-
-def target_of(exchange: Exchange) -> str | None:
-    """What a request is about: a tool's or prompt's name, a resource's URI; None where it has none."""
-    params = exchange.params
-    target = params.get("name", params.get("uri"))
-    return target if isinstance(target, str) else None
-
-
-def _event(exchange: Exchange, target: str | None, error: str | None, seconds: float) -> Served:
-    arguments = exchange.params.get("arguments")
-    return Served(
-        method=exchange.method,
-        target=target,
-        revision=exchange.revision.name,
-        client=_text(exchange.client.info.get("name")),
-        principal=exchange.principal.id if exchange.principal else None,
-        session=exchange.session.id if exchange.session else None,
-        request_id=str(exchange.id),
-        error=error,
-        seconds=seconds,
-        argument_bytes=len(encode(arguments)) if arguments else 0,
-    )
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
 
 
 def _numbered(error: RpcError, revision: Revision) -> RpcError:

@@ -27,7 +27,7 @@ class Audit:
 
     __slots__ = ()
 
-    def began(self, method: str, target: str | None) -> None:
+    def began(self, method: str) -> None:
         """Nothing is written before the outcome is known."""
 
     def served(self, event: Served) -> None:

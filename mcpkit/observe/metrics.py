@@ -74,7 +74,7 @@ class Metrics:
         """Show what ``read`` returns at each scrape, under ``name``."""
         self._gauges[name] = (help, read)
 
-    def began(self, method: str, target: str | None) -> None:
+    def began(self, method: str) -> None:
         """A request has reached its handler."""
         self._active += method == "tools/call"
 

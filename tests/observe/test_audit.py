@@ -9,27 +9,25 @@ import orjson
 import pytest
 
 from mcpkit.observe.audit import Audit, fingerprint
-from mcpkit.observe.events import Served
+from tests.observe.calls import served
 
 EVENT: dict[str, Any] = {
     "method": "tools/call",
     "target": "add",
-    "revision": "",
+    "arguments": {"a": 2, "b": 3.5},
     "client": "inspector",
     "principal": "issuer\nalice\ncli",
     "session": "secret-session-id",
-    "request_id": "7",
-    "error": None,
+    "id": 7,
     "seconds": 0.0123456,
-    "argument_bytes": 15,
 }
 
 
 def line(caplog: pytest.LogCaptureFixture, **changes: Any) -> dict[str, Any]:
     caplog.clear()
     with caplog.at_level(logging.INFO, "mcpkit.audit"):
-        Audit().began("tools/call", "add")
-        Audit().served(Served(**{**EVENT, **changes}))
+        Audit().began("tools/call")
+        Audit().served(served(**{**EVENT, **changes}))
     [record] = caplog.records
     return dict(orjson.loads(record.getMessage()))
 
@@ -53,7 +51,7 @@ def test_a_call_is_one_line_of_json(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_no_secret_and_no_line_break_gets_into_the_log(caplog: pytest.LogCaptureFixture) -> None:
     """LEAK-05: sessions are hashes; a hostile name can't forge a line."""
-    line(caplog, target='x\n{"forged": 1}', client="c" * 1000, request_id="i" * 1000)
+    line(caplog, target='x\n{"forged": 1}', client="c" * 1000, id="i" * 1000)
     [record] = caplog.records
     text = record.getMessage()
     assert "secret-session-id" not in text
@@ -63,5 +61,5 @@ def test_no_secret_and_no_line_break_gets_into_the_log(caplog: pytest.LogCapture
 
 def test_it_is_silent_when_its_logger_is_off(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.ERROR, "mcpkit.audit"):
-        Audit().served(Served(**EVENT))
+        Audit().served(served(**EVENT))
     assert caplog.records == []

@@ -6,27 +6,16 @@ from typing import Any
 
 from mcpkit.observe.events import Served
 from mcpkit.observe.metrics import OTHER, Metrics
+from tests.observe.calls import served
 
 
 def event(**changes: Any) -> Served:
-    made: dict[str, Any] = {
-        "method": "tools/call",
-        "target": "add",
-        "revision": "",
-        "client": None,
-        "principal": None,
-        "session": None,
-        "request_id": "1",
-        "error": None,
-        "seconds": 0.015,
-        "argument_bytes": 0,
-    }
-    return Served(**{**made, **changes})
+    return served(**({"target": "add", "seconds": 0.015} | changes))
 
 
 def counted(metrics: Metrics, *events: Served) -> str:
     for one in events:
-        metrics.began(one.method, one.target)
+        metrics.began(one.method)
         metrics.served(one)
     return metrics.render().decode()
 
@@ -58,8 +47,8 @@ def test_callers_cannot_invent_labels() -> None:
 
 def test_running_calls_are_shown_while_they_run() -> None:
     metrics = Metrics()
-    metrics.began("tools/call", "add")
-    metrics.began("tools/list", None)
+    metrics.began("tools/call")
+    metrics.began("tools/list")
     assert "mcp_server_active_calls 1.0" in metrics.render().decode()
     metrics.served(event())
     metrics.served(event(method="tools/list", target=None))
