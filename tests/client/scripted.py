@@ -54,9 +54,9 @@ class Asked:
 
     @property
     def message(self) -> JsonObject:
-        """The JSON body."""
+        """The JSON body; params are there."""
         value: JsonObject = json.loads(self.body)
-        return value
+        return {"params": {}, **value} if "method" in value else value
 
     @property
     def form(self) -> dict[str, str]:
@@ -131,6 +131,8 @@ class HttpPeer:
 
     url: str
     asked: list[Asked] = field(default_factory=list)
+    faults: list[Exception] = field(default_factory=list)
+    """What went wrong in the script itself."""
 
     def messages(self, method: str | None = None) -> list[JsonObject]:
         """The JSON-RPC messages it got, all or of one method."""
@@ -157,6 +159,8 @@ async def http_peer(script: Script) -> AsyncIterator[HttpPeer]:
                     await reply.send(404)
         except (ConnectionError, asyncio.IncompleteReadError):
             pass
+        except Exception as fault:
+            peer.faults.append(fault)
         finally:
             tasks.discard(task)
             writer.close()
@@ -171,6 +175,7 @@ async def http_peer(script: Script) -> AsyncIterator[HttpPeer]:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=LIMIT)
+    assert not peer.faults, peer.faults
 
 
 async def _read(reader: asyncio.StreamReader) -> Asked | None:
