@@ -108,10 +108,15 @@ class Metrics:
 
     def render(self) -> bytes:
         """Everything, in Prometheus' text format."""
-        from prometheus_client import CollectorRegistry, generate_latest  # noqa: PLC0415  # only a scrape needs it
+        from prometheus_client import (  # noqa: PLC0415  # only a scrape needs it
+            CollectorRegistry,
+            ProcessCollector,
+            generate_latest,
+        )
 
         registry = CollectorRegistry()
         registry.register(_Collected(self))
+        ProcessCollector(registry=registry)
         return generate_latest(registry)
 
     def values(self) -> Mapping[_Key, _Times]:

@@ -1,0 +1,107 @@
+"""The Kubernetes files, checked without a cluster: against the API's schema, against each other, and built."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from mcpkit.settings import Settings
+from tests.house.tree import ROOT
+
+FOLDER = ROOT / "deploy" / "kubernetes"
+VERSION = "1.31"
+FOREIGN = ("kustomize.config.k8s.io", "gateway.networking.k8s.io")
+"""Kinds that are not part of Kubernetes itself."""
+
+
+def documents() -> list[tuple[str, dict[str, Any]]]:
+    return [
+        (f"{path.relative_to(FOLDER)}", document)
+        for path in sorted(FOLDER.rglob("*.yaml"))
+        for document in yaml.safe_load_all(path.read_text(encoding="utf-8"))
+    ]
+
+
+def one(kind: str) -> dict[str, Any]:
+    [found] = [document for name, document in documents() if document["kind"] == kind and name.startswith("base/")]
+    return found
+
+
+@pytest.mark.parametrize(("name", "document"), documents(), ids=lambda value: value if isinstance(value, str) else "")
+def test_every_object_fits_the_api(name: str, document: dict[str, Any]) -> None:
+    if not document["apiVersion"].startswith(FOREIGN):
+        kubernetes_validate.validate(document, VERSION, strict=True)
+
+
+def test_three_replicas_roll_without_a_gap() -> None:
+    spec = one("Deployment")["spec"]
+    assert spec["replicas"] == 3
+    assert spec["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
+    assert one("PodDisruptionBudget")["spec"]["minAvailable"] == 2
+    pod = spec["template"]["spec"]
+    seconds = int(Settings().grace_seconds)
+    assert pod["terminationGracePeriodSeconds"] > seconds + 5, "longer than preStop and the server's own grace"
+
+
+def test_the_container_may_do_nothing_it_need_not() -> None:
+    pod = one("Deployment")["spec"]["template"]["spec"]
+    [container] = pod["containers"]
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["automountServiceAccountToken"] is False
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    written = {mount["mountPath"] for mount in container["volumeMounts"]}
+    assert {"/data", "/tmp"} <= written
+
+
+def test_probes_ask_what_the_server_answers() -> None:
+    [container] = one("Deployment")["spec"]["template"]["spec"]["containers"]
+    assert container["readinessProbe"]["httpGet"]["path"] == "/readyz"
+    assert container["livenessProbe"]["httpGet"]["path"] == "/healthz"
+    for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+        hosts = [header["value"] for header in container[probe]["httpGet"]["httpHeaders"]]
+        assert hosts == ["localhost"], "a probe must come with a Host that the server lets in"
+
+
+def test_every_variable_is_a_setting() -> None:
+    known = {row.env for row in Settings.table()}
+    for name, document in documents():
+        if document["kind"] in {"ConfigMap", "Secret"}:
+            given = {**document.get("data", {}), **document.get("stringData", {})}
+            assert set(given) <= known, f"{name} sets what the server doesn't know"
+
+
+def test_labels_and_ports_meet() -> None:
+    deployment, service, policy = one("Deployment"), one("Service"), one("NetworkPolicy")
+    labels = deployment["spec"]["template"]["metadata"]["labels"]
+    for selector in (
+        deployment["spec"]["selector"]["matchLabels"],
+        service["spec"]["selector"],
+        policy["spec"]["podSelector"]["matchLabels"],
+        one("PodDisruptionBudget")["spec"]["selector"]["matchLabels"],
+    ):
+        assert selector.items() <= labels.items()
+    [container] = deployment["spec"]["template"]["spec"]["containers"]
+    [port] = container["ports"]
+    assert service["spec"]["ports"][0]["targetPort"] == port["name"]
+    assert policy["spec"]["ingress"][0]["ports"][0]["port"] == port["containerPort"] == Settings().port
+
+
+@pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is optional: the files are checked one by one too")
+@pytest.mark.parametrize("folder", ["base", "overlays/production"])
+def test_kustomize_builds_it(folder: str) -> None:
+    built = subprocess.run(
+        ["kubectl", "kustomize", str(FOLDER / folder)], check=False, capture_output=True, text=True, timeout=60
+    )
+    assert built.returncode == 0, built.stderr
+    for document in yaml.safe_load_all(built.stdout):
+        if not document["apiVersion"].startswith(FOREIGN):
+            kubernetes_validate.validate(document, VERSION, strict=True)
