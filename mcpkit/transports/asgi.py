@@ -60,7 +60,7 @@ class ClientGone(McpKitError):
 class Visit:
     """One HTTP request that was let in, and the ways to answer it."""
 
-    __slots__ = ("accept", "extra", "headers", "principal", "receive", "scope", "send")
+    __slots__ = ("accept", "extra", "fault", "headers", "principal", "receive", "scope", "send")
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, headers: Mapping[str, str], accept: int) -> None:
         self.scope = scope

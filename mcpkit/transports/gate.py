@@ -29,11 +29,22 @@ from mcpkit.transports.asgi import (
 Authenticate: TypeAlias = Callable[[Mapping[str, str]], Awaitable[Principal]]
 """Header fields (names in lower case) → who calls; raises Refused with 401 or 403 and its challenge."""
 
+Fault: TypeAlias = tuple[str, tuple[Header, ...]]
+"""Why a body is not read, and the header fields that the refusal carries."""
+
+Key: TypeAlias = tuple[bytes | str | int, ...]
+
 JSON: Final = 1
 EVENTS: Final = 2
 EITHER: Final = JSON | EVENTS
 REMEMBERED: Final = 512
-"""How many different header values of one kind are remembered with their verdict."""
+"""How many different heads are remembered with their verdict."""
+REMEMBERED_BYTES: Final = 2048
+"""How long a head may be to be remembered."""
+CHANGING: Final = {name.encode(): name for name in ("content-length", "mcp-session-id", "traceparent", "tracestate")}
+"""Fields that say nothing of whether a request is let in, and differ from one to the next: not remembered."""
+CHANGING_BYTES: Final = 128
+"""How long such a field may be to be passed over."""
 
 _JSON_RANGES: Final = frozenset({"application/json", "application/*", "*/*"})
 _EVENT_RANGES: Final = frozenset({"text/event-stream", "text/*", "*/*"})
@@ -58,53 +69,73 @@ _EXPOSED: Final = (b"access-control-expose-headers", b"Mcp-Session-Id, WWW-Authe
 logger = logging.getLogger("mcpkit.gate")
 
 
+class Head:
+    """The head of a request, read and judged: the same for all requests that bring the same constant fields."""
+
+    __slots__ = ("accept", "extra", "fault", "headers")
+
+    def __init__(self, headers: dict[str, str], accept: int, fault: Fault | None, extra: tuple[Header, ...]) -> None:
+        self.headers = headers
+        self.accept = accept
+        self.fault = fault
+        """Why a body that comes with it is not read, and what is to be said besides; None when it is read."""
+        self.extra = extra
+
+
 class Gate:
     """Lets a request in as a :class:`Visit`, or raises Refused."""
 
-    __slots__ = ("_accepts", "_authenticate", "_rules", "_settings", "_types")
+    __slots__ = ("_authenticate", "_heads", "_most_body", "_most_uri", "_rules", "_settings", "_worth_keeping")
 
     def __init__(self, settings: Settings, authenticate: Authenticate | None = None) -> None:
         """Raises: ValueError when an allowed host or origin can't be read."""
         self._settings = settings
+        self._most_uri, self._most_body = settings.max_uri_bytes, settings.max_body_bytes
+        room = len(CHANGING) * (2 * CHANGING_BYTES)
+        self._worth_keeping = min(REMEMBERED_BYTES, settings.max_header_bytes - room)
         self._authenticate = authenticate
         hosts = LOOPBACK | frozenset(settings.allowed_hosts) | _own_name(settings.host)
         self._rules = OriginRules(hosts=hosts, origins=LOOPBACK | frozenset(settings.allowed_origins))
-        self._accepts: dict[str | None, int] = {None: EITHER}
-        self._types: dict[str | None, bool] = {}
+        self._heads: dict[Key, Head] = {}
 
     async def admit(self, scope: Scope, receive: Receive, send: Send) -> Visit:
         """Check the head of a request.
 
         Raises: Refused.
         """
-        headers = self._read_head(scope)
-        visit = Visit(scope, receive, send, headers, self._accept(headers.get("accept")))
-        if not self._rules.host_allowed(headers["host"]):
-            logger.warning("refused Host %r: not in MCP_ALLOWED_HOSTS", headers["host"][:200])
-            raise Refused(421, "This Host is not served here; add it to MCP_ALLOWED_HOSTS")
-        origin = headers.get("origin")
-        if origin is not None:
-            visit.extra = self._cross_origin(origin)
-        await self._identify(visit)
+        if len(scope.get("raw_path") or scope["path"]) + len(scope["query_string"]) > self._most_uri:
+            raise Refused(414, "The URI is too long; the limit is MCP_MAX_URI_BYTES", [CLOSE])
+        raw: list[Header] = scope["headers"]
+        fields = dict(raw)
+        usual, own = len(fields) == len(raw), {}
+        for name, text in CHANGING.items():
+            value = fields.pop(name, None)
+            if value is not None:
+                usual = usual and len(value) <= CHANGING_BYTES and b"\n" not in value
+                own[text] = value.decode("latin-1")
+        key: Key = (len(fields), *fields, *fields.values(), *own)
+        head = self._heads.get(key)
+        if head is None or not usual:
+            head = self._judged(raw, key)
+            own = {}
+        headers = head.headers | own
+        visit = Visit(scope, receive, send, headers, head.accept)
+        visit.extra, visit.fault = head.extra, head.fault
+        if self._authenticate is None:
+            visit.principal = scope.get(PRINCIPAL_KEY)
+        else:
+            await self._identify(visit, self._authenticate)
         return visit
 
-    def check_body(self, headers: Mapping[str, str]) -> None:
+    def check_body(self, visit: Visit) -> None:
         """That the announced body is one we read (SHC-09, SHC-15).
 
         Raises: Refused.
         """
-        kind = headers.get("content-type")
-        sound = self._types.get(kind)
-        if sound is None:
-            sound = _is_json(kind)
-            if len(self._types) < REMEMBERED:
-                self._types[kind] = sound
-        if not sound:
-            raise Refused(415, "The Content-Type must be application/json")
-        if headers.get("content-encoding", "identity").strip().lower() != "identity":
-            raise Refused(415, "A body with a Content-Encoding is not read; send it as it is", [CLOSE])
-        length = headers.get("content-length")
-        if length is not None and (not length.isdecimal() or int(length[:20]) > self._settings.max_body_bytes):
+        if visit.fault is not None:
+            raise Refused(415, *visit.fault)
+        length = visit.headers.get("content-length")
+        if length is not None and (not length.isdecimal() or int(length[:20]) > self._most_body):
             raise too_large()
 
     def preflight(self, visit: Visit) -> tuple[Header, ...]:
@@ -114,26 +145,35 @@ class Gate:
         allowed = (b"access-control-allow-headers", ", ".join(names).encode("latin-1"))
         return (*visit.extra, _CORS_METHODS, allowed, (b"access-control-max-age", b"600"))
 
-    async def _identify(self, visit: Visit) -> None:
-        if self._authenticate is None:
-            visit.principal = visit.scope.get(PRINCIPAL_KEY)
-        elif visit.scope["method"] != "OPTIONS":  # a browser's preflight carries no credentials
+    async def _identify(self, visit: Visit, authenticate: Authenticate) -> None:
+        if visit.scope["method"] != "OPTIONS":  # a browser's preflight carries no credentials
             try:
-                visit.principal = await self._authenticate(visit.headers)
+                visit.principal = await authenticate(visit.headers)
             except Refused as refusal:
                 refusal.headers += visit.extra
                 raise
 
-    def _read_head(self, scope: Scope) -> dict[str, str]:
-        raw: list[Header] = scope["headers"]
+    def _judged(self, raw: list[Header], key: Key) -> Head:
+        headers = self._read(raw)
+        if not self._rules.host_allowed(headers["host"]):
+            logger.warning("refused Host %r: not in MCP_ALLOWED_HOSTS", headers["host"][:200])
+            raise Refused(421, "This Host is not served here; add it to MCP_ALLOWED_HOSTS")
+        origin = headers.get("origin")
+        extra = () if origin is None else self._cross_origin(origin)
+        head = Head(headers, _acceptable(headers.get("accept", "")), _body_fault(headers), extra)
+        if len(headers) == len(raw) and sum(map(len, chain.from_iterable(raw))) <= self._worth_keeping:
+            if len(self._heads) >= REMEMBERED:
+                self._heads.clear()
+            self._heads[key] = head
+        return head
+
+    def _read(self, raw: list[Header]) -> dict[str, str]:
         settings = self._settings
         block = b"\n".join(chain.from_iterable(raw))  # one decoding for all
         if len(raw) > settings.max_header_fields or len(block) > settings.max_header_bytes:
             raise Refused(
                 431, "The header block is too large; see MCP_MAX_HEADER_BYTES, MCP_MAX_HEADER_FIELDS", [CLOSE]
             )
-        if len(scope.get("raw_path") or scope["path"]) + len(scope["query_string"]) > settings.max_uri_bytes:
-            raise Refused(414, "The URI is too long; the limit is MCP_MAX_URI_BYTES", [CLOSE])
         texts = block.decode("latin-1").split("\n") if raw else []
         if len(texts) != 2 * len(raw):
             raise Refused(400, "A header field may not hold a line break", [CLOSE])
@@ -145,14 +185,6 @@ class Gate:
         if "host" not in headers:
             raise Refused(400, "The Host header is missing", [CLOSE])
         return headers
-
-    def _accept(self, value: str | None) -> int:
-        known = self._accepts.get(value)
-        if known is None:
-            known = _acceptable(value or "")
-            if len(self._accepts) < REMEMBERED:
-                self._accepts[value] = known
-        return known
 
     def _cross_origin(self, origin: str) -> tuple[Header, ...]:
         if not self._rules.origin_allowed(origin):
@@ -176,6 +208,14 @@ def _joined(raw: list[Header]) -> dict[str, str]:
         if sum(name.lower() == single.encode() for name, _ in raw) > 1:
             raise Refused(400, f"The header {single} may stand only once", [CLOSE])
     return headers
+
+
+def _body_fault(headers: Mapping[str, str]) -> Fault | None:
+    if not _is_json(headers.get("content-type")):
+        return "The Content-Type must be application/json", ()
+    if headers.get("content-encoding", "identity").strip().lower() != "identity":
+        return "A body with a Content-Encoding is not read; send it as it is", (CLOSE,)
+    return None
 
 
 def _is_json(kind: str | None) -> bool:

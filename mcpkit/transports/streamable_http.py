@@ -103,7 +103,7 @@ class McpEndpoint:
     async def _post(self, visit: Visit) -> None:
         settings = self._settings
         try:
-            self._gate.check_body(visit.headers)
+            self._gate.check_body(visit)
         except Refused as refusal:
             visit.extra += unread(refusal, visit.scope, visit.receive)
             raise

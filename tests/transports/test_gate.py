@@ -8,8 +8,8 @@ import pytest
 
 from mcpkit.security.principal import Principal
 from mcpkit.settings import Settings
-from mcpkit.transports.asgi import PRINCIPAL_KEY, Refused
-from mcpkit.transports.gate import EITHER, EVENTS, JSON, REMEMBERED, Gate
+from mcpkit.transports.asgi import PRINCIPAL_KEY, Refused, Visit
+from mcpkit.transports.gate import EITHER, EVENTS, JSON, REMEMBERED, REMEMBERED_BYTES, Gate
 from tests.transports.doors import House, call, house
 
 SUM = call("add", a=2, b=3)
@@ -150,11 +150,45 @@ async def test_what_accept_admits(value: str | None, verdict: int) -> None:
 async def test_verdicts_are_remembered_but_not_without_end() -> None:
     gate = Gate(Settings())
     for number in range(2 * REMEMBERED):
-        await gate.admit(scope(("accept", f"x/{number}")), None, None)  # type: ignore[arg-type]
+        asked = scope(("accept", f"x/{number}"), ("content-type", f"x/{number}"))
+        visit = await gate.admit(asked, None, None)  # type: ignore[arg-type]
         with pytest.raises(Refused):
-            gate.check_body({"content-type": f"x/{number}"})
-    assert len(gate._accepts) <= REMEMBERED
-    assert len(gate._types) <= REMEMBERED
+            gate.check_body(visit)
+    assert 0 < len(gate._heads) <= REMEMBERED
+
+
+async def test_a_remembered_head_lets_nothing_else_in() -> None:
+    """What a known caller sends besides, twice or too long is looked at like a stranger's (HDR-02, HDR-07, SHM-25)."""
+    gate = Gate(Settings())
+    known = [("content-length", "2"), ("accept", "text/html"), ("mcp-session-id", "s")]
+
+    async def admitted(*more: tuple[str, str]) -> Visit:
+        return await gate.admit(scope(*known, *more), None, None)  # type: ignore[arg-type]
+
+    for _ in range(2):
+        visit = await admitted()
+        assert (visit.accept, visit.headers["mcp-session-id"], visit.headers["content-length"]) == (0, "s", "2")
+    assert len(gate._heads) == 1
+    visit.headers["x"] = "mine"  # type: ignore[index]  # what a careless handler might do
+    assert "x" not in (await admitted()).headers
+    for more, status in (
+        (("content-length", "2"), 400),
+        (("transfer-encoding", "chunked"), 400),
+        (("host", "localhost"), 400),
+        (("origin", "http://evil.example.com"), 403),
+    ):
+        with pytest.raises(Refused) as caught:
+            await admitted(more)
+        assert caught.value.status == status
+    assert (await admitted(("mcp-session-id", "t"))).headers["mcp-session-id"] == "s, t"
+    for value in ("x" * 40_000, "x\ny"):
+        assert (await refusal(gate, scope(*known[:2], ("mcp-session-id", value)))).status in {400, 431}
+
+
+async def test_long_heads_are_not_remembered() -> None:
+    gate = Gate(Settings())
+    await gate.admit(scope(("authorization", "x" * REMEMBERED_BYTES)), None, None)  # type: ignore[arg-type]
+    assert not gate._heads
 
 
 @pytest.mark.parametrize(
