@@ -1,0 +1,125 @@
+"""The image without a container engine: the Dockerfile's own steps, re-run in a temporary root, and what must hold."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from mcpkit.settings import Settings
+from tests.house.tree import ROOT
+
+DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")
+STAGES = DOCKERFILE.split("\nFROM ")
+FINAL = STAGES[-1]
+
+
+def instructions(word: str, text: str = FINAL) -> list[str]:
+    return [line.removeprefix(word).strip() for line in text.splitlines() if line.startswith(word + " ")]
+
+
+def environment() -> dict[str, str]:
+    [line] = instructions("ENV")
+    return dict(pair.split("=", 1) for pair in shlex.split(line))
+
+
+def test_the_image_is_small_quiet_and_nobodys() -> None:
+    assert len(STAGES) == 3, "a stage that builds, and a stage that runs"
+    assert instructions("USER") == ["10001"]
+    assert instructions("STOPSIGNAL") == ["SIGTERM"]
+    assert instructions("EXPOSE") == [str(Settings().port)]
+    assert environment()["MCP_SERVER_HOST"] == "0.0.0.0", "a container that listens on loopback answers nobody"
+    [command] = instructions("CMD")
+    assert json.loads(command) == ["python", "mcp_server.py"], "exec form: signals reach the server"
+
+
+def test_every_variable_of_the_image_is_a_setting() -> None:
+    known = {row.env for row in Settings.table()} | {"PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE"}
+    assert set(environment()) <= known
+
+
+def test_the_build_context_holds_what_is_copied_and_no_more() -> None:
+    copied = {shlex.split(line)[0] for text in STAGES for line in instructions("COPY", text)}
+    ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").split("\n")
+    let_in = {line.removeprefix("!") for line in ignored if line.startswith("!")}
+    assert "*" in ignored
+    assert let_in == copied
+
+
+def test_compose_runs_three_servers_behind_the_tested_proxy() -> None:
+    compose = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
+    services = compose["services"]
+    servers = [name for name in services if name.startswith("mcp")]
+    proxy = (ROOT / "deploy" / "nginx" / "nginx.conf").read_text(encoding="utf-8")
+    assert sorted(servers) == sorted(re.findall(r"server (mcp\d):12000", proxy))
+    assert services["nginx"]["volumes"] == ["./deploy/nginx/nginx.conf:/etc/nginx/nginx.conf:ro"]
+    for name in servers:
+        assert services[name]["read_only"] is True
+        assert services[name]["depends_on"]["redis"]["condition"] == "service_healthy"
+        known = {row.env for row in Settings.table()}
+        assert set(services[name]["environment"]) <= known
+
+
+def test_the_unit_starts_what_there_is() -> None:
+    unit = (ROOT / "deploy" / "systemd" / "mcpkit.service").read_text(encoding="utf-8")
+    assert "ExecStart=/opt/mcpkit/.venv/bin/python /opt/mcpkit/mcp_server.py" in unit
+    [seconds] = re.findall(r"TimeoutStopSec=(\d+)", unit)
+    assert int(seconds) > Settings().grace_seconds
+    known = {row.env for row in Settings.table()} | {"PYTHONUNBUFFERED"}
+    [line] = re.findall(r"^Environment=(.*)$", unit, flags=re.MULTILINE)
+    assert {pair.split("=")[0] for pair in line.split()} <= known
+
+
+@pytest.mark.slow
+def test_the_steps_make_a_server_that_answers_its_health_check_and_its_stop_signal(tmp_path: Path) -> None:
+    wheels, root, data = tmp_path / "wheels", tmp_path / "app", tmp_path / "data"
+    python = tmp_path / "python" / "bin" / "python"
+    run = [sys.executable, "-m", "venv", str(tmp_path / "python")]
+    subprocess.run(run, check=True, timeout=120)
+    pip = [str(python), "-m", "pip", "--disable-pip-version-check", "-q"]
+    subprocess.run([*pip, "wheel", "-w", str(wheels), "-r", str(ROOT / "requirements.txt")], check=True, timeout=280)
+    files = sorted(map(str, wheels.glob("*.whl")))
+    subprocess.run([*pip, "install", "--no-index", "--find-links", str(wheels), *files], check=True, timeout=120)
+    root.mkdir()
+    for line in instructions("COPY"):
+        source = ROOT / shlex.split(line)[0]
+        if source.is_dir():
+            shutil.copytree(source, root / source.name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, root)
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = str(probe.getsockname()[1])
+    given = {name: value.replace("/data", str(data)) for name, value in environment().items()}
+    env = {"PATH": f"{python.parent}:{os.environ['PATH']}", **given, "MCP_SERVER_PORT": port}
+    server = subprocess.Popen(["python", "mcp_server.py"], cwd=root, env=env, stderr=subprocess.PIPE, text=True)
+    try:
+        healthy(env, server)
+        server.send_signal(signal.SIGTERM)
+        _, said = server.communicate(timeout=15)
+        assert server.returncode == 0, said
+        assert "Traceback" not in said
+    finally:
+        if server.poll() is None:
+            server.kill()
+            server.communicate()
+
+
+def healthy(env: dict[str, str], server: subprocess.Popen[str]) -> None:
+    """Ask the image's own health check until it is content."""
+    [line] = instructions("HEALTHCHECK")
+    check = json.loads(line[line.index("[") :])
+    deadline = time.monotonic() + 30
+    while subprocess.run(check, env=env, capture_output=True, timeout=10, check=False).returncode != 0:
+        assert server.poll() is None, "the server has ended"
+        assert time.monotonic() < deadline, "the health check is never content"
