@@ -63,6 +63,7 @@ class Core:
         self._live: Connection | None = None
         self._making: asyncio.Task[Connection] | None = None
         self._deaths = 0
+        self._mourned: Connection | None = None
         self._had_one = False
         self._closed = False
 
@@ -178,7 +179,9 @@ class Core:
             log.warning("%s could not be reached again: %s", self.setup.reach.name, error)
 
     def _dead(self, connection: Connection) -> None:
-        if self._live is connection:
+        """Count it, once, however many calls fail by it."""
+        if self._live is connection and self._mourned is not connection:
+            self._mourned = connection
             self._deaths += 1
             connection.lost = connection.lost or ConnectionLost("the connection was lost")
 

@@ -278,10 +278,10 @@ def _may_be_older(error: ClientError) -> bool:
     """The refusal fits a server that is older than the question; trouble on the way never does (DCLI-05)."""
     if isinstance(error, Unreachable | ConnectionLost | AuthorizationFailed):
         return False
+    if isinstance(error, ServerRefused) and error.code in {_UNSUPPORTED, *_MODERN_ONLY}:
+        return False
     if isinstance(error, HttpRefused | ServerRefused) and error.status is not None:
         return 400 <= error.status < 500 and error.status not in {401, 403, 429}
-    if isinstance(error, ServerRefused):
-        return error.code != _UNSUPPORTED
     log.debug("not understood: %s", error)
     return True
 
