@@ -204,12 +204,11 @@ class Kernel:
     def _shaped(self, row: Row, result: Result) -> Result:
         if type(result) is Encoded:
             return result
-        assert isinstance(result, dict)
+        assert type(result) is dict
         if row.stamp:
-            meta = result.get("_meta")
             info = {META_SERVER_INFO: self.server_info}
-            stamped = {"resultType": "complete", **result, "_meta": {**meta, **info} if meta else info}
-            return row.lower(stamped) if row.lower else stamped
+            meta = {**result["_meta"], **info} if result.get("_meta") else info
+            result = {"resultType": "complete", **result, "_meta": meta}
         return row.lower(result) if row.lower else result
 
     def _observed(self, call: Handler) -> Handler:

@@ -173,34 +173,33 @@ def rounds(
     """Let the handler of a method ask: questions become results, retries bring the answers back (MRTR-02, -09, -10)."""
 
     async def call(exchange: Exchange) -> Result:
-        if exchange.revision.asks is not Asks.INPUT_REQUIRED:
-            return await _conversed(exchange, serve)
-        if "requestState" in exchange.params or "inputResponses" in exchange.params:
+        by_result = exchange.revision.asks is Asks.INPUT_REQUIRED
+        if by_result and ("requestState" in exchange.params or "inputResponses" in exchange.params):
             exchange.state["answers"] = _reopened(exchange, sealer)
         try:
             result = await serve(exchange)
         except InputRequired:
             return _questions(exchange, sealer)
-        need = result.get("need_input") if isinstance(result, dict) else None
-        if need is None:
-            return result
-        return _returned(exchange, need, sealer)
+        if type(result) is dict and "need_input" in result:
+            need = result["need_input"]
+            return _returned(exchange, need, sealer) if by_result else await _conversed(exchange, serve, need)
+        return result
 
     return call
 
 
-async def _conversed(exchange: Exchange, serve: Callable[[Exchange], Awaitable[Result]]) -> Result:
+async def _conversed(exchange: Exchange, serve: Callable[[Exchange], Awaitable[Result]], need: NeedInput) -> Result:
     """The returned form where requests can be sent: ask at once and call again, a bounded number of times."""
     for _ in range(MAX_ROUNDS):
-        result = await serve(exchange)
-        need = result.get("need_input") if isinstance(result, dict) else None
-        if need is None:
-            return result
         fresh: JsonObject = {}
         for key, question in need.questions.items():
             check_askable(exchange, question)
             fresh[key] = await exchange.ask(question.method, question.params())
         exchange.state["answers"] = Answers({**Answers.of(exchange).all, **fresh}, {"state": need.state})
+        result = await serve(exchange)
+        if not isinstance(result, dict) or "need_input" not in result:
+            return result
+        need = result["need_input"]
     raise NoBackChannel(f"gave up after {MAX_ROUNDS} rounds of questions")
 
 

@@ -6,7 +6,7 @@ schemas (schema.py), what becomes of the returned value (returns.py).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from types import CoroutineType
 from typing import Any, TypeAlias
@@ -26,7 +26,7 @@ MakeContext: TypeAlias = Callable[[Exchange], Any]
 class Bound:
     """A function, its signature, and how it is called."""
 
-    __slots__ = ("_given", "_inline", "_workers", "bind", "function", "signature")
+    __slots__ = ("_given", "_inline", "_plain", "_workers", "bind", "function", "signature")
 
     def __init__(
         self,
@@ -42,25 +42,30 @@ class Bound:
         self.signature = signature
         self.bind: Bind = arguments.bind
         self._given = signature.context is not None or bool(signature.injections)
+        self._plain = signature.is_async and not self._given
         self._inline = inline
         self._workers = workers
 
-    async def call(self, arguments: Mapping[str, Any], exchange: Exchange, make_context: MakeContext) -> Any:
-        """Call with bound ``arguments``. Raises: whatever the function raises; RuntimeError for ``sys.exit()``."""
+    def call(
+        self, arguments: Mapping[str, Any], exchange: Exchange, make_context: MakeContext
+    ) -> Coroutine[Any, Any, Any]:
+        """The call with bound ``arguments``, to be awaited. Raises, then: whatever the function raises."""
+        if self._plain and BEGUN not in exchange.state:
+            return self.function(**arguments)  # type: ignore[no-any-return]  # its own coroutine, without ours around it
+        return self._called(arguments, exchange, make_context)
+
+    async def _called(self, arguments: Mapping[str, Any], exchange: Exchange, make_context: MakeContext) -> Any:
         if self._given:
             arguments = await self._completed(arguments, make_context(exchange))
         if BEGUN in exchange.state:
             await exchange.state[BEGUN]()
-        try:
-            if self.signature.is_async:
-                return await self.function(**arguments)
-            if self._inline:
-                value = self.function(**arguments)
-            else:
-                value = await self._workers.run(partial(self.function, **arguments))
-            return await value if type(value) is CoroutineType else value
-        except SystemExit as end:
-            raise RuntimeError("the function called sys.exit()") from end
+        if self.signature.is_async:
+            return await self.function(**arguments)
+        if self._inline:
+            value = self.function(**arguments)
+        else:
+            value = await self._workers.run(partial(self.function, **arguments))
+        return await value if type(value) is CoroutineType else value
 
     async def _completed(self, arguments: Mapping[str, Any], context: Any) -> Mapping[str, Any]:
         """The arguments with what the server gives; injections are resolved in their order (they may ask)."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from queue import SimpleQueue
@@ -36,18 +36,26 @@ async def within(seconds: float, work: Coroutine[Any, Any, T]) -> T:
     """Await ``work`` for at most ``seconds`` (0: for ever).
 
     It is driven one step first: work that never waits never meets a timer. On expiry the work is cancelled; a
-    cancellation that comes from outside goes through untouched. Raises: DeadlineExpired, whatever ``work`` raises.
+    cancellation that comes from outside goes through untouched.
+
+    Raises: DeadlineExpired, whatever ``work`` raises, and RuntimeError where it calls ``sys.exit()``.
     """
-    if not seconds:
-        return await work
     try:
         waits_for = work.send(None)
+        if not seconds:
+            return await _Begun(work, waits_for)
+        return await _until(seconds, _Begun(work, waits_for))
     except StopIteration as stop:
         return stop.value  # type: ignore[no-any-return]  # StopIteration is not generic
+    except SystemExit as end:
+        raise RuntimeError("the function called sys.exit()") from end
+
+
+async def _until(seconds: float, work: Awaitable[T]) -> T:
     limit = asyncio.timeout(seconds)
     try:
         async with limit:
-            return await _Begun(work, waits_for)
+            return await work
     except TimeoutError:
         if limit.expired():
             raise DeadlineExpired(seconds) from None

@@ -6,7 +6,7 @@ What must never stand here: signatures (binding.py), what values become (returns
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any, Unpack
 
 from mcpkit.features.binding import MakeContext, bind_json
@@ -157,14 +157,11 @@ class Tools:
             arguments = tool.bound.bind(given if type(given) is dict else _object(given))
         except BadArguments as error:
             return self._refused(tool, error, exchange)
-        return await self._run(tool, arguments, exchange)
-
-    async def _run(self, tool: Tool, arguments: Mapping[str, Any], exchange: Exchange) -> JsonObject:
-        default = 0 if BEGUN in exchange.state else self._timeout
-        seconds = default if tool.timeout is None else tool.timeout
+        seconds = tool.timeout
+        if seconds is None:
+            seconds = 0 if BEGUN in exchange.state else self._timeout
         try:
-            value = await within(seconds, tool.work(arguments, exchange, self._make_context))
-            return tool.returns.result(value)
+            return tool.returns.result(await within(seconds, tool.work(arguments, exchange, self._make_context)))
         except RpcError:
             raise
         except Exception as error:

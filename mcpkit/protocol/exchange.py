@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple, Protocol
 
 from mcpkit.jsonrpc.errors import McpKitError
 from mcpkit.jsonrpc.messages import Id, JsonObject
@@ -76,12 +77,11 @@ class Silent:
 SILENT = Silent()
 
 
-@dataclass(frozen=True, slots=True)
-class Client:
+class Client(NamedTuple):  # not a frozen dataclass: made for every request of the newest era, and that costs thrice
     """What the caller says of itself: never a basis for trust or behaviour, only for display and capability checks."""
 
-    info: Mapping[str, Any] = field(default_factory=dict)
-    capabilities: Mapping[str, Any] = field(default_factory=dict)
+    info: Mapping[str, Any] = MappingProxyType({})
+    capabilities: Mapping[str, Any] = MappingProxyType({})
 
 
 UNKNOWN_CLIENT = Client()

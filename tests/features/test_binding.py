@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import pytest
 
 from mcpkit.features.binding import Bound, Injection, bind_json, bind_text
+from mcpkit.features.running import within
 from mcpkit.protocol.exchange import BEGUN, InputRequired
 from tests.exchanges import exchange
 
@@ -118,7 +119,7 @@ async def test_nobody_ends_the_process(inline: bool) -> None:
 
     for function in (sync, coroutine):
         with pytest.raises(RuntimeError):
-            await call(bind_json(function, inline=inline)[0])
+            await within(5, bind_json(function, inline=inline)[0].call({}, CALL, Context))
 
 
 async def test_a_question_leaves_the_handler() -> None:
