@@ -32,7 +32,7 @@ _CARRIED: Final = ("traceparent", "tracestate", "baggage")
 
 
 class Telemetry:
-    """``server.install(Telemetry())``: a span and a duration for every request, by the global or the given providers."""
+    """``server.install(Telemetry())``: a span and a duration for every request, by the global or given providers."""
 
     identifier = "io.opentelemetry/telemetry"
 
