@@ -41,7 +41,7 @@ class Handshake:
     """``initialize``: a session begins."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, as above
 class InSession:
     """The message belongs to the session with this id, if there is one."""
 
@@ -97,17 +97,17 @@ def classify(headers: Mapping[str, str] | None, stream: str | None, message: Mes
 
 
 def _call(headers: Mapping[str, str] | None, version: str | None, message: Request | Notification) -> Route:
-    if has_envelope(message.params):
-        if not _belongs_to_a_handshake(message.params["_meta"], version):
+    if version in ENVELOPE_NAMES:  # then no envelope can belong to a handshake
+        if message.method != "initialize" or has_envelope(message.params) or type(message) is Notification:
             return _stateless(headers, version, message)
-    elif version in ENVELOPE_NAMES and not _is_initialize(message):
+    elif has_envelope(message.params) and not _belongs_to_a_handshake(message.params["_meta"], version):
         return _stateless(headers, version, message)
     if message.method == "initialize" and type(message) is Request:
         return HANDSHAKE  # whatever the header says: the body negotiates (AMB-14)
     if version is not None:
         _check_known(version)
     route = _legacy(headers, version)
-    if message.method in ENVELOPE_ONLY and headers is not None and not isinstance(route, InSession):
+    if message.method in ENVELOPE_ONLY and headers is not None and type(route) is not InSession:
         read_envelope(message.params)  # there is none: the answer says what to send (DUAL-08)
     return route
 

@@ -59,8 +59,10 @@ def read_envelope(params: Mapping[str, Any]) -> Envelope:
     if type(capabilities) is not dict:
         raise InvalidParams(f"_meta key {META_CLIENT_CAPABILITIES} must be an object")
     info = meta.get(META_CLIENT_INFO, _NOBODY)
-    if info is not _NOBODY:
-        _check_implementation(info)
+    if info is not _NOBODY and not (
+        type(info) is dict and type(info.get("name")) is str and type(info.get("version")) is str
+    ):
+        raise InvalidParams(f"_meta key {META_CLIENT_INFO} must be an object with the strings name and version")
     level = meta.get(META_LOG_LEVEL)
     if level is not None and (type(level) is not str or level not in LOG_LEVELS):
         raise InvalidParams(f"{META_LOG_LEVEL} must be one of {', '.join(LOG_LEVELS)}")
@@ -74,12 +76,6 @@ def _incomplete(meta: Any) -> InvalidParams:
         )
     lacking = META_CLIENT_CAPABILITIES if META_PROTOCOL_VERSION in meta else META_PROTOCOL_VERSION
     return InvalidParams(f"params._meta lacks {lacking}; send it with every request")
-
-
-def _check_implementation(info: Any) -> None:
-    fits = type(info) is dict and type(info.get("name")) is str and type(info.get("version")) is str
-    if not fits:
-        raise InvalidParams(f"_meta key {META_CLIENT_INFO} must be an object with the strings name and version")
 
 
 __all__ = [

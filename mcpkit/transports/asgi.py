@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 
 from mcpkit.framing.sse import encode_event
 from mcpkit.jsonrpc.codec import encode_error
 from mcpkit.jsonrpc.errors import INVALID_REQUEST, McpKitError, RpcError
 from mcpkit.jsonrpc.messages import Id
 from mcpkit.security.principal import Principal
-from mcpkit.transports.steps import within
+from mcpkit.transports.steps import Resumed, within
 
+T = TypeVar("T")
 Scope: TypeAlias = MutableMapping[str, Any]
 Event: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Event]]
@@ -33,6 +34,8 @@ EVENT_HEADERS: Final[tuple[Header, ...]] = (
 )
 PRINCIPAL_KEY: Final = "mcpkit.principal"
 """Where a framework's own authentication leaves the principal in the ASGI scope."""
+FACTS_KEY: Final = "mcpkit.facts"
+"""Where our own listener puts a dict that all requests with the same head (but for its length) share."""
 
 
 class Refused(McpKitError):
@@ -123,25 +126,34 @@ async def read_body(receive: Receive, most: int, silence: float, whole: float) -
 
     Raises: Refused (413, 408), ClientGone.
     """
+    steps = receive().__await__()
     try:
-        event = await within(silence, receive())
-        if not event.get("more_body"):
-            return _checked(event, most)
-        return await _read_pieces(receive, event, most, (silence, whole))
+        waited = next(steps)
+    except StopIteration as done:
+        event: Event = done.value
+    else:
+        event = await _in_time(silence, Resumed(steps, waited))
+    if not event.get("more_body"):
+        return _checked(event, most)
+    return await _in_time(whole, _read_pieces(receive, event, most, silence))
+
+
+async def _in_time(seconds: float, work: Awaitable[T]) -> T:
+    try:
+        async with asyncio.timeout(seconds):
+            return await work
     except TimeoutError:
         raise Refused(408, "The body did not arrive in time; send it at once", [CLOSE]) from None
 
 
-async def _read_pieces(receive: Receive, event: Event, most: int, patience: tuple[float, float]) -> bytes:
-    silence, whole = patience
+async def _read_pieces(receive: Receive, event: Event, most: int, silence: float) -> bytes:
     pieces = [_checked(event, most)]
     left = most - len(pieces[0])
-    async with asyncio.timeout(whole):
-        while event.get("more_body"):
-            event = await within(silence, receive())
-            piece = _checked(event, left)
-            left -= len(piece)
-            pieces.append(piece)
+    while event.get("more_body"):
+        event = await within(silence, receive())
+        piece = _checked(event, left)
+        left -= len(piece)
+        pieces.append(piece)
     return b"".join(pieces)
 
 
