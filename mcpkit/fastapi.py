@@ -24,6 +24,7 @@ from mcpkit.sessions.memory import MemoryStore
 from mcpkit.sessions.store import SessionStore
 from mcpkit.settings import Settings
 from mcpkit.transports.asgi import PRINCIPAL_KEY, Receive, Refused, Scope, Send, refuse, route_path
+from mcpkit.transports.discovery import Discovery
 from mcpkit.transports.gate import Authenticate, Gate
 from mcpkit.transports.streamable_http import McpEndpoint
 
@@ -89,10 +90,13 @@ def create_app(
     doors: dict[str, Door] = {"/": info}
     for path, door in ((MCP_PATH, endpoint), (SSE_PATH, endpoint.sse)):
         doors[path] = doors[f"{path}/"] = door
+    discovery = Discovery(server.info, MCP_PATH)
+    doors.update(zip(discovery.paths, (discovery.card, discovery.catalogue), strict=True))
     given = {"title": server.name, "version": server.version, "docs_url": None, "redoc_url": None}
     app = McpApp(server, endpoint, doors, **{"redirect_slashes": False, **given, **options})
     app.include_router(_router(server, endpoint, None))
-    app.add_api_route("/", _handing_over(info, None), include_in_schema=False)
+    for path in ("/", *discovery.paths):
+        app.add_api_route(path, _handing_over(doors[path], None), include_in_schema=False)
     app.add_api_route("/healthz", _healthy, include_in_schema=False)
     app.add_api_route("/readyz", _readiness(endpoint), include_in_schema=False)
     return app
