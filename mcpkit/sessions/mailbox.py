@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 
-from mcpkit.sessions.store import GENERAL, Stored, UnknownEvent
+from mcpkit.sessions.delivery import GENERAL, Stored, UnknownEvent
 
 
 @dataclass(frozen=True, slots=True)

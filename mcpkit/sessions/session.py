@@ -13,7 +13,7 @@ from mcpkit.protocol.exchange import UNKNOWN_CLIENT, Client
 from mcpkit.protocol.lifecycle import Phase
 from mcpkit.protocol.revisions.revision import Revision
 from mcpkit.security.principal import Principal
-from mcpkit.sessions.store import Mailbox, Outbox
+from mcpkit.sessions.delivery import Mailbox, Outbox
 
 
 class SessionEnded(McpKitError):

@@ -1,112 +1,22 @@
-"""The ports of everything that outlives one request: sessions, and the messages that wait for their client.
+"""The port of everything that outlives one request: sessions, minted, found and ended.
 
-Memory (memory.py, mailbox.py) stands behind them by default; an engine shared by many workers may. What must never
+Memory (memory.py) stands behind it by default; an engine shared by many replicas may (redis_store.py). What must never
 stand here: an implementation, HTTP.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Protocol
 
 from mcpkit.jsonrpc.errors import McpKitError
 from mcpkit.protocol.revisions.revision import Revision
 from mcpkit.security.principal import Principal
-
-if TYPE_CHECKING:
-    from mcpkit.sessions.session import Session
-
-GENERAL: Final = "0"
-"""The stream of a session that belongs to no request: what a GET without Last-Event-ID listens to."""
+from mcpkit.sessions.session import Session
 
 
 class StoreFull(McpKitError):
     """No further session is admitted for now."""
-
-
-class UnknownEvent(McpKitError):
-    """The event id was never given out in this session, or what followed it has been dropped since."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """One message as it waits: its event id, its place among all events of the session, its bytes."""
-
-    id: str
-    place: int
-    data: bytes
-
-
-class Reader(Protocol):
-    """Follows one stream from a place on."""
-
-    async def next(self) -> Sequence[Stored]:
-        """The messages that came since, at least one; none when the stream or this reader has ended. Safe to cancel."""
-
-    def close(self) -> None:
-        """Stop following, and end the wait of :meth:`next`; may be called twice."""
-
-
-class Mailbox(Protocol):
-    """A session's outgoing messages, stored before they are sent; bounded by count, bytes and age.
-
-    A stream is named by a short text. Event ids are unique within the session and tell their stream (SHL-30).
-    """
-
-    @property
-    def followed(self) -> bool:
-        """Whether any stream has a reader now."""
-
-    @property
-    def listening(self) -> bool:
-        """Whether the client ever listened to :data:`GENERAL`: only then are notices kept for it."""
-
-    def open(self) -> str:
-        """A new stream's name."""
-
-    async def mark(self, stream: str) -> str:
-        """An event id that stands before whatever comes next, for an event without data (SHL-07)."""
-
-    async def append(self, stream: str, data: bytes, *, last: bool = False) -> str:
-        """Store a message, hand it to the stream's reader if it has one, and return its event id.
-
-        ``last`` ends the stream after it.
-        """
-
-    def drop(self, stream: str) -> None:
-        """End a stream that will get no last message."""
-
-    def is_followed(self, stream: str) -> bool:
-        """Whether a reader has taken the stream over from the response on which it began."""
-
-    def find(self, event_id: str) -> tuple[str, int]:
-        """The stream and the place of an event.
-
-        Raises: UnknownEvent.
-        """
-
-    def follow(self, stream: str, after: int | None = None) -> Reader:
-        """Read what comes after that place; with None what no reader has got yet.
-
-        Of several readers the newest gets the messages (SHL-26, SHL-27). Raises: UnknownEvent.
-        """
-
-    def close(self) -> None:
-        """End every stream and forget everything."""
-
-
-class Outbox(Protocol):
-    """The one live stream of a session over HTTP+SSE."""
-
-    async def put(self, data: bytes) -> None:
-        """Send a message; waits while the client is slow to read. Dropped when the stream has ended."""
-
-    def offer(self, data: bytes) -> None:
-        """Send a message if there is room at once; otherwise drop it."""
-
-    def close(self) -> None:
-        """End the stream; may be called twice."""
 
 
 class SessionStore(Protocol):

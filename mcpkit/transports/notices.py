@@ -11,8 +11,9 @@ from contextlib import suppress
 from mcpkit.jsonrpc.codec import encode_notification
 from mcpkit.protocol.changes import ChangeFeed, Notice
 from mcpkit.protocol.lifecycle import Phase
+from mcpkit.sessions.delivery import GENERAL
 from mcpkit.sessions.session import Session
-from mcpkit.sessions.store import GENERAL, SessionStore
+from mcpkit.sessions.store import SessionStore
 
 
 class Notices:

@@ -17,8 +17,8 @@ from mcpkit.jsonrpc.errors import McpKitError
 from mcpkit.jsonrpc.messages import JsonObject
 from mcpkit.protocol.exchange import NoBackChannel
 from mcpkit.protocol.revisions.revision import HttpRules
+from mcpkit.sessions.delivery import GENERAL, Mailbox
 from mcpkit.sessions.session import Session
-from mcpkit.sessions.store import GENERAL, Mailbox
 from mcpkit.transports.asgi import Visit
 from mcpkit.transports.gate import EVENTS, JSON
 from mcpkit.transports.steps import Resumed

@@ -16,8 +16,9 @@ from mcpkit.protocol.exchange import SILENT, Exchange
 from mcpkit.protocol.headers import SESSION_HEADER, VERSION_HEADER
 from mcpkit.protocol.lifecycle import Phase, admit, negotiate, read_initialize
 from mcpkit.protocol.revisions.registry import REVISIONS
+from mcpkit.sessions.delivery import GENERAL, Reader, UnknownEvent
 from mcpkit.sessions.session import Session
-from mcpkit.sessions.store import GENERAL, Reader, SessionStore, UnknownEvent
+from mcpkit.sessions.store import SessionStore
 from mcpkit.transports.asgi import Refused, Visit
 from mcpkit.transports.calls import check_accept, encoded, id_of, serve_batch
 from mcpkit.transports.gate import EVENTS

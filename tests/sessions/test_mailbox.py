@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import pytest
 
+from mcpkit.sessions.delivery import GENERAL, Reader, Stored, UnknownEvent
 from mcpkit.sessions.mailbox import OVERHEAD, Bounds, MemoryMailbox, Shelf
-from mcpkit.sessions.store import GENERAL, Reader, Stored, UnknownEvent
 
 
 def mailbox(**bounds: float) -> MemoryMailbox:

@@ -8,9 +8,9 @@ from typing import Any
 from mcpkit.protocol.changes import PROMPTS_CHANGED, TOOLS_CHANGED, LocalChanges, Notice
 from mcpkit.protocol.lifecycle import Phase
 from mcpkit.protocol.revisions.registry import NEWEST_HANDSHAKE
+from mcpkit.sessions.delivery import GENERAL, Reader
 from mcpkit.sessions.memory import MemoryStore
 from mcpkit.sessions.session import Session
-from mcpkit.sessions.store import GENERAL, Reader
 from mcpkit.transports.notices import Notices
 from mcpkit.transports.outbox import StreamOutbox
 
