@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email
+import json
 import re
 import shutil
 import subprocess
@@ -77,3 +78,11 @@ def test_wheel_says_what_it_is(wheel: zipfile.ZipFile) -> None:
     wanted = {re.split(r"[\[<>=~!]", line)[0] for line in requirements("requirements.txt")}
     assert {re.split(r"[\[<>=~! ;]", line)[0] for line in plain} == wanted
     assert "mcpkit = mcpkit.cli:main" in wheel.read(f"{folder}/entry_points.txt").decode()
+
+
+def test_the_registrys_description_is_of_this_version() -> None:
+    """server.json is what an owner fills in and publishes: a name with one slash, a short description, our version."""
+    entry = json.loads((ROOT / "server.json").read_text(encoding="utf-8"))
+    assert entry["version"] == mcpkit.__version__
+    assert entry["name"].count("/") == 1
+    assert len(entry["description"]) <= 100
