@@ -34,8 +34,6 @@ EVENT_HEADERS: Final[tuple[Header, ...]] = (
 )
 PRINCIPAL_KEY: Final = "mcpkit.principal"
 """Where a framework's own authentication leaves the principal in the ASGI scope."""
-FACTS_KEY: Final = "mcpkit.facts"
-"""Where our own listener puts a dict that all requests with the same head (but for its length) share."""
 
 
 class Refused(McpKitError):
@@ -76,6 +74,8 @@ class Visit:
         self.principal: Principal | None = None
         self.extra: tuple[Header, ...] = ()
         """Header fields that every answer to this request carries."""
+        self.fault: tuple[str, tuple[Header, ...]] | None = None
+        """Why a body that comes with this head is not read."""
 
     async def answer(self, status: int, body: bytes) -> None:
         """Answer with a JSON body."""
