@@ -65,9 +65,11 @@ class Stdio:
         self._last_words: deque[str] = deque(maxlen=5)
         self._process: asyncio.subprocess.Process | None = None
         self._duplex: Duplex | None = None
+        self._lost: Lost = lambda error: None
 
     async def open(self, receive: Receive, lost: Lost) -> None:
         """Start the process."""
+        self._lost = lost
         self._duplex = Duplex(self._write, receive, self._patience.bounds.json)
         try:
             self._process = await asyncio.create_subprocess_exec(
@@ -160,13 +162,18 @@ class Stdio:
     async def _write(self, data: bytes) -> None:
         process = self._process
         if process is None or process.stdin is None or process.stdin.is_closing():
-            raise ConnectionLost(f"{self._command.name} is not running", sent=False)
+            raise self._over(ConnectionLost(f"{self._command.name} is not running", sent=False))
         async with self._writing:
             try:
                 process.stdin.write(encode_line(data))
                 await process.stdin.drain()
             except (BrokenPipeError, ConnectionResetError) as error:
-                raise ConnectionLost(f"{self._command.name} no longer reads its input") from error
+                raise self._over(ConnectionLost(f"{self._command.name} no longer reads its input")) from error
+
+    def _over(self, error: ConnectionLost) -> ConnectionLost:
+        """Who can't be written to is lost, though its output may end a while later."""
+        self._lost(error)
+        return error
 
     def _ready(self) -> Duplex:
         if self._duplex is None:
