@@ -7,11 +7,11 @@ stand here: a feature (rows are functions), a transport, a revision's date.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Collection, Hashable
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Hashable
 from dataclasses import dataclass, field
 from functools import reduce
 from time import perf_counter
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from mcpkit.jsonrpc.codec import encode
 from mcpkit.jsonrpc.errors import InternalError, MethodNotFound, RpcError
@@ -29,6 +29,7 @@ from mcpkit.protocol.revisions.revision import Adapt, Revision
 logger = logging.getLogger("mcpkit.kernel")
 
 Handler: TypeAlias = Callable[[Exchange], Awaitable[Result]]
+Serve: TypeAlias = Callable[[Exchange], Coroutine[Any, Any, Result]]
 Listener: TypeAlias = Callable[[Exchange], Awaitable[None]]
 Hook: TypeAlias = Callable[[Exchange, Handler], Awaitable[Result]]
 CacheKey: TypeAlias = Callable[[Exchange], Hashable | None]
@@ -72,7 +73,7 @@ class Kernel:
     sealer: StateSealer = field(default_factory=StateSealer)
     param_headers: Callable[[str], tuple[ParamHeader, ...]] = lambda name: ()
     """A tool's name → the arguments that its callers mirror in HTTP headers."""
-    serve: Handler = field(init=False)
+    serve: Serve = field(init=False)
     """Answers one exchange; raises RpcError only."""
     _entries: dict[str, _Entry] = field(default_factory=dict)
     _tables: dict[str, dict[str, Row]] = field(default_factory=dict)
@@ -156,7 +157,7 @@ class Kernel:
 
     def _rebuild(self) -> None:
         self._tables = {revision.name: self._table(revision) for revision in ALL_REVISIONS}
-        bare: Handler = self._serve
+        bare: Serve = self._serve
         call = reduce(_wrap, reversed(self._hooks), bare)
         self.serve = self._observed(call) if self._observers else call
 
@@ -170,7 +171,10 @@ class Kernel:
         }
 
     def _handler(self, method: str, entry: _Entry) -> Handler:
-        return reduce(_wrap, reversed(self._wrapped.get(method, ())), entry.handler)
+        handler = entry.handler
+        for hook in reversed(self._wrapped.get(method, ())):
+            handler = _wrap(handler, hook)
+        return handler
 
     async def _serve(self, exchange: Exchange) -> Result:
         row = self._tables[exchange.revision.name].get(exchange.method)
@@ -211,7 +215,7 @@ class Kernel:
             result = {"resultType": "complete", **result, "_meta": meta}
         return row.lower(result) if row.lower else result
 
-    def _observed(self, call: Handler) -> Handler:
+    def _observed(self, call: Serve) -> Serve:
         began = tuple(observer.began for observer in self._observers)
         served = tuple(observer.served for observer in self._observers)
 
@@ -238,7 +242,7 @@ def _numbered(error: RpcError, revision: Revision) -> RpcError:
     return error.under(revision) if isinstance(error, McpRpcError) else error
 
 
-def _wrap(call: Handler, hook: Hook) -> Handler:
+def _wrap(call: Handler, hook: Hook) -> Serve:
     async def serve(exchange: Exchange) -> Result:
         return await hook(exchange, call)
 

@@ -7,9 +7,9 @@ What must never stand here: which revision it is (its HttpRules say what HTTP lo
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Coroutine
 from contextlib import suppress
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from mcpkit.framing.sse import encode_event
 from mcpkit.jsonrpc.codec import encode_notification, encode_request
@@ -152,14 +152,13 @@ class ReplyChannel:
 
     # ── the transport's side ─────────────────────────────────────────────────────────────────────────────────────
 
-    async def run(self, work: Awaitable[T]) -> T:
+    async def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Await the handler in this very task; watch the caller only if it suspends.
 
         Raises: Cancelled, and what the handler raises.
         """
-        steps = work.__await__()
         try:
-            waited = next(steps)
+            waited = work.send(None)
         except StopIteration as done:
             result: T = done.value
             return result
@@ -168,7 +167,7 @@ class ReplyChannel:
         self._guard = Guard(self._visit.receive, patience.keep_alive, self._gone, self._breathe)
         self._guard.arm(patience.watch_after)
         try:
-            result = await Resumed(steps, waited)
+            result = await Resumed(work.__await__(), waited)
         except asyncio.CancelledError:
             if not self.cancelled:
                 raise
@@ -178,16 +177,13 @@ class ReplyChannel:
             raise Cancelled
         return result
 
-    async def finish(self, status: int, body: bytes) -> None:
+    def finish(self, status: int, body: bytes) -> Awaitable[None]:
         """Send the answer: on the stream if there is one, else in the form that the caller takes."""
-        if self._parting is not None:
-            await self._parting
-        if self._events is not None:
-            await self._last(body)
-        elif self._visit.accept & JSON or status >= 400 or not self.speaks:
-            await self._visit.answer(status, body)
-        else:
-            await self._visit.answer_event(body)
+        if self._events is not None or self._parting is not None:
+            return self._finish_stream(body)
+        if self._visit.accept & JSON or status >= 400 or not self.speaks:
+            return self._visit.answer(status, body)
+        return self._visit.answer_event(body)
 
     async def abandon(self) -> None:
         """End the response of a cancelled call without an answer (CANC-03, CANC-06)."""
@@ -228,7 +224,9 @@ class ReplyChannel:
         if not events.open:
             self._gone()
 
-    async def _last(self, body: bytes) -> None:
+    async def _finish_stream(self, body: bytes) -> None:
+        if self._parting is not None:
+            await self._parting
         events = self._events
         assert events is not None
         if self._stream is None:

@@ -7,6 +7,7 @@ affairs (session_http.py, http_sse.py), a framework.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from contextlib import suppress
 from typing import Final
 
@@ -124,36 +125,37 @@ class McpEndpoint:
             return
         await self._dispatch(visit, route, message)
 
-    async def _dispatch(self, visit: Visit, route: Route, message: Message | Batch) -> None:
+    def _dispatch(self, visit: Visit, route: Route, message: Message | Batch) -> Awaitable[None]:
+        if type(route) is Stateless:
+            return self._stateless(visit, route, message)
         if type(route) is InSession:
-            await self._sessions.post(visit, route.id, message)
-        elif type(route) is Stateless:
-            await self._stateless(visit, route, message)
-        elif type(route) is OnStream:
-            await self.sse.post(visit, route.id, message)
-        elif type(route) is Handshake:
+            return self._sessions.post(visit, route.id, message)
+        if type(route) is OnStream:
+            return self.sse.post(visit, route.id, message)
+        if type(route) is Handshake:
             assert isinstance(message, Request)
-            await self._sessions.open(visit, message)
-        else:
-            await self._unsessioned(visit, route.revision if type(route) is Legacy else PLAIN, message)
+            return self._sessions.open(visit, message)
+        return self._unsessioned(visit, route.revision if type(route) is Legacy else PLAIN, message)
 
-    async def _stateless(self, visit: Visit, route: Stateless, message: Message | Batch) -> None:
-        """A request of the envelope era, which says everything about itself."""
-        if isinstance(message, Request) and route.envelope is not None:
-            check_accept(visit, message)
-            if message.method in LISTEN:
-                self._check_stream(visit, message)
-            try:
-                self._check_param_headers(visit, message)
-            except RpcError as error:
-                await visit.answer(400, encode_error(message.id, error))
-                return
-            channel = ReplyChannel(visit, route.revision.http, None, self._patience)
-            exchange = _exchange(visit, message, route.revision, channel, route.envelope.client)
-            exchange.log_level = route.envelope.log_level
-            await self._respond(visit, message, exchange, channel)
-        else:
-            await self._told(visit, message, route.revision)
+    def _stateless(self, visit: Visit, route: Stateless, message: Message | Batch) -> Awaitable[None]:
+        """A request of the envelope era, which says everything about itself.
+
+        Raises: Refused.
+        """
+        envelope = route.envelope
+        if type(message) is not Request or envelope is None:
+            return self._told(visit, message, route.revision)
+        check_accept(visit, message)
+        if message.method in LISTEN:
+            self._check_stream(visit, message)
+        try:
+            self._check_param_headers(visit, message)
+        except RpcError as error:
+            return visit.answer(400, encode_error(message.id, error))
+        channel = ReplyChannel(visit, route.revision.http, None, self._patience)
+        exchange = _exchange(visit, message, route.revision, channel, envelope.client)
+        exchange.log_level = envelope.log_level
+        return self._respond(visit, message, exchange, channel)
 
     async def _unsessioned(self, visit: Visit, revision: Revision, message: Message | Batch) -> None:
         """A plain call, or one of the handshake era that brings no session: nothing is remembered of it."""
