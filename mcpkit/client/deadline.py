@@ -12,17 +12,18 @@ from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import Final
 
-_running: Final[ContextVar[tuple[asyncio.Timeout, ...]]] = ContextVar("mcpkit_deadlines", default=())
+_running: Final[ContextVar[tuple[Deadline, ...]]] = ContextVar("mcpkit_deadlines", default=())
 
 
 class Deadline:
     """``async with Deadline(when):`` raises TimeoutError at that moment of the loop's clock; never where None."""
 
-    __slots__ = ("_timeout", "_token")
+    __slots__ = ("_over", "_timeout", "_token")
 
     def __init__(self, when: float | None) -> None:
         self._timeout = asyncio.timeout_at(when)
-        self._token: Token[tuple[asyncio.Timeout, ...]]
+        self._over = False
+        self._token: Token[tuple[Deadline, ...]]
 
     @classmethod
     def after(cls, seconds: float | None) -> Deadline:
@@ -31,25 +32,38 @@ class Deadline:
 
     async def __aenter__(self) -> asyncio.Timeout:
         timeout = await self._timeout.__aenter__()
-        self._token = _running.set((*_running.get(), timeout))
+        self._token = _running.set((*_running.get(), self))
         return timeout
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         _running.reset(self._token)
+        self._over = True
         await self._timeout.__aexit__(kind, error, trace)
+
+    @property
+    def left(self) -> float | None:
+        """Seconds until it passes; None where it never does, or is over: a task inherits those of who started it."""
+        when = self._timeout.when()
+        if when is None or self._over or self._timeout.expired():
+            return None
+        return when - asyncio.get_running_loop().time()
+
+    def move(self, seconds: float | None) -> None:
+        """Let it pass that many seconds from now; never where None."""
+        if not self._over and not self._timeout.expired():
+            self._timeout.reschedule(None if seconds is None else asyncio.get_running_loop().time() + max(0.0, seconds))
 
 
 @contextmanager
 def paused() -> Iterator[None]:
     """Within, no deadline of the current call runs; afterwards each has as much time left as before."""
-    loop = asyncio.get_running_loop()
-    left = [(timeout, when - loop.time()) for timeout in _running.get() if (when := timeout.when()) is not None]
-    for timeout, _ in left:
-        timeout.reschedule(None)
+    stopped = [(deadline, left) for deadline in _running.get() if (left := deadline.left) is not None]
+    for deadline, _ in stopped:
+        deadline.move(None)
     try:
         yield
     finally:
-        for timeout, seconds in left:
-            timeout.reschedule(loop.time() + max(0.0, seconds))
+        for deadline, left in stopped:
+            deadline.move(left)

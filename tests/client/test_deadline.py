@@ -65,3 +65,22 @@ async def test_tasks_have_deadlines_of_their_own() -> None:
     await soon(reached.wait())
     with paused():
         await soon(task)
+
+
+async def test_a_task_outlives_the_deadlines_it_was_started_under() -> None:
+    """What goes on in the background sends its messages after the call that started it is over, or out of time."""
+    reached = asyncio.Event()
+
+    async def later() -> str:
+        await reached.wait()
+        with paused():
+            return "sent"
+
+    async with Deadline.after(5):
+        after_a_call = asyncio.create_task(later())
+    with pytest.raises(TimeoutError):
+        async with Deadline.after(0):
+            after_a_timeout = asyncio.create_task(later())
+            await asyncio.Event().wait()
+    reached.set()
+    assert [await soon(after_a_call), await soon(after_a_timeout)] == ["sent", "sent"]
