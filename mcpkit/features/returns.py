@@ -208,11 +208,13 @@ def _data_part(annotation: Any) -> Any:
         if any(part is not NoneType and _data_part(part) is EMPTY for part in parts) or set(parts) <= {NoneType}:
             return EMPTY
         return Union[tuple(parts)]  # noqa: UP007  # made from data
-    return EMPTY if annotation in (EMPTY, Any, object, None, NoneType) or _is_content(annotation) else annotation
+    return EMPTY if annotation in (EMPTY, None, NoneType) or _is_content(annotation) else annotation
 
 
 def _is_content(annotation: Any) -> bool:
-    """Whether values of this type are shown, not structured."""
+    """Whether values of this type are, or may be, shown and not structured: content, or anything at all."""
+    if annotation in (Any, object, list, tuple):
+        return True
     origin = get_origin(annotation)
     if origin is Annotated or origin in (list, tuple):
         return any(_is_content(part) for part in get_args(annotation))

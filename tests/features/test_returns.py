@@ -86,7 +86,8 @@ def test_declared_values_are_structured_and_told(annotation: Any, value: Any, to
 
 
 @pytest.mark.parametrize(
-    "annotation", [..., Any, object, None, Image, list[Image], list[str | Image], ToolResult, Raw, str | Image]
+    "annotation",
+    [..., Any, object, None, Image, list, list[Any], list[Image], list[str | Image], ToolResult, Raw, str | Image],
 )
 def test_what_declares_no_data_publishes_no_schema(annotation: Any) -> None:
     assert returns(annotation).document is None
