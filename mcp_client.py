@@ -1,7 +1,8 @@
 """A client to run and to build on: ``python mcp_client.py`` drives the whole handshake against a server.
 
 It opens the event stream at ``/sse``, takes the announced endpoint, and goes from initialize to shutdown, one printed
-line a step. What must never stand here: the protocol (mcpkit/client).
+line a step. With a command (``chat``, ``list``, ``call`` …) it does what ``mcpkit`` does. What must never stand here:
+the protocol (mcpkit/client), the commands (mcpkit/cli.py).
 """
 
 from __future__ import annotations
@@ -12,21 +13,15 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 from urllib.parse import urlsplit
 
+from mcpkit import cli
 from mcpkit import client as library
 from mcpkit.client.display import clean
 from mcpkit.client.results import Tool
+from mcpkit.host.exits import EXIT_CODES, INTERRUPTED, OK, TOOL_ERROR, UNREAD, exit_code
 from mcpkit.settings import Settings, SettingsError
-
-OK, USAGE, AUTHORIZATION, UNREACHABLE, TOOL_ERROR, NOT_MCP, REFUSED, FAILED = 0, 1, 3, 4, 5, 6, 7, 8
-EXIT_CODES: Final = """exit codes:
-  0  every step worked          5  a tool answered with an error
-  1  usage, or a bad setting    6  what answers there is no MCP server
-  3  authorization              7  the server refused a step
-  4  nobody there, or it broke  8  anything else
-130 and 141: interrupted, output no longer read"""
 
 NO_MODEL: Final = 1001
 """What ``sample`` answers on a server without a model (routers/sampling_router.py)."""
@@ -106,35 +101,15 @@ def say(step: str, text: str) -> None:
     print(f"{step:<12} {text}", flush=True)
 
 
-def exit_code(error: Exception) -> int:
-    """What a failure is to the shell."""
-    match error:
-        case library.AuthorizationFailed():
-            return AUTHORIZATION
-        case library.Unreachable() | library.ConnectionLost() | library.Timeout():
-            return UNREACHABLE
-        case library.ToolFailed():
-            return TOOL_ERROR
-        case library.ProtocolViolation() | library.HttpRefused() | library.Unsupported():
-            return NOT_MCP
-        case library.ServerRefused():
-            return REFUSED
-    return FAILED
-
-
-class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line."""
-
-    def error(self, message: str) -> NoReturn:
-        """Leave with the code for usage."""
-        self.exit(USAGE, f"{self.prog}: {message}\n")
-
-
 def main(words: Sequence[str] | None = None) -> int:
     """Run the client; the exit code."""
-    parser = Parser(
+    words = list(sys.argv[1:] if words is None else words)
+    if words[:1] and words[0] in cli.CLIENT_COMMANDS:
+        return cli.main(words, "mcp_client.py")
+    commands = "\n".join(f"  {name:<7} {cli.USES[name]}" for name in cli.CLIENT_COMMANDS)
+    parser = cli.Parser(
         description=str(__doc__).partition("\n")[0],
-        epilog=EXIT_CODES,
+        epilog=f"commands, instead of the handshake:\n{commands}\n\n{EXIT_CODES}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("url", nargs="?", help="the server, or its event stream (default: MCP_SERVER_URL)")
@@ -152,10 +127,10 @@ def main(words: Sequence[str] | None = None) -> int:
         print(f"{parser.prog}: {url}: {clean(str(error), 400)}", file=sys.stderr)
         return exit_code(error)
     except KeyboardInterrupt:
-        return 130
+        return INTERRUPTED
     except BrokenPipeError:  # whoever read the output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
+        return UNREAD
 
 
 if __name__ == "__main__":

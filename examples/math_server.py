@@ -6,14 +6,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a bare clone needs no installation
 
-from mcpkit import Server
+from mcpkit import Server, ToolAnnotations
 from mcpkit.run import serve
 from mcpkit.settings import Settings
 from routers.calculator import add, divide, multiply, subtract
 
 server = Server("math", "1.0.0")
 for function in (add, subtract, multiply, divide):
-    server.tool(function)
+    server.tool(annotations=ToolAnnotations(read_only=True))(function)  # so that a host need not ask its user
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)

@@ -6,14 +6,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a bare clone needs no installation
 
-from mcpkit import Server, ToolError
+from mcpkit import Server, ToolAnnotations, ToolError
 from mcpkit.run import serve
 from mcpkit.settings import Settings
 
 server = Server("modulo", "1.0.0")
 
 
-@server.tool
+@server.tool(annotations=ToolAnnotations(read_only=True))  # so that a host need not ask its user
 def modulo(a: int | float, b: int | float) -> int | float:
     """Give the remainder of a divided by b; it has the sign of b."""
     if b == 0:

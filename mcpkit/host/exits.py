@@ -1,0 +1,46 @@
+"""Exit codes of the command line: what became of a command, in a number that a script can use.
+
+What must never stand here: an exception's text, ending the process.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from mcpkit.client.errors import (
+    AuthorizationFailed,
+    ConnectionLost,
+    HttpRefused,
+    ProtocolViolation,
+    ServerRefused,
+    Timeout,
+    ToolFailed,
+    Unreachable,
+    Unsupported,
+)
+from mcpkit.host.model import ModelError
+
+OK, USAGE, AUTHORIZATION, UNREACHABLE, TOOL_ERROR, NOT_MCP, REFUSED, FAILED = 0, 1, 3, 4, 5, 6, 7, 8
+INTERRUPTED, UNREAD = 130, 141
+EXIT_CODES: Final = """exit codes:
+  0  everything worked          5  a tool answered with an error
+  1  usage, or a bad setting    6  what answers there is no MCP server
+  3  authorization              7  the server refused
+  4  nobody there, or it broke  8  anything else
+130 and 141: interrupted, output no longer read"""
+
+
+def exit_code(error: Exception) -> int:
+    """What a failure is to the shell."""
+    match error:
+        case AuthorizationFailed():
+            return AUTHORIZATION
+        case Unreachable() | ConnectionLost() | Timeout() | ModelError():
+            return UNREACHABLE
+        case ToolFailed():
+            return TOOL_ERROR
+        case ProtocolViolation() | HttpRefused() | Unsupported():
+            return NOT_MCP
+        case ServerRefused():
+            return REFUSED
+    return FAILED

@@ -1,0 +1,55 @@
+"""What servers answer, as text for a model or a reader: every kind of content becomes words, nothing unseen is left.
+
+What must never stand here: protocol, a judgement of what the text says.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+from mcpkit.client.display import clean
+from mcpkit.client.results import CallToolResult, Content, ReadResourceResult, ResourceContents
+
+
+def result_text(result: CallToolResult, limit: int) -> str:
+    """A tool's answer, cut to ``limit`` characters with a word that it was."""
+    text = content_text(result.content)
+    if not text.strip() and "structuredContent" in result:
+        text = json.dumps(result.structured_content, ensure_ascii=False)
+    return cut(text, limit)
+
+
+def content_text(blocks: Iterable[Content]) -> str:
+    """Blocks of content one after the other; what is no text is named by kind and size."""
+    return "\n".join(_block(block) for block in blocks)
+
+
+def resource_text(result: ReadResourceResult, limit: int) -> str:
+    """A resource's contents."""
+    return cut("\n".join(_contents(part) for part in result.contents), limit)
+
+
+def cut(text: str, limit: int) -> str:
+    """Safe to read, and no longer than ``limit`` characters."""
+    whole = clean(text[: limit * 2], limit * 2, lines=True)
+    if len(text) <= limit and len(whole) <= limit:
+        return whole
+    return f"{whole[:limit]}… [cut: {len(text)} characters in all]"
+
+
+def _block(block: Content) -> str:
+    match block.type:
+        case "text":
+            return str(block.get("text", ""))
+        case "resource" if block.resource is not None:
+            return _contents(block.resource)
+        case "resource_link":
+            return f"[resource {block.uri}]"
+    return f"[{block.type or 'content'} {block.mime_type or ''}, {len(block.bytes)} bytes]"
+
+
+def _contents(part: ResourceContents) -> str:
+    if isinstance(part.get("text"), str):
+        return part.text
+    return f"[resource {part.uri} {part.mime_type or ''}, {len(part.bytes)} bytes]"

@@ -1,0 +1,168 @@
+"""A terminal whose main thread reads while a thread of its own runs the event loop.
+
+So a line is edited with readline, Ctrl-C reaches whoever waits, and what runs in the loop can put a question to the
+user. Without a terminal, lines are read from a pipe and questions have no answer. What must never stand here: what a
+line means.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import getpass
+import queue
+import sys
+import threading
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final, Self, TypeVar
+
+T = TypeVar("T")
+
+HISTORY: Final = 1_000
+GOODBYE_SECONDS: Final = 10.0
+LOOK_SECONDS: Final = 1.0
+"""How often a wait looks up, for systems where Ctrl-C can't wake one."""
+
+Complete = Callable[[str, str], Sequence[str]]
+"""The whole line and the word underway → what the word may become."""
+
+
+class Interrupted(Exception):
+    """Ctrl-C: the work was cancelled and has ended."""
+
+
+class Terminal:
+    """``with Terminal() as terminal``: starts the loop; ends it, and all that runs there."""
+
+    def __init__(self, *, history: Path | None = None, complete: Complete | None = None) -> None:
+        self.interactive = sys.stdin.isatty() and sys.stdout.isatty()
+        self._history = history
+        self._complete = complete or (lambda line, word: ())
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="mcpkit chat", daemon=True)
+        self._desk: queue.Queue[Callable[[], None] | None] = queue.Queue()
+        self._reading: str | None = None
+        self._readline: ModuleType | None = None
+        self._one_at_a_time = asyncio.Lock()
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        if self.interactive:
+            self._readline = _set_up(self._history, self._candidates)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._readline is not None and self._history is not None:
+            with contextlib.suppress(OSError):
+                self._history.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                self._readline.write_history_file(self._history)
+                self._history.chmod(0o600)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(GOODBYE_SECONDS)
+        if not self._thread.is_alive():
+            self._loop.close()
+
+    # ── the main thread ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def read(self, prompt: str) -> str | None:
+        """The next line; None at the end of input. Ctrl-C raises KeyboardInterrupt."""
+        self._reading = prompt if self.interactive else None
+        try:
+            return input(prompt if self.interactive else "")
+        except EOFError:
+            return None
+        except UnicodeDecodeError:
+            return ""
+        finally:
+            self._reading = None
+
+    def attend(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run it in the loop, and answer its questions, until it ends.
+
+        Raises: Interrupted after Ctrl-C, and whatever the work raises.
+        """
+        ended = threading.Event()
+
+        async def watched() -> T:
+            try:
+                return await work
+            finally:
+                ended.set()
+                self._desk.put(None)
+
+        running: Future[T] = asyncio.run_coroutine_threadsafe(watched(), self._loop)
+        try:
+            while not ended.is_set():
+                with contextlib.suppress(queue.Empty):
+                    question = self._desk.get(timeout=LOOK_SECONDS)
+                    if question is not None:
+                        question()
+            return running.result(GOODBYE_SECONDS)
+        except KeyboardInterrupt:
+            running.cancel()
+            ended.wait(GOODBYE_SECONDS)
+            raise Interrupted from None
+
+    # ── the loop ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def ask(self, question: str) -> str | None:
+        """What the user answers; None at the end of input, or where there is no terminal. One question at a time."""
+        if not self.interactive:
+            return None
+        async with self._one_at_a_time:
+            loop = asyncio.get_running_loop()
+            answer: asyncio.Future[str | None] = loop.create_future()
+
+            def settle(said: str | None) -> None:
+                if not answer.done():
+                    answer.set_result(said)
+
+            def put() -> None:
+                if not answer.cancelled():
+                    loop.call_soon_threadsafe(settle, self.read(question))
+
+            self._desk.put(put)
+            return await answer
+
+    def around(self, line: str) -> None:
+        """Write a line without spoiling the one that is being typed."""
+        reading = self._reading
+        if reading is None:
+            sys.stdout.write(f"{line}\n")
+        else:
+            typed = self._readline.get_line_buffer() if self._readline is not None else ""
+            sys.stdout.write(f"\r\x1b[K{line}\n{reading}{typed}")
+        sys.stdout.flush()
+
+    def _candidates(self, word: str, state: int) -> str | None:
+        line = self._readline.get_line_buffer() if self._readline is not None else word
+        found = sorted(self._complete(line, word))
+        return found[state] if state < len(found) else None
+
+
+def ask_hidden(question: str) -> str | None:
+    """A secret, typed without being shown; None where there is no terminal."""
+    if not sys.stdin.isatty():
+        return None
+    try:
+        return getpass.getpass(question)
+    except EOFError:
+        return None
+
+
+def _set_up(history: Path | None, candidates: Callable[[str, int], str | None]) -> ModuleType | None:
+    try:
+        import readline  # noqa: PLC0415 - not on every system
+    except ImportError:
+        return None
+    readline.set_completer(candidates)
+    readline.set_completer_delims(" ")
+    readline.parse_and_bind("bind ^I rl_complete" if "libedit" in (readline.__doc__ or "") else "tab: complete")
+    readline.set_history_length(HISTORY)
+    if history is not None:
+        with contextlib.suppress(OSError):
+            readline.read_history_file(history)
+    return readline
