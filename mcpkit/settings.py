@@ -131,6 +131,12 @@ class Settings:
     grace_seconds: float = _setting(
         "MCP_SHUTDOWN_GRACE_SECONDS", 8.0, _seconds(0, 600), "how long calls in flight may go on at shutdown", unit="s"
     )
+    http_parser: Literal["auto", "httptools", "h11"] = _setting(
+        "MCP_HTTP_PARSER",
+        "auto",
+        _one_of("auto", "httptools", "h11"),
+        "what parses HTTP; auto: httptools where it is installed",
+    )
     # ── who may enter ──
     allowed_hosts: tuple[str, ...] = _setting(
         "MCP_ALLOWED_HOSTS",

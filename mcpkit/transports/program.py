@@ -42,7 +42,7 @@ class HttpProgram(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
-                http=bounded_protocol(Deadlines.of(settings)),
+                http=bounded_protocol(Deadlines.of(settings), http=settings.http_parser),
                 ws="none",
                 log_config=None,
                 access_log=False,

@@ -1,0 +1,321 @@
+"""One strict reading of HTTP before any parser: what is refused, and that whatever passes has one meaning."""
+
+from __future__ import annotations
+
+import h11
+import httptools
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mcpkit.framing.http1 import MAX_EXTENSIONS, MAX_LINE, MAX_TRAILER, BadHttp, RequestFramer
+
+BODY = b'{"jsonrpc":"2.0","id":1,"method":"ping"}'
+START = b"POST /api HTTP/1.1\r\nHost: localhost\r\n"
+LENGTH = b"Content-Length: %d\r\n" % len(BODY)
+CHUNKED = b"Transfer-Encoding: chunked\r\n"
+CHUNKS = b"%x\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY)
+PLAIN = START + LENGTH + b"\r\n" + BODY
+IN_CHUNKS = START + CHUNKED + b"\r\n" + CHUNKS
+
+
+def framer() -> RequestFramer:
+    return RequestFramer(4096, 512)
+
+
+def feed_all(pieces: list[bytes]) -> None:
+    ours = framer()
+    for piece in pieces:
+        ours.feed(piece)
+
+
+def fault(data: bytes) -> int:
+    """The status that refuses these bytes, however they are cut."""
+    statuses = set()
+    for size in (len(data), 7, 1):
+        with pytest.raises(BadHttp) as refused:
+            feed_all([data[at : at + size] for at in range(0, len(data), size)])
+        statuses.add(refused.value.status)
+    assert len(statuses) == 1
+    return statuses.pop()
+
+
+@pytest.mark.parametrize("data", [PLAIN, IN_CHUNKS, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", b"PUT /x HTTP/1.0\r\n\r\n"])
+def test_what_is_sound_goes_on_unchanged(data: bytes) -> None:
+    ours = framer()
+    for _ in range(3):
+        assert ours.feed(data) == data
+        assert ours.idle
+
+
+@given(st.lists(st.sampled_from([PLAIN, IN_CHUNKS, b"GET / HTTP/1.1\r\n\r\n"]), max_size=4), st.data())
+def test_how_bytes_are_cut_changes_nothing(requests: list[bytes], data: st.DataObject) -> None:
+    whole = b"".join(requests)
+    ours, passed = framer(), b""
+    while whole:
+        size = data.draw(st.integers(1, len(whole)))
+        passed, whole = passed + ours.feed(whole[:size]), whole[size:]
+    assert passed == b"".join(requests)
+    assert ours.idle
+
+
+def test_nothing_is_handed_on_before_its_head_is_whole() -> None:
+    ours = framer()
+    assert ours.feed(PLAIN[:30]) == b""
+    assert not ours.idle
+    assert ours.feed(PLAIN[30:]) == PLAIN
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        b"X-A: b\r\n c\r\n",
+        b"X-A: b\r\n\tc\r\n",
+        b"X-A: b\nX-B: c\r\n",
+        b"X-A: b\rX-B: c\r\n",
+        b"X-A : b\r\n",
+        b"X-A\t: b\r\n",
+        b"XA\r\n",
+        b": b\r\n",
+        b"X-A: a\0b\r\n",
+        b"X-A: a\x01b\r\n",
+        b"X-A: a\x7fb\r\n",
+        b"X-\0A: a\r\n",
+        b"X(A): a\r\n",
+        b"X\xe9: a\r\n",
+    ],
+)
+def test_a_malformed_field_is_400(field: bytes) -> None:
+    """HDR-02: line folding, bare line ends, spaces before the colon, control characters."""
+    assert fault(START + LENGTH + field + b"\r\n" + BODY) == 400
+
+
+@pytest.mark.parametrize(
+    "framing",
+    [
+        LENGTH + LENGTH,
+        LENGTH + b"Content-Length: 5\r\n",
+        b"Content-Length: 40, 40\r\n",
+        b"Content-Length: +40\r\n",
+        b"Content-Length: -1\r\n",
+        b"Content-Length: 0x28\r\n",
+        b"Content-Length: 4_0\r\n",
+        b"Content-Length: 4 0\r\n",
+        b"Content-Length: \r\n",
+        b"Content-Length: %b40\r\n" % (b"0" * 30),
+        "Content-Length: ４０\r\n".encode(),
+        LENGTH + CHUNKED,
+        CHUNKED + LENGTH,
+        CHUNKED + CHUNKED,
+        b"Transfer-Encoding: identity\r\n",
+        b"Transfer-Encoding: identity, chunked\r\n",
+        b"Transfer-Encoding: gzip, chunked\r\n",
+        b"Transfer-Encoding: chunked, identity\r\n",
+        b"Transfer-Encoding: chunked, chunked\r\n",
+        b"Transfer-Encoding: xchunked\r\n",
+        b'Transfer-Encoding: "chunked"\r\n',
+        b"Transfer-Encoding: chunked;a=b\r\n",
+        b"Transfer-Encoding: chunked,\r\n",
+        b"Transfer-Encoding: \r\n",
+        b"Transfer-Encoding:\r\n chunked\r\n",
+        b"transfer-encoding:\x0bchunked\r\n",
+    ],
+)
+def test_a_body_whose_end_can_be_read_in_two_ways_is_400(framing: bytes) -> None:
+    """CVE-2025-43859 and all of its kin: CL+TE, TE+CL, CL+CL, TE+TE, and numbers that are none."""
+    assert fault(START + framing + b"\r\n" + CHUNKS) == 400
+
+
+def test_chunks_belong_to_http_1_1() -> None:
+    assert fault(START.replace(b"1.1", b"1.0") + CHUNKED + b"\r\n" + CHUNKS) == 400
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        b"zz\r\n" + BODY,
+        b"-28\r\n" + BODY,
+        b"+28\r\n" + BODY,
+        b"0x28\r\n" + BODY,
+        b"28 \r\n" + BODY,
+        b" 28\r\n" + BODY,
+        b"28\n" + BODY,
+        b"\r\n" + BODY,
+        b"28;a\nb\r\n" + BODY,
+        b"28;a\rb\r\n" + BODY,
+        b"28\r\n" + BODY + b"\n0\r\n\r\n",
+        b"28\r\n" + BODY + b"XX0\r\n\r\n",
+        b"%b28\r\n" % (b"0" * 40),
+        b"fffffffffffffff\r\n",
+        b"28;%b\r\n" % (b"a" * MAX_LINE),
+        b"1;%b\r\na\r\n" % (b"a" * 1000) * (MAX_EXTENSIONS // 1000 + 1),
+        b"0\r\nContent-Length: 3\r\n\r\n",
+        b"0\r\nX: y\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"0\r\nHost: evil\r\n\r\n",
+        b"0\r\nX y\r\n\r\n",
+        b"0\r\nX: y\nZ: z\r\n\r\n",
+        b"0\r\nX: %b\r\n\r\n" % (b"a" * MAX_TRAILER),
+        b"0\r\nX: %b" % (b"a" * MAX_TRAILER),
+    ],
+)
+def test_malformed_chunks_are_400(chunks: bytes) -> None:
+    assert fault(START + CHUNKED + b"\r\n" + chunks) == 400
+
+
+def test_extensions_and_trailers_are_dropped() -> None:
+    """A field after the body never joins those before it."""
+    sent = b'28;a="b";c\r\n%b\r\n0;d\r\nX-Late: y\r\n\r\n' % BODY
+    assert framer().feed(START + CHUNKED + b"\r\n" + sent) == IN_CHUNKS
+
+
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [
+        (b"GET /\r\n", 400),
+        (b"POST  /api HTTP/1.1\r\n", 400),
+        (b"POST\t/api HTTP/1.1\r\n", 400),
+        (b"POST /ap i HTTP/1.1\r\n", 400),
+        (b"POST /api HTTP/1.1a\r\n", 400),
+        (b"POST /api http/1.1\r\n", 400),
+        (b"POST /api\x01 HTTP/1.1\r\n", 400),
+        (b"POST /api\xff HTTP/1.1\r\n", 400),
+        (b"POST /api#x HTTP/1.1\r\n", 400),
+        (b"POST api HTTP/1.1\r\n", 400),
+        (b"POST * HTTP/1.1\r\n", 400),
+        (b"POST ftp://localhost/api HTTP/1.1\r\n", 400),
+        (b"POST http://evil.example/api HTTP/1.1\r\n", 400),
+        (b"CONNECT evil:443 HTTP/1.1\r\n", 501),
+        (b"FOO /api HTTP/1.1\r\n", 501),
+        (b"post /api HTTP/1.1\r\n", 501),
+        (b"POST /api HTTP/1.2\r\n", 505),
+        (b"PRI * HTTP/2.0\r\n", 505),
+    ],
+)
+def test_other_first_lines(line: bytes, status: int) -> None:
+    assert fault(line + b"Host: localhost\r\n\r\n") == status
+
+
+def test_a_whole_url_is_taken_for_its_path() -> None:
+    for url in (b"http://localhost/api", b"HTTP://LOCALHOST/api"):
+        assert framer().feed(PLAIN.replace(b"/api", url)) == PLAIN
+    assert framer().feed(PLAIN.replace(b"/api", b"http://localhost?q")) == PLAIN.replace(b"/api", b"/?q")
+    assert framer().feed(b"OPTIONS * HTTP/1.1\r\n\r\n")
+
+
+def test_an_upgrade_is_not_heard() -> None:
+    """There is nothing to change to; but some parsers would stop reading the body."""
+    asked = PLAIN.replace(b"\r\n\r\n", b"\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+    assert framer().feed(asked) == PLAIN.replace(b"\r\n\r\n", b"\r\nConnection: Upgrade\r\n\r\n")
+
+
+def test_empty_lines_before_a_request_are_forgiven_but_not_many() -> None:
+    assert framer().feed(b"\r\n\r\n" + PLAIN) == PLAIN
+    assert fault(b"\r\n\r\n\r\n\r\n\r\n" + PLAIN) == 400
+
+
+def test_what_is_too_long_is_refused_while_it_comes() -> None:
+    """HDR-07."""
+    for rest in (b"", b"\r\n\r\n"):
+        assert fault(START + b"X: " + b"a" * 5000 + rest) == 431
+        assert fault(b"GET /" + b"a" * 5000 + rest) == 414
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        PLAIN.replace(b"40", b"4_"),
+        PLAIN.replace(b"40", b"+4"),
+        PLAIN.replace(b"40", b""),
+        PLAIN.replace(b"40", b"40\r\nContent-Length: 40"),
+        PLAIN.replace(b"40", "４".encode()),
+        PLAIN.replace(b"40", b"40\r\n folded"),
+    ],
+)
+def test_a_head_that_is_nearly_the_last_one_is_read_anew(second: bytes) -> None:
+    """Recognising a head must not be a way around reading it."""
+    ours = framer()
+    ours.feed(PLAIN)
+    with pytest.raises(BadHttp):
+        ours.feed(second)
+
+
+def test_a_familiar_head_with_another_body() -> None:
+    ours = framer()
+    for body in (b"{}", b"[1]", BODY, b"x" * 1000, b""):
+        request = START + b"Content-Length: %d\r\nX: y\r\n\r\n" % len(body) + body
+        assert ours.feed(request) == request
+        assert ours.idle
+    assert ours.feed(PLAIN[:-5]) == PLAIN[:-5]
+    assert not ours.idle
+    assert ours.feed(PLAIN[-5:] + PLAIN) == PLAIN[-5:] + PLAIN
+
+
+@pytest.mark.parametrize("rubbish", [b"\x16\x03\x01\x02\x00\x01", b"\0\0\0\x90\xffSMBr", b"GET /\r\n", b"\n"])
+def test_rubbish_is_refused_before_its_end(rubbish: bytes) -> None:
+    """Nobody waits for the end of what can't become a request."""
+    assert fault(rubbish) == 400
+
+
+PIECES = [
+    START,
+    LENGTH,
+    CHUNKED,
+    b"\r\n",
+    BODY,
+    CHUNKS,
+    b"0\r\n\r\n",
+    b"X: y\r\n",
+    b" ",
+    b"\n",
+    b"\r",
+    b";",
+    b"GET / HTTP/1.1\r\n",
+]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=12))
+def test_what_passes_has_one_meaning(pieces: list[bytes]) -> None:
+    """Two very different parsers agree on all that is let through."""
+    try:
+        passed = framer().feed(b"".join(pieces))
+    except BadHttp:
+        return
+    if passed:  # no bytes would mean the end to one of them
+        assert _as_httptools_reads(passed) == _as_h11_reads(passed)
+
+
+def _as_httptools_reads(data: bytes) -> list[tuple[bytes, bytes]]:
+    class Reading:
+        def __init__(self) -> None:
+            self.requests: list[tuple[bytes, bytes]] = []
+            self.target = self.body = b""
+
+        def on_url(self, url: bytes) -> None:
+            self.target, self.body = url, b""
+
+        def on_body(self, body: bytes) -> None:
+            self.body += body
+
+        def on_message_complete(self) -> None:
+            self.requests.append((self.target, self.body))
+
+    reading = Reading()
+    httptools.HttpRequestParser(reading).feed_data(data)
+    return reading.requests
+
+
+def _as_h11_reads(data: bytes) -> list[tuple[bytes, bytes]]:
+    connection = h11.Connection(h11.SERVER)
+    connection.receive_data(data)
+    requests, target, body = [], b"", b""
+    while (event := connection.next_event()) is not h11.NEED_DATA and event is not h11.PAUSED:
+        if isinstance(event, h11.Request):
+            target, body = event.target, b""
+        elif isinstance(event, h11.Data):
+            body += bytes(event.data)
+        elif isinstance(event, h11.EndOfMessage):
+            requests.append((target, body))
+            connection.send(h11.Response(status_code=200, headers=[(b"content-length", b"0")]))
+            connection.send(h11.EndOfMessage())
+            connection.start_next_cycle()
+    return requests
