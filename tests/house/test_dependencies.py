@@ -16,13 +16,15 @@ COMES_WITH = {
     "starlette": "fastapi",
     "anyio": "httpx",
     "opentelemetry": "fastapi",
+    "h11": "uvicorn",
+    "httptools": "uvicorn",
     "uvloop": "uvicorn",
     "yaml": "uvicorn",
     "cryptography": "pyjwt",
 }
 """Package → the declared dependency that promises it (its own dependency, or its extra that we ask for)."""
 NAMED_OTHERWISE = {"dotenv": "python-dotenv", "jwt": "pyjwt"}
-PROJECT = {"mcpkit", "routers", "tests", *(Path(name).stem for name in SCRIPTS)}
+PROJECT = {"mcpkit", "routers", "tests", "bench", *(Path(name).stem for name in SCRIPTS)}
 
 
 def names(lines: list[str]) -> set[str]:

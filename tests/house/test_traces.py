@@ -11,7 +11,7 @@ from tests.house.tree import none, project_files, text
 
 BINARY = {".png", ".ico", ".gif", ".jpg", ".woff2", ".sqlite3"}
 
-PLACES = re.compile(r"(?<![\w./~-])(?:/root/|/work/|/home/[a-z]|/Users/[A-Za-z]|[A-Z]:\\\\?Users\\)")
+PLACES = re.compile(r"(?<![\w./~-])(?:/root/|/work/|/home/[a-z]+/|/Users/[A-Za-z]+/|[A-Z]:\\\\?Users\\)")
 HOSTS = [("pypi", "org"), ("pythonhosted", "org"), ("registry", "npmjs", "org"), ("deb", "debian", "org")]
 REGISTRIES = re.compile("|".join(r"\.".join(parts) for parts in HOSTS))
 SECRETS = re.compile(
