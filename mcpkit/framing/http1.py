@@ -154,7 +154,7 @@ class RequestFramer:
             raise BadHttp(400, "One Content-Length or one Transfer-Encoding says where a body ends, never two fields")
         if codings:
             if codings[0] != b"chunked" or version != b"1.1":
-                raise BadHttp(400, "The only Transfer-Encoding is chunked, and only HTTP/1.1 has it")
+                raise BadHttp(400, "Transfer-Encoding can only be chunked, and not in HTTP/1.0")
             self._extensions = 0
             self._state = self._size
             return
