@@ -1,0 +1,70 @@
+"""Calls that speak while they work: progress and log messages."""
+
+from __future__ import annotations
+
+import pytest
+
+from mcpkit.client import LogMessage, Progress, ServerRefused
+from tests.interaction.conftest import Connect
+from tests.interaction.requirements import proves
+from tests.interaction.ways import Way
+
+ALL = ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"]
+
+
+@proves("PROG-01", "PROG-02", "PROG-03")
+async def test_progress_is_heard_in_order_before_the_result(connect: Connect, way: Way) -> None:
+    heard: list[Progress] = []
+    async with connect() as client:
+        result = await client.call_tool("count", {"to": 3}, progress_handler=heard.append)
+        silent = await client.call_tool("count", {"to": 2})
+    worded = way.since("2025-03-26")
+    assert heard == [Progress(n, 3, f"number {n}" if worded else None) for n in (1, 2, 3)]
+    assert (result.text, silent.text) == ("counted to 3", "counted to 2")
+
+
+@proves("LOG-01")
+async def test_messages_carry_level_logger_and_data(connect: Connect) -> None:
+    heard: list[LogMessage] = []
+    async with connect(log_handler=heard.append, log_level="debug") as client:
+        assert "logging" in client.server_capabilities
+        await client.call_tool("say", {"levels": ALL})
+    assert heard == [LogMessage(level, {"said": level}, "parrot") for level in ALL]
+
+
+@proves("LOG-01")
+async def test_the_least_level_is_obeyed(connect: Connect) -> None:
+    heard: list[LogMessage] = []
+    async with connect(log_handler=heard.append, log_level="error") as client:
+        await client.call_tool("say", {"levels": ALL})
+        assert [message.level for message in heard] == ALL[4:]
+        await client.set_log_level("alert")
+        await client.call_tool("say", {"levels": ALL})
+    assert [message.level for message in heard[4:]] == ALL[6:]
+
+
+@proves("LOG-02")
+async def test_a_session_without_a_level_hears_what_the_server_decides(connect: Connect) -> None:
+    heard: list[LogMessage] = []
+    async with connect(log_handler=heard.append) as client:
+        await client.call_tool("say", {"levels": ALL})
+        with pytest.raises(ServerRefused) as refused:
+            await client.request("logging/setLevel", {"level": "loud"})
+    assert [message.level for message in heard] == ALL[1:]
+    assert refused.value.code == -32602
+
+
+@proves("LOG-03")
+async def test_a_request_without_a_level_hears_nothing(connect: Connect) -> None:
+    heard: list[LogMessage] = []
+    async with connect(log_handler=heard.append) as client:
+        assert (await client.call_tool("say", {"levels": ALL})).text == "said"
+    assert heard == []
+
+
+@proves("LOG-04")
+async def test_a_request_with_an_unknown_level_is_refused(connect: Connect) -> None:
+    async with connect() as client:
+        with pytest.raises(ServerRefused) as refused:
+            await client.call_tool("add", {"a": 1, "b": 2}, meta={"io.modelcontextprotocol/logLevel": "loud"})
+    assert refused.value.code == -32602
