@@ -46,11 +46,12 @@ class StreamableHttp:
         self._endpoint = endpoint
         self._patience = patience
         self._background = Background()
+        self._returning = Background()
+        """What opens streams again, until this end is closed."""
         self._ids = itertools.count(1)
         self._revision: Revision | None = None
         self._rules = HttpRules()
         self._session: str | None = None
-        self._standing: asyncio.Task[None] | None = None
         self._receive: Receive
         self._lost: Lost
         self._closed = False
@@ -71,7 +72,7 @@ class StreamableHttp:
         if not self._rules.sessions:
             return
         standing = StandingStream(self._get, self._patience, self._deliver_event)
-        self._standing = self._background.start(self._stand(standing), "standing event stream")
+        self._returning.start(self._stand(standing), "standing event stream")
         try:
             async with asyncio.timeout(self._patience.deadlines.listen):
                 await standing.settled.wait()
@@ -103,8 +104,7 @@ class StreamableHttp:
         if self._closed:
             return
         self._closed = True
-        if self._standing is not None:
-            self._standing.cancel()  # or it would pause and come again, and we wait for that
+        await self._returning.stop()
         goodbye = self._patience.deadlines.goodbye
         if self._session is not None:
             self._background.start(self._delete_session(), "session's end")
@@ -192,7 +192,26 @@ class StreamableHttp:
             trail.note(stream)
             if not self._rules.resumable or trail.last_id is None:
                 raise ConnectionLost("the server ended the stream before it answered")
-            rest = await trail.reopen(self._get)
+            rest = await self._reopened(trail)
+
+    async def _reopened(self, trail: Trail) -> HttpAnswer:
+        async def reopen() -> HttpAnswer | ClientError:
+            try:
+                return await trail.reopen(self._get)
+            except ClientError as error:
+                return error
+
+        if self._closed:
+            raise ConnectionLost("the connection was closed")
+        task = self._returning.start(reopen(), "resume a stream")
+        try:
+            await asyncio.wait({task})
+        finally:
+            task.cancel()
+        found = ConnectionLost("the connection was closed") if task.cancelled() else task.result()
+        if isinstance(found, ClientError):
+            raise found
+        return found
 
     async def _read_events(self, call: Call, stream: EventStream) -> JsonObject | None:
         """The answer, or None when the stream ended, or broke, before it."""
