@@ -105,9 +105,12 @@ class Parts:
 def assembled(target: Target, mode: str, auth: Authorizer | str | None, options: ClientOptions) -> Parts:
     """The parts of a client.
 
-    Raises: ValueError.
+    Raises: ValueError; TypeError for a keyword that there is not.
     """
     era.check_mode(mode)
+    unknown = options.keys() - ClientOptions.__annotations__.keys()
+    if unknown:
+        raise TypeError(f"a client has no option {', '.join(sorted(unknown))}; see mcpkit.client.options")
     patience = _patience(options)
     answers = Answers(
         options.get("elicitation_handler"),

@@ -9,7 +9,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine
-from typing import Any, Final
+from typing import Any, Final, TypeVar
+
+from mcpkit.client.deadline import without_deadlines
+
+T = TypeVar("T")
 
 log: Final = logging.getLogger("mcpkit.client")
 
@@ -22,9 +26,9 @@ class Background:
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
 
-    def start(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
+    def start(self, work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
         """Run it; what it raises is logged."""
-        task = asyncio.get_running_loop().create_task(work, name=f"mcpkit: {name}")
+        task = asyncio.get_running_loop().create_task(work, name=f"mcpkit: {name}", context=without_deadlines())
         self._tasks.add(task)
         task.add_done_callback(self._ended)
         return task

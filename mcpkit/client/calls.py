@@ -32,6 +32,8 @@ _REPEATABLE: Final = frozenset(
 )
 """What may be sent again after a connection broke underway: asking twice does what asking once does."""
 
+_OPTIONS: Final = CallOptions.__annotations__.keys()
+
 
 @dataclass(slots=True)
 class Habits:
@@ -147,6 +149,8 @@ class Calls:
         return await ask(method, params, options)
 
     def _manner(self, options: CallOptions, repeatable: bool) -> Manner:
+        if not options.keys() <= _OPTIONS:
+            raise TypeError(f"a call has no option {', '.join(sorted(options.keys() - _OPTIONS))}")
         silence = options.get("timeout", self._habits.timeout)
         whole = self._core.setup.patience.deadlines.whole_call
         return Manner(

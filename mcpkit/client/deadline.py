@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar, Token
+from contextvars import Context, ContextVar, Token, copy_context
 from types import TracebackType
 from typing import Final
 
@@ -67,3 +67,10 @@ def paused() -> Iterator[None]:
     finally:
         for deadline, left in stopped:
             deadline.move(left)
+
+
+def without_deadlines() -> Context:
+    """The current context for work in the background, which outlives the call that starts it."""
+    context = copy_context()
+    context.run(_running.set, ())
+    return context

@@ -15,6 +15,7 @@ from typing import Any, Final, TypeAlias
 from mcpkit.client.endpoint import Authorizer, Endpoint
 from mcpkit.client.era import Door
 from mcpkit.client.http import HttpCarrier, HttpxCarrier
+from mcpkit.client.http_lanes import LaneCarrier
 from mcpkit.client.limits import Patience
 from mcpkit.client.transports.http_sse import HttpSse
 from mcpkit.client.transports.stdio import Command, Stdio
@@ -127,5 +128,5 @@ def _words(line: str) -> list[str]:
 
 def _carrier(means: Means) -> HttpCarrier:
     if means.http is None:
-        return HttpxCarrier(connect_seconds=means.patience.deadlines.connect)
+        return LaneCarrier(connect_seconds=means.patience.deadlines.connect)
     return means.http if isinstance(means.http, HttpCarrier) else HttpxCarrier(means.http)

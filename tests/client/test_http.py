@@ -7,14 +7,19 @@ import gzip
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 
 import httpx
 import pytest
 
 from mcpkit.client.errors import ConnectionLost, ProtocolViolation, Timeout, Unreachable
 from mcpkit.client.http import HttpAnswer, HttpCarrier, HttpRequest, HttpxCarrier, read_body
+from mcpkit.client.http_lanes import LaneCarrier
 from tests.client.scripted import Asked, Reply, http_peer, soon
 from tests.conftest import ROOT
+
+Make = Callable[[], HttpCarrier]
+both = pytest.mark.parametrize("make", [HttpxCarrier, LaneCarrier])
 
 
 async def fetched(carrier: HttpCarrier, url: str, limit: int = 1_000_000) -> tuple[int, bytes]:
@@ -22,13 +27,14 @@ async def fetched(carrier: HttpCarrier, url: str, limit: int = 1_000_000) -> tup
     return answer.status, await read_body(answer, limit)
 
 
-async def test_what_is_sent_and_what_comes_back() -> None:
+@both
+async def test_what_is_sent_and_what_comes_back(make: Make) -> None:
     """Method, headers and body as they are; header names of the answer in lower case."""
 
     async def script(asked: Asked, reply: Reply) -> None:
         await reply.send(201, asked.body, X_Thing="v")
 
-    carrier = HttpxCarrier()
+    carrier = make()
     async with http_peer(script) as peer:
         answer = await soon(carrier.send(HttpRequest("POST", peer.url, {"X-Mine": "1"}, b"\x00body")))
         assert (answer.status, answer.headers["x-thing"]) == (201, "v")
@@ -44,12 +50,13 @@ async def test_redirects_are_never_followed() -> None:
         await reply.send(307, location="http://127.0.0.1:9/elsewhere")
 
     async with http_peer(script) as peer, httpx.AsyncClient(follow_redirects=True) as own:
-        for carrier in (HttpxCarrier(), HttpxCarrier(own)):
+        for carrier in (HttpxCarrier(), HttpxCarrier(own), LaneCarrier()):
             assert (await soon(fetched(carrier, peer.url)))[0] == 307
             await carrier.close()
 
 
-async def test_bodies_are_bounded() -> None:
+@both
+async def test_bodies_are_bounded(make: Make) -> None:
     """AVAIL-07: by what is announced, and by what comes."""
 
     async def script(asked: Asked, reply: Reply) -> None:
@@ -62,7 +69,7 @@ async def test_bodies_are_bounded() -> None:
             while True:
                 await reply.chunk(b"x" * 60)
 
-    carrier = HttpxCarrier()
+    carrier = make()
     async with http_peer(script) as peer:
         for path in ("/said", "/endless"):
             with pytest.raises(ProtocolViolation, match="larger than the 100 bytes"):
@@ -72,20 +79,22 @@ async def test_bodies_are_bounded() -> None:
         await soon(carrier.close())
 
 
-async def test_a_compressed_bomb_is_not_opened() -> None:
+@both
+async def test_a_compressed_bomb_is_not_opened(make: Make) -> None:
     """AVAIL-07: what was not asked for is refused before it can burst."""
 
     async def script(asked: Asked, reply: Reply) -> None:
         await reply.send(200, gzip.compress(b"\x00" * 10_000_000), content_encoding="gzip")
 
-    carrier = HttpxCarrier()
+    carrier = make()
     async with http_peer(script) as peer:
         with pytest.raises(ProtocolViolation, match="compressed"):
             await soon(fetched(carrier, peer.url, 20_000_000))
         await soon(carrier.close())
 
 
-async def test_failures_tell_whether_anything_was_sent() -> None:
+@both
+async def test_failures_tell_whether_anything_was_sent(make: Make) -> None:
     """The difference decides whether a call may be repeated; no message holds a path or query (LEAK-05)."""
 
     async def script(asked: Asked, reply: Reply) -> None:
@@ -94,7 +103,7 @@ async def test_failures_tell_whether_anything_was_sent() -> None:
             await reply.chunk(b"begun")
         reply.abort()
 
-    carrier = HttpxCarrier()
+    carrier = make()
     async with http_peer(script) as peer:
         for path in ("/cut?token=secret", "/abort?token=secret"):
             with pytest.raises(ConnectionLost) as lost:

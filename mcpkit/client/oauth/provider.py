@@ -18,6 +18,7 @@ from mcpkit.client.background import log
 from mcpkit.client.endpoint import Authorizer
 from mcpkit.client.errors import AuthorizationFailed, Timeout
 from mcpkit.client.http import HttpAnswer, HttpCarrier, HttpRequest, HttpxCarrier
+from mcpkit.client.http_lanes import LaneCarrier
 from mcpkit.client.oauth import crypto
 from mcpkit.client.oauth.challenge import Challenge, challenge_in
 from mcpkit.client.oauth.discovery import Ground, find_ground
@@ -233,7 +234,7 @@ class OAuth(Authorizer):
 
     def _carrier(self) -> HttpCarrier:
         if self._http is None:
-            return HttpxCarrier()
+            return LaneCarrier()
         return self._http if isinstance(self._http, HttpCarrier) else HttpxCarrier(self._http)
 
     async def _close(self, carrier: HttpCarrier) -> None:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from mcpkit.client.background import Background, log
-from mcpkit.client.errors import ClientError, ConnectionLost, Unreachable
+from mcpkit.client.errors import ConnectionLost, Unreachable
 from mcpkit.client.limits import Patience
 from mcpkit.client.transports.duplex import Duplex, encode_message
 from mcpkit.client.transports.transport import Call, Lost, Receive
@@ -65,7 +65,7 @@ class Stdio:
         self._last_words: deque[str] = deque(maxlen=5)
         self._process: asyncio.subprocess.Process | None = None
         self._duplex: Duplex | None = None
-        self._lost: Lost = lambda error: None
+        self._lost: Lost | None = None
 
     async def open(self, receive: Receive, lost: Lost) -> None:
         """Start the process."""
@@ -83,7 +83,7 @@ class Stdio:
             )
         except (OSError, ValueError) as error:
             raise Unreachable(f"{self._command.name} can't be started: {error}") from error
-        self._background.start(self._read(self._process, self._duplex, lost), "server's output")
+        self._background.start(self._read(self._process, self._duplex), "server's output")
         self._background.start(self._read_errors(self._process), "server's errors")
 
     async def call(self, call: Call) -> JsonObject:
@@ -123,7 +123,7 @@ class Stdio:
                     break
         _signal(process, getattr(signal, "SIGKILL", signal.SIGTERM))  # what it has started and left behind
 
-    async def _read(self, process: asyncio.subprocess.Process, duplex: Duplex, lost: Lost) -> None:
+    async def _read(self, process: asyncio.subprocess.Process, duplex: Duplex) -> None:
         assert process.stdout is not None
         lines = LineDecoder(self._patience.bounds.message_bytes)
         while chunk := await process.stdout.read(_CHUNK):
@@ -132,11 +132,9 @@ class Stdio:
                     log.warning("the server sent a line longer than %d bytes", line.limit)
                 else:
                     duplex.received(line)
-        error = await self._why(process)
-        duplex.fail(error)
-        lost(error)
+        duplex.fail(self._over(await self._why(process)))
 
-    async def _why(self, process: asyncio.subprocess.Process) -> ClientError:
+    async def _why(self, process: asyncio.subprocess.Process) -> ConnectionLost:
         """The process closed its output: what to say about that."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._patience.deadlines.goodbye):
@@ -172,7 +170,9 @@ class Stdio:
 
     def _over(self, error: ConnectionLost) -> ConnectionLost:
         """Who can't be written to is lost, though its output may end a while later."""
-        self._lost(error)
+        lost, self._lost = self._lost, None
+        if lost is not None:
+            lost(error)
         return error
 
     def _ready(self) -> Duplex:

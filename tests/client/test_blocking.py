@@ -1,0 +1,125 @@
+"""The client for scripts."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import threading
+from typing import Any
+
+import pytest
+
+from mcpkit.client import BlockingClient, MCPClient
+from mcpkit.client.errors import ConnectionLost, ToolFailed, Unreachable
+from tests.client.scripted import FakeTransport, answering
+from tests.client.test_client import ROWS
+
+
+def made(rows: Any = None, **options: Any) -> BlockingClient:
+    return BlockingClient(lambda: FakeTransport(answering(rows or ROWS)), **options)
+
+
+def threads() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name == "mcpkit client"]
+
+
+def test_every_request_waits() -> None:
+    """Without an event loop in sight."""
+    with made() as client:
+        assert client.protocol_version is not None
+        assert client.server.server_info.name == "scripted"
+        assert [tool.name for tool in client.list_tools()] == ["add"]
+        assert client.call_tool("add", {"a": 1}).text == "{'a': 1}"
+        assert client.list_resources()[0].uri == "a:b"
+        assert client.list_resource_templates()[0].name == "t"
+        assert client.read_resource("a:b").text == "hello"
+        (prompt,) = client.list_prompts()
+        assert client.get_prompt("p", {"x": "1"}).messages[0].role == "user"
+        assert client.complete(prompt, {"name": "x", "value": ""}).values
+        assert client.ping() >= 0
+        assert client.request("x/y", {"a": 1})["echo"] == 1
+        client.notify("notifications/x")
+    assert threads() == []
+
+
+def test_it_has_what_the_async_one_has() -> None:
+    """A request that comes to the one comes to the other; the rest needs a loop to be of use."""
+    needs_a_loop = {"listen", "list_entries", "set_log_level", "set_roots", "start_tool"}
+    seen = {name for name, _ in inspect.getmembers(MCPClient) if not name.startswith("_")} - needs_a_loop
+    assert seen - set(dir(BlockingClient)) == {"server_info", "server_capabilities"}
+
+
+def test_errors_come_through_and_threads_end() -> None:
+    """A failed connection leaves nothing running."""
+    with made({"tools/call": lambda _: {"content": [], "isError": True}}) as client, pytest.raises(ToolFailed):
+        client.call_tool("x")
+    with pytest.raises(Unreachable), BlockingClient(["no-such-program-at-all"]):
+        pass
+    assert threads() == []
+    client = made()
+    client.close()
+    assert client.request("x/y", {"a": 2})["echo"] == 2, "the first call connects"
+    client.close()
+    client.close()
+    with pytest.raises(ConnectionLost, match="closed"):
+        client.request("x/y")
+    assert client.connect().request("x/y", {"a": 3})["echo"] == 3
+    client.close()
+
+
+def test_from_many_threads() -> None:
+    """One client, many who wait."""
+    with made() as client:
+        got: list[Any] = []
+        workers = [
+            threading.Thread(target=lambda n=n: got.append(client.request("x/y", {"a": n})["echo"])) for n in range(20)
+        ]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join(10)
+        assert sorted(got) == list(range(20))
+
+
+def test_an_interrupt_cancels_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C ends the wait and the call, not the client."""
+    from concurrent.futures import Future
+
+    real = Future.result
+    pressed: list[Future[Any]] = []
+
+    def interrupted(self: Future[Any], timeout: float | None = None) -> Any:
+        if not pressed:
+            pressed.append(self)
+            raise KeyboardInterrupt
+        return real(self, timeout)
+
+    client = made()
+    client.connect()
+    monkeypatch.setattr(Future, "result", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        client.request("x/y")
+    assert pressed[0].cancelled()
+    assert client.request("x/y", {"a": 1})["echo"] == 1
+    client.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="as everywhere, but slow")
+def test_a_real_process() -> None:
+    """Over stdio, from a thread that is not the main one's loop."""
+    program = """
+import json, sys
+def say(message, **answer): print(json.dumps({"jsonrpc": "2.0", "id": message["id"], **answer}), flush=True)
+for line in sys.stdin:
+    message = json.loads(line)
+    if message["method"] == "initialize":
+        version = message["params"]["protocolVersion"]
+        say(message, result={"protocolVersion": version, "capabilities": {}, "serverInfo": {"name": "p"}})
+    elif message["method"] == "server/discover":
+        say(message, error={"code": -32601, "message": "?"})
+    elif "id" in message:
+        say(message, result={"tools": [{"name": "t", "inputSchema": {"type": "object"}}]})
+"""
+    with BlockingClient([sys.executable, "-c", program]) as client:
+        assert client.server.server_info.name == "p"
+        assert [tool.name for tool in client.list_tools()] == ["t"]

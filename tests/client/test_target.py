@@ -1,0 +1,137 @@
+"""From what a caller calls a server to the doors that lead to it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from mcpkit.client.http import HttpxCarrier
+from mcpkit.client.limits import Patience
+from mcpkit.client.target import Means, reach
+from mcpkit.client.transports.http_sse import HttpSse
+from mcpkit.client.transports.stdio import Stdio
+from mcpkit.client.transports.streamable_http import StreamableHttp
+from tests.client.scripted import FakeTransport, answering
+
+MEANS = Means(Patience())
+
+
+async def test_urls() -> None:
+    """TCLI-01, TCLI-02: both transports, in this order; remembered without query and fragment (LEAK-05)."""
+    found = reach("https://h.example:1/mcp?key=secret#x", MEANS)
+    assert [door.kind for door in found.doors] == ["http", "sse"]
+    assert (found.name, found.key) == ("h.example:1/mcp", "https://h.example:1/mcp")
+    newest, oldest = (door.make() for door in found.doors)
+    assert isinstance(newest, StreamableHttp)
+    assert isinstance(oldest, HttpSse)
+    assert newest._endpoint.url == "https://h.example:1/mcp?key=secret"
+    for transport in (newest, oldest):
+        await transport.close()
+
+
+@pytest.mark.parametrize("url", ["ftp://h/", "http://", "http://user:secret@h/", "javascript://x"])
+def test_bad_urls(url: str) -> None:
+    """Said at once, without repeating a secret."""
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 - every kind of it
+        reach(url, MEANS)
+    assert "secret" not in str(caught.value)
+
+
+def words_of(target: Any) -> list[str]:
+    transport = reach(target, MEANS).doors[0].make()
+    assert isinstance(transport, Stdio)
+    return list(transport._command.arguments)
+
+
+async def test_commands(tmp_path: Path) -> None:
+    """LOC-04: a line is split as a shell would, but no shell sees it; a Python file is run by this Python."""
+    assert words_of("uvx my-server --flag 'two words'") == ["uvx", "my-server", "--flag", "two words"]
+    assert words_of(["prog", "a b"]) == ["prog", "a b"]
+    script = tmp_path / "server.py"
+    script.write_text("")
+    assert words_of(f"'{script}' --x") == [sys.executable, str(script), "--x"]
+    assert words_of("missing.py") == ["missing.py"]
+    assert reach("prog x", MEANS).name == "prog"
+    assert reach("prog x", MEANS).key == "prog x"
+
+
+@pytest.mark.parametrize("target", ["", "   ", [], [""]])
+def test_no_command(target: Any) -> None:
+    """Nothing to start."""
+    with pytest.raises(ValueError, match="empty"):
+        reach(target, MEANS)
+
+
+@pytest.mark.parametrize(
+    ("entry", "kinds"),
+    [
+        ({"url": "http://h/mcp"}, ["http", "sse"]),
+        ({"type": "http", "url": "http://h/mcp"}, ["http", "sse"]),
+        ({"type": "streamable-http", "url": "http://h/mcp"}, ["http"]),
+        ({"type": "streamableHttp", "url": "http://h/mcp"}, ["http"]),
+        ({"type": "sse", "url": "http://h/sse"}, ["sse"]),
+        ({"transport": "sse", "url": "http://h/sse"}, ["sse"]),
+        ({"command": "x", "args": ["y"], "env": {"A": 1}, "cwd": "/"}, ["stdio"]),
+        ({"type": "stdio", "command": "x"}, ["stdio"]),
+    ],
+)
+def test_entries_of_configuration_files(entry: dict[str, Any], kinds: list[str]) -> None:
+    """Conventions: every host's spelling; the type follows from the members where it is not said."""
+    assert [door.kind for door in reach(entry, MEANS).doors] == kinds
+
+
+async def test_what_an_entry_says() -> None:
+    """Headers beside the client's own; environment and folder for the child."""
+    transport = (
+        reach({"url": "http://h/", "headers": {"X": "1"}}, Means(Patience(), headers={"Y": "2"})).doors[0].make()
+    )
+    assert isinstance(transport, StreamableHttp)
+    assert transport._endpoint._headers == {"Accept-Encoding": "identity", "X": "1", "Y": "2"}
+    await transport.close()
+    child = reach({"command": "x", "args": ["y", 1], "env": {"A": 1}, "cwd": "/c"}, MEANS).doors[0].make()
+    assert isinstance(child, Stdio)
+    assert (child._command.arguments, child._command.env, child._command.cwd) == (("x", "y", "1"), {"A": "1"}, "/c")
+
+
+@pytest.mark.parametrize(
+    ("entry", "words"),
+    [
+        ({}, "command"),
+        ({"type": "http"}, "url"),
+        ({"type": "carrier-pigeon", "url": "http://h"}, "type must be"),
+        ({"type": "stdio", "url": "http://h"}, "command"),
+        ({"url": 5}, "url"),
+    ],
+)
+def test_entries_that_are_none(entry: dict[str, Any], words: str) -> None:
+    """What is missing is named."""
+    with pytest.raises(ValueError, match=words):
+        reach(entry, MEANS)
+
+
+def test_transports() -> None:
+    """One of the application's own, or what makes a new one each time; a server object is told where to go."""
+    transport = FakeTransport(answering({}))
+    assert reach(transport, MEANS).doors[0].make() is transport
+    made = reach(lambda: FakeTransport(answering({})), MEANS)
+    assert made.doors[0].make() is not made.doors[0].make()
+    assert made.key is None
+    with pytest.raises(ValueError, match=r"mcpkit\.testing\.connect"):
+        reach(5, MEANS)  # type: ignore[arg-type]
+
+
+async def test_an_http_client_of_the_application() -> None:
+    """Taken as it is when it is a carrier, wrapped when it is httpx's."""
+    async with httpx.AsyncClient() as own:
+        carrier = HttpxCarrier(own)
+        for http in (own, carrier):
+            transport = reach("http://h/", Means(Patience(), http=http)).doors[0].make()
+            assert isinstance(transport, StreamableHttp)
+            inner = transport._endpoint._carrier
+            assert isinstance(inner, HttpxCarrier)
+            assert inner._client is own
+        assert inner is carrier
