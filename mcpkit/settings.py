@@ -98,6 +98,12 @@ def _key(text: str) -> str:
     return text
 
 
+def _redis(text: str) -> str:
+    if not text.startswith(("redis://", "rediss://", "unix://")):
+        raise ValueError("a URL such as redis://127.0.0.1:6379/0, rediss://… or unix:///run/redis.sock")
+    return text
+
+
 def _setting(env: str, default: Any, parse: Parse, meaning: str, *, unit: str = "", secret: bool = False) -> Any:
     about = {"env": env, "parse": parse, "meaning": meaning, "unit": unit, "secret": secret}
     return field(default=default, repr=not secret, metadata=about)
@@ -136,6 +142,16 @@ class Settings:
         "auto",
         _one_of("auto", "httptools", "h11"),
         "what parses HTTP; auto: httptools where it is installed",
+    )
+    redis_url: str | None = _setting(
+        "MCP_SERVER_REDIS_URL",
+        None,
+        _redis,
+        "Redis that replicas share sessions over, e.g. redis://127.0.0.1:6379/0; default: this process's memory",
+        secret=True,
+    )
+    workers: int = _setting(
+        "MCP_SERVER_WORKERS", 1, _whole(1, 256), "processes that serve; sessions with more than one need Redis"
     )
     # ── who may enter ──
     allowed_hosts: tuple[str, ...] = _setting(
