@@ -23,7 +23,7 @@ from mcpkit.host.openai import OpenAIModel, find_local_model
 from mcpkit.host.pins import Pins
 from mcpkit.host.sampling import Sampler
 from mcpkit.host.show import JsonLines, Lines, Show
-from mcpkit.host.terminal import Interrupted, Terminal
+from mcpkit.host.terminal import Interrupted, Terminal, uninterrupted
 from mcpkit.host.words import Language, Speech
 from mcpkit.settings import Settings
 
@@ -67,7 +67,8 @@ def run_chat(plan: Plan) -> int:
         except Interrupted:
             return INTERRUPTED
         finally:
-            terminal.attend(parts.close())
+            with uninterrupted():
+                terminal.attend(parts.close())
 
 
 class Parts:
@@ -156,9 +157,15 @@ def _converse(parts: Parts) -> int:
             line = parts.terminal.read("> ")
             if line is None or line.strip().lower() in LEAVE:
                 return OK
-            parts.terminal.attend(parts.chat.heard(line))
+            _one_turn(parts, line)
         except KeyboardInterrupt:
-            sys.stdout.write("\n")
-            parts.show.notice("quit_hint")
-        except Interrupted:
+            with uninterrupted():
+                parts.show.notice("quit_hint")
+
+
+def _one_turn(parts: Parts, line: str) -> None:
+    try:
+        parts.terminal.attend(parts.chat.heard(line))
+    except Interrupted:
+        with uninterrupted():
             parts.show.notice("cancelled")

@@ -11,9 +11,10 @@ import asyncio
 import contextlib
 import getpass
 import queue
+import signal
 import sys
 import threading
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from types import ModuleType
@@ -76,6 +77,10 @@ class Terminal:
             return None
         except UnicodeDecodeError:
             return ""
+        except KeyboardInterrupt:
+            self._reading = None
+            self.around("")  # what was typed stays where it is
+            raise
         finally:
             self._reading = None
 
@@ -102,8 +107,9 @@ class Terminal:
                         question()
             return running.result(GOODBYE_SECONDS)
         except KeyboardInterrupt:
-            running.cancel()
-            ended.wait(GOODBYE_SECONDS)
+            with uninterrupted():
+                running.cancel()
+                ended.wait(GOODBYE_SECONDS)
             raise Interrupted from None
 
     # ── the loop ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -141,6 +147,16 @@ class Terminal:
         line = self._readline.get_line_buffer() if self._readline is not None else word
         found = sorted(self._complete(line, word))
         return found[state] if state < len(found) else None
+
+
+@contextlib.contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Within, Ctrl-C does nothing: what must be brought to its end is, in bounded time."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def ask_hidden(question: str) -> str | None:
