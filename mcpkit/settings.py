@@ -49,6 +49,16 @@ def _seconds(least: float, most: float) -> Parse:
     return parse
 
 
+def _number(least: float, most: float) -> Parse:
+    def parse(text: str) -> float:
+        try:
+            return float(_seconds(least, most)(text))
+        except ValueError:
+            raise ValueError(f"a number from {least:g} to {most:g}") from None
+
+    return parse
+
+
 def _one_of(*choices: str) -> Parse:
     def parse(text: str) -> str:
         if text.lower() not in choices:
@@ -77,6 +87,19 @@ def _url(text: str) -> str:
     if not sound or not text.isprintable() or " " in text:
         raise ValueError("a URL such as http://127.0.0.1:12000")
     return text.rstrip("/")
+
+
+def _secure_url(text: str) -> str:
+    url = _url(text)
+    parts = urlsplit(url)
+    if parts.scheme != "https" and parts.hostname not in {"localhost", "127.0.0.1", "::1"}:
+        raise ValueError("an https URL (http only on this machine)")
+    return url
+
+
+def _issuer(text: str) -> str:
+    _secure_url(text)
+    return text  # as it stands: a slash at its end is part of its name
 
 
 def _urls(text: str) -> tuple[str, ...]:
@@ -166,6 +189,33 @@ class Settings:
         _list,
         "Origins of web pages let in besides loopback's, e.g. https://app.example.com; * for all",
     )
+    auth_issuer: str | None = _setting(
+        "MCP_AUTH_ISSUER", None, _issuer, "issuer of the OAuth access tokens that are accepted; unset: no OAuth"
+    )
+    auth_resource: str | None = _setting(
+        "MCP_AUTH_RESOURCE", None, _url, "public URL of the MCP endpoint, which tokens must be issued for"
+    )
+    auth_jwks_url: str | None = _setting(
+        "MCP_AUTH_JWKS_URL", None, _secure_url, "where the issuer publishes its signing keys, for tokens that are JWTs"
+    )
+    auth_introspection_url: str | None = _setting(
+        "MCP_AUTH_INTROSPECTION_URL", None, _secure_url, "where the issuer is asked about tokens that are none"
+    )
+    auth_client_id: str | None = _setting("MCP_AUTH_CLIENT_ID", None, str, "this server's name when it asks there")
+    auth_client_secret: str | None = _setting("MCP_AUTH_CLIENT_SECRET", None, str, "and its secret", secret=True)
+    auth_scopes: tuple[str, ...] = _setting(
+        "MCP_AUTH_SCOPES", (), _list, "scopes that every caller's token must carry, separated by commas"
+    )
+    auth_stream_seconds: float = _setting(
+        "MCP_AUTH_STREAM_SECONDS",
+        3600.0,
+        _seconds(1, 86_400),
+        "an authenticated caller's stream ends after this, or when the token does",
+        unit="s",
+    )
+    api_keys_file: Path | None = _setting(
+        "MCP_API_KEYS_FILE", None, Path, "file of API keys, made by `mcpkit keys`; unset: no API keys"
+    )
     # ── limits of one HTTP request ──
     max_body_bytes: int = _setting(
         "MCP_MAX_BODY_BYTES", 4 * MIB, _whole(1 * KIB, 1024 * MIB), "longest request body", unit="bytes"
@@ -204,6 +254,13 @@ class Settings:
     max_sessions: int = _setting("MCP_MAX_SESSIONS", 10_000, _whole(1, 1_000_000), "most sessions at a time")
     session_idle_seconds: float = _setting(
         "MCP_SESSION_IDLE_SECONDS", 1800.0, _seconds(1, 604_800), "an unused session ends after this", unit="s"
+    )
+    max_calls: int = _setting("MCP_MAX_CALLS", 2000, _whole(1, 1_000_000), "most tool calls in flight in this process")
+    rate_per_second: float = _setting(
+        "MCP_RATE_PER_SECOND", 0.0, _number(0, 1_000_000), "requests a second that one caller may send; 0: any number"
+    )
+    rate_burst: int = _setting(
+        "MCP_RATE_BURST", 50, _whole(1, 1_000_000), "requests that a caller may send at once before that counts"
     )
     # ── event streams ──
     keep_alive_seconds: float = _setting(
@@ -272,6 +329,11 @@ class Settings:
     def loopback(self) -> bool:
         """Whether only this machine can connect (NET-03)."""
         return self.host in {"localhost", "::1"} or self.host.startswith("127.")
+
+    @property
+    def authenticated(self) -> bool:
+        """Whether callers have to say who they are."""
+        return self.auth_issuer is not None or self.api_keys_file is not None
 
     @classmethod
     def table(cls) -> tuple[Row, ...]:

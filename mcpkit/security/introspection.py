@@ -12,7 +12,7 @@ from typing import Any, Final, TypeAlias
 
 from mcpkit.security.bearer import InvalidToken, VerifierUnavailable
 from mcpkit.security.jwks import MAX_DOCUMENT, parse_object
-from mcpkit.security.jwt import principal_of
+from mcpkit.security.jwt import expiry_of, principal_of
 from mcpkit.security.principal import Principal
 from mcpkit.security.resource import ProtectedResource
 
@@ -64,8 +64,8 @@ class IntrospectionVerifier:
 
 def _left(answer: Mapping[str, Any]) -> float:
     """Seconds until the token ends by its own word."""
-    expiry = answer.get("exp")
-    return expiry - time() if isinstance(expiry, int | float) else LIFETIME
+    expiry = expiry_of(answer)
+    return LIFETIME if expiry is None else expiry - time()
 
 
 def asking(endpoint: str, client_id: str, client_secret: str) -> Ask:

@@ -59,7 +59,7 @@ class JwtVerifier:
     def _header(self, token: str) -> Mapping[str, Any]:
         try:
             header: dict[str, Any] = self._jwt.get_unverified_header(token)
-        except self._jwt.PyJWTError:
+        except (self._jwt.PyJWTError, ValueError, TypeError, RecursionError):
             raise InvalidToken("the token is not a JWT") from None
         kind = header.get("typ", "JWT")
         if not isinstance(kind, str) or kind.lower() not in _TYPES:
@@ -80,7 +80,7 @@ class JwtVerifier:
             )
         except self._jwt.ExpiredSignatureError:
             raise InvalidToken("the token has expired") from None
-        except (self._jwt.PyJWTError, ValueError, TypeError):
+        except (self._jwt.PyJWTError, ValueError, TypeError, RecursionError, OverflowError):
             raise InvalidToken("the token is not valid here") from None
         return claims
 
@@ -99,7 +99,14 @@ def principal_of(issuer: str, claims: Mapping[str, Any]) -> Principal:
         scopes=scopes_of(claims),
         client_id=client_id,
         claims=claims,
+        expires=expiry_of(claims),
     )
+
+
+def expiry_of(claims: Mapping[str, Any]) -> float | None:
+    """When the token ends by its own word, in seconds since the epoch."""
+    expiry = claims.get("exp")
+    return float(expiry) if isinstance(expiry, int | float) and not isinstance(expiry, bool) else None
 
 
 def scopes_of(claims: Mapping[str, Any]) -> frozenset[str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import logging
 import os
 import secrets
 import tempfile
@@ -19,11 +20,13 @@ from pathlib import Path
 from time import time
 from typing import Final, Protocol
 
-from mcpkit.security.bearer import InvalidToken
+from mcpkit.security.bearer import InvalidToken, VerifierUnavailable
 from mcpkit.security.principal import Principal
 
 PREFIX: Final = "mcpk"
 _NOBODY: Final = "0" * 64
+
+logger = logging.getLogger("mcpkit.keys")
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,15 +147,22 @@ class ApiKeys:
     async def verify(self, token: str) -> Principal:
         """The caller that the key stands for.
 
-        Raises: InvalidToken.
+        Raises: InvalidToken, VerifierUnavailable.
         """
         prefix, _, rest = token.partition("_")
         id, _, secret = rest.partition("_")
-        key = (await self._store.all()).get(id) if prefix == PREFIX else None
+        key = (await self._known()).get(id) if prefix == PREFIX else None
         same = hmac.compare_digest(key.digest if key else _NOBODY, _digest(secret))
         if key is None or not same or not key.live(self._now()):
             raise InvalidToken("the key is not known here, or has expired")
-        return Principal(id=f"key\n{key.id}", scopes=frozenset(key.scopes), client_id=key.name)
+        return Principal(id=f"key\n{key.id}", scopes=frozenset(key.scopes), client_id=key.name, expires=key.expires)
+
+    async def _known(self) -> Mapping[str, ApiKey]:
+        try:
+            return await self._store.all()
+        except (OSError, ValueError) as error:
+            logger.error("API keys can't be read: %s", error)  # noqa: TRY400 - the file's name says enough
+            raise VerifierUnavailable("the keys can't be read") from None
 
     async def _issue(self, key: ApiKey) -> str:
         secret = secrets.token_urlsafe(32)

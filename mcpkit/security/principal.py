@@ -22,3 +22,5 @@ class Principal:
     scopes: frozenset[str] = frozenset()
     client_id: str | None = None
     claims: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    expires: float | None = field(default=None, compare=False)
+    """When the credentials end, in seconds since the epoch: a stream opened with them ends then too."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
+from typing import Final
 
 from mcpkit.jsonrpc.messages import Id
 from mcpkit.security.bearer import (
@@ -24,14 +25,15 @@ from mcpkit.security.resource import ProtectedResource
 from mcpkit.security.scopes import ScopeRules
 from mcpkit.transports.asgi import Header, Refused
 
-RETRY_SECONDS = b"5"
+RETRY_SECONDS: Final = b"5"
+STREAM_SECONDS: Final = 3600.0
 
 
 class Authentication:
     """Lets in whoever brings a token that ``verifier`` knows and that carries ``scopes``.
 
     ``resource`` describes this server to OAuth clients; without it (API keys alone) the challenge names no metadata.
-    ``rules`` say which scopes contain which.
+    ``rules`` say which scopes contain which. A stream ends with the token, or after ``stream_seconds``.
     """
 
     def __init__(
@@ -41,8 +43,10 @@ class Authentication:
         resource: ProtectedResource | None = None,
         scopes: Collection[str] = (),
         rules: ScopeRules | None = None,
+        stream_seconds: float = STREAM_SECONDS,
     ) -> None:
         self._verifier = verifier
+        self.stream_seconds = stream_seconds
         self.resource = resource
         self._scopes = frozenset(scopes)
         self._rules = rules or ScopeRules()
@@ -70,17 +74,19 @@ class Authentication:
 
     def forbidden(self, scopes: Collection[str], id: Id | None = None) -> Refused:
         """The refusal of a caller who needs ``scopes`` as well (STEP-01, STEP-02)."""
-        needed = " ".join(sorted(scopes))
-        return Refused(
-            403,
-            f"Insufficient scope; ask for a token with: {needed}",
-            [self._challenge("insufficient_scope", scopes)],
-            id=id,
-        )
+        return forbidden(scopes, id, self.resource.metadata_url if self.resource else None)
 
     def _refused(self, status: int, message: str, error: str | None = None) -> Refused:
-        return Refused(status, message, [self._challenge(error, self._scopes)])
-
-    def _challenge(self, error: str | None, scopes: Collection[str]) -> Header:
         url = self.resource.metadata_url if self.resource else None
-        return b"www-authenticate", challenge(url, scopes=scopes, error=error).encode("latin-1")
+        return Refused(status, message, [_challenge(url, error, self._scopes, message if error else None)])
+
+
+def forbidden(scopes: Collection[str], id: Id | None = None, metadata_url: str | None = None) -> Refused:
+    """The refusal of a caller whose token lacks ``scopes``."""
+    message = f"Insufficient scope; ask for a token with: {' '.join(sorted(scopes))}"
+    return Refused(403, message, [_challenge(metadata_url, "insufficient_scope", scopes, None)], id=id)
+
+
+def _challenge(url: str | None, error: str | None, scopes: Collection[str], description: str | None) -> Header:
+    said = challenge(url, scopes=scopes, error=error, description=description)
+    return b"www-authenticate", said.encode("latin-1")

@@ -6,10 +6,11 @@ Everything here is decided before a byte of the body is read. What must never st
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from itertools import chain
 from typing import Final, TypeAlias
 
+from mcpkit.jsonrpc.messages import Id
 from mcpkit.security.origin import ANY, LOOPBACK, OriginRules
 from mcpkit.security.principal import Principal
 from mcpkit.settings import Settings
@@ -25,6 +26,9 @@ from mcpkit.transports.asgi import (
     join_fields,
     too_large,
 )
+from mcpkit.transports.authentication import forbidden
+from mcpkit.transports.leave import Leave, leave_seconds
+from mcpkit.transports.rate import TokenBuckets
 
 Authenticate: TypeAlias = Callable[[Mapping[str, str]], Awaitable[Principal]]
 """Header fields (names in lower case) → who calls; raises Refused with 401 or 403 and its challenge."""
@@ -46,6 +50,18 @@ CHANGING: Final = {name.encode(): name for name in ("content-length", "mcp-sessi
 CHANGING_BYTES: Final = 128
 """How long such a field may be to be passed over."""
 
+SINGLE: Final = (
+    "host",
+    "content-length",
+    "transfer-encoding",
+    "content-type",
+    "content-encoding",
+    "origin",
+    "authorization",
+    "mcp-session-id",
+    "last-event-id",
+)
+"""Fields that nobody may send twice, lest two readers take different ones."""
 _JSON_RANGES: Final = frozenset({"application/json", "application/*", "*/*"})
 _EVENT_RANGES: Final = frozenset({"text/event-stream", "text/*", "*/*"})
 _CORS_METHODS: Final = (b"access-control-allow-methods", b"POST, GET, DELETE, OPTIONS")
@@ -85,7 +101,16 @@ class Head:
 class Gate:
     """Lets a request in as a :class:`Visit`, or raises Refused."""
 
-    __slots__ = ("_authenticate", "_heads", "_most_body", "_most_uri", "_rules", "_settings", "_worth_keeping")
+    __slots__ = (
+        "_authenticate",
+        "_buckets",
+        "_heads",
+        "_most_body",
+        "_most_uri",
+        "_rules",
+        "_settings",
+        "_worth_keeping",
+    )
 
     def __init__(self, settings: Settings, authenticate: Authenticate | None = None) -> None:
         """Raises: ValueError when an allowed host or origin can't be read."""
@@ -94,6 +119,8 @@ class Gate:
         room = len(CHANGING) * (2 * CHANGING_BYTES)
         self._worth_keeping = min(REMEMBERED_BYTES, settings.max_header_bytes - room)
         self._authenticate = authenticate
+        rate = settings.rate_per_second
+        self._buckets = TokenBuckets(rate, settings.rate_burst) if rate else None
         hosts = LOOPBACK | frozenset(settings.allowed_hosts) | _own_name(settings.host)
         self._rules = OriginRules(hosts=hosts, origins=LOOPBACK | frozenset(settings.allowed_origins))
         self._heads: dict[Key, Head] = {}
@@ -121,10 +148,15 @@ class Gate:
         headers = head.headers | own
         visit = Visit(scope, receive, send, headers, head.accept)
         visit.extra, visit.fault = head.extra, head.fault
+        query = scope["query_string"]
+        if query and b"access_token=" in query:
+            raise Refused(400, "A token may not stand in the URL; send it as Authorization: Bearer <token>")
         if self._authenticate is None:
             visit.principal = scope.get(PRINCIPAL_KEY)
         else:
             await self._identify(visit, self._authenticate)
+        if self._buckets is not None:
+            self._buckets.take(caller_of(visit))
         return visit
 
     def check_body(self, visit: Visit) -> None:
@@ -145,13 +177,27 @@ class Gate:
         allowed = (b"access-control-allow-headers", ", ".join(names).encode("latin-1"))
         return (*visit.extra, _CORS_METHODS, allowed, (b"access-control-max-age", b"600"))
 
+    def forbidden(self, scopes: Collection[str], id: Id | None = None) -> Refused:
+        """The refusal of a caller whose token does not allow what was asked for (STEP-01)."""
+        own = getattr(self._authenticate, "forbidden", forbidden)
+        refusal: Refused = own(scopes, id)
+        return refusal
+
     async def _identify(self, visit: Visit, authenticate: Authenticate) -> None:
-        if visit.scope["method"] != "OPTIONS":  # a browser's preflight carries no credentials
-            try:
-                visit.principal = await authenticate(visit.headers)
-            except Refused as refusal:
-                refusal.headers += visit.extra
-                raise
+        if visit.scope["method"] == "OPTIONS":  # a browser's preflight carries no credentials
+            return
+        try:
+            visit.principal = principal = await authenticate(visit.headers)
+        except Refused as refusal:
+            refusal.headers += visit.extra
+            raise
+        except Exception:
+            logger.exception("the authentication failed")
+            raise Refused(503, "Callers can't be identified now; try again", visit.extra) from None
+        most: float | None = getattr(authenticate, "stream_seconds", None)
+        ends = leave_seconds(principal, most)
+        if ends is not None:
+            visit.receive = Leave(visit.receive, ends)
 
     def _judged(self, raw: list[Header], key: Key) -> Head:
         headers = self._read(raw)
@@ -194,6 +240,14 @@ class Gate:
         return ((b"access-control-allow-origin", shown), (b"vary", b"origin"), _EXPOSED)
 
 
+def caller_of(visit: Visit) -> str:
+    """Who is counted together: a principal, or whoever shares an address."""
+    if visit.principal is not None:
+        return visit.principal.id
+    client = visit.scope.get("client")
+    return str(client[0]) if client else ""
+
+
 def _own_name(host: str) -> frozenset[str]:
     """The name that the server was told to listen on, unless that means every name."""
     if host in {"", "0.0.0.0", "::"}:
@@ -204,7 +258,7 @@ def _own_name(host: str) -> frozenset[str]:
 def _joined(raw: list[Header]) -> dict[str, str]:
     """The slow way, for heads with repeated fields."""
     headers = join_fields(raw)
-    for single in ("host", "content-length", "transfer-encoding", "content-type", "origin"):
+    for single in SINGLE:
         if sum(name.lower() == single.encode() for name, _ in raw) > 1:
             raise Refused(400, f"The header {single} may stand only once", [CLOSE])
     return headers
@@ -212,14 +266,16 @@ def _joined(raw: list[Header]) -> dict[str, str]:
 
 def _body_fault(headers: Mapping[str, str]) -> Fault | None:
     if not _is_json(headers.get("content-type")):
-        return "The Content-Type must be application/json", ()
+        return "The Content-Type must be application/json, in UTF-8", ()
     if headers.get("content-encoding", "identity").strip().lower() != "identity":
         return "A body with a Content-Encoding is not read; send it as it is", (CLOSE,)
     return None
 
 
 def _is_json(kind: str | None) -> bool:
-    return kind is not None and kind.partition(";")[0].strip(" \t").lower() == "application/json"
+    name, _, parameters = (kind or "").lower().partition(";")
+    charset = parameters.partition("charset=")[2].partition(";")[0].strip(' \t"')
+    return name.strip(" \t") == "application/json" and charset in {"", "utf-8", "utf8"}
 
 
 def _acceptable(value: str) -> int:

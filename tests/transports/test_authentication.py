@@ -15,6 +15,9 @@ from mcpkit.transports.authentication import Authentication
 RESOURCE = ProtectedResource("https://mcp.example.com/api", ["https://login.example.com"])
 METADATA = 'resource_metadata="https://mcp.example.com/.well-known/oauth-protected-resource/api"'
 
+EXPIRED = "The token is not accepted: the token has expired"
+MALFORMED = "the Authorization header must be: Bearer <token>"
+
 
 class Known:
     async def verify(self, token: str) -> Principal:
@@ -45,8 +48,8 @@ async def test_a_good_token_is_its_principal_with_all_it_amounts_to() -> None:
     [
         (None, 401, f'Bearer scope="read", {METADATA}'),
         ("Basic YTpi", 401, f'Bearer scope="read", {METADATA}'),
-        ("Bearer old", 401, f'Bearer error="invalid_token", scope="read", {METADATA}'),
-        ("Bearer a b", 400, f'Bearer error="invalid_request", scope="read", {METADATA}'),
+        ("Bearer old", 401, f'Bearer error="invalid_token", error_description="{EXPIRED}", scope="read", {METADATA}'),
+        ("Bearer a b", 400, f'Bearer error="invalid_request", error_description="{MALFORMED}", scope="read", {METADATA}'),
         ("Bearer good-other", 403, f'Bearer error="insufficient_scope", scope="read", {METADATA}'),
     ],
 )

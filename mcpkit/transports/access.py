@@ -1,0 +1,55 @@
+"""Authentication as the settings say it: an OAuth issuer, API keys, both, or none.
+
+What must never stand here: how a token is checked (security/), HTTP answers (authentication.py).
+"""
+
+from __future__ import annotations
+
+from mcpkit.security.bearer import AnyOf, TokenVerifier
+from mcpkit.security.introspection import IntrospectionVerifier, asking
+from mcpkit.security.jwks import KeySet
+from mcpkit.security.jwt import JwtVerifier
+from mcpkit.security.keys import ApiKeys, KeyFile
+from mcpkit.security.resource import ProtectedResource
+from mcpkit.settings import Settings, SettingsError
+from mcpkit.transports.authentication import Authentication
+
+
+def authentication_of(settings: Settings) -> Authentication | None:
+    """Who is let in; None where anybody is.
+
+    Raises: SettingsError when what is set does not make a whole.
+    """
+    verifiers: list[TokenVerifier] = []
+    if settings.api_keys_file is not None:  # first, for a key is known by its beginning
+        verifiers.append(ApiKeys(KeyFile(settings.api_keys_file)))
+    resource = None
+    if settings.auth_issuer is not None:
+        resource = _resource(settings, settings.auth_issuer)
+        verifiers.append(_verifier(settings, settings.auth_issuer, resource))
+    if not verifiers:
+        return None
+    verifier = verifiers[0] if len(verifiers) == 1 else AnyOf(verifiers)
+    return Authentication(
+        verifier, resource=resource, scopes=settings.auth_scopes, stream_seconds=settings.auth_stream_seconds
+    )
+
+
+def _resource(settings: Settings, issuer: str) -> ProtectedResource:
+    if settings.auth_resource is None:
+        raise SettingsError("MCP_AUTH_ISSUER needs MCP_AUTH_RESOURCE: the public URL of the MCP endpoint")
+    return ProtectedResource(settings.auth_resource, [issuer], scopes=settings.auth_scopes)
+
+
+def _verifier(settings: Settings, issuer: str, resource: ProtectedResource) -> TokenVerifier:
+    if settings.auth_introspection_url is not None:
+        name, secret = settings.auth_client_id, settings.auth_client_secret
+        if name is None or secret is None:
+            raise SettingsError("MCP_AUTH_INTROSPECTION_URL needs MCP_AUTH_CLIENT_ID and MCP_AUTH_CLIENT_SECRET")
+        return IntrospectionVerifier(issuer, resource, asking(settings.auth_introspection_url, name, secret))
+    if settings.auth_jwks_url is None:
+        raise SettingsError("MCP_AUTH_ISSUER needs MCP_AUTH_JWKS_URL or MCP_AUTH_INTROSPECTION_URL")
+    try:
+        return JwtVerifier(issuer, resource, KeySet(settings.auth_jwks_url))
+    except ImportError:
+        raise SettingsError("MCP_AUTH_JWKS_URL needs one more package: pip install 'mcpkit[auth]'") from None
