@@ -77,7 +77,7 @@ class RequestFramer:
 
         Raises: BadHttp; nothing more can be understood on this connection then.
         """
-        if self._familiar is not None and _repeats(data, *self._familiar):
+        if self.repeated(data) is not None:
             return data
         self._familiar = None
         understood: list[bytes] = []
@@ -85,6 +85,30 @@ class RequestFramer:
         while data:
             data = self._state(data, understood)
         return b"".join(understood)
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether the last bytes were one whole request with a body, which the next ones may repeat."""
+        return self._familiar is not None
+
+    def repeated(self, data: bytes) -> bytes | None:
+        """The body, where this is one whole request with the head of the last one on this connection; else None."""
+        if self._familiar is None:
+            return None
+        before, after = self._familiar
+        at = len(before)
+        end = data.find(b"\r", at, at + MOST_DIGITS + 1)
+        length = data[at:end]
+        body = end + len(after)
+        if (
+            end > at
+            and data.startswith(before)
+            and data.startswith(after, end)
+            and length.isdigit()
+            and int(length) == len(data) - body > 0
+        ):
+            return data[body:]
+        return None
 
     def _remember(self, head: bytes) -> None:
         found = _ONE_LENGTH.search(head)
@@ -224,20 +248,6 @@ class RequestFramer:
         understood.append(b"\r\n")
         self._state = self._head
         return data[end:]
-
-
-def _repeats(data: bytes, before: bytes, after: bytes) -> bool:
-    """Whether this is one whole request like the last one on this connection, but for its body."""
-    at = len(before)
-    end = data.find(b"\r", at)
-    length = data[at:end]
-    return (
-        data.startswith(before)
-        and data.startswith(after, end)
-        and len(length) <= MOST_DIGITS
-        and length.isdigit()
-        and int(length) == len(data) - end - len(after) > 0
-    )
 
 
 def _bad_chunk() -> BadHttp:

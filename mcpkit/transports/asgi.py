@@ -61,7 +61,7 @@ class ClientGone(McpKitError):
 class Visit:
     """One HTTP request that was let in, and the ways to answer it."""
 
-    __slots__ = ("accept", "extra", "fault", "headers", "principal", "receive", "scope", "send")
+    __slots__ = ("accept", "body", "extra", "fault", "headers", "principal", "receive", "scope", "send")
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, headers: Mapping[str, str], accept: int) -> None:
         self.scope = scope
@@ -72,13 +72,18 @@ class Visit:
         self.accept = accept
         """What the caller takes: bits of gate.JSON and gate.EVENTS."""
         self.principal: Principal | None = None
+        self.body = b""
+        """What was posted, where another replica may have to read it."""
         self.extra: tuple[Header, ...] = ()
         """Header fields that every answer to this request carries."""
         self.fault: tuple[str, tuple[Header, ...]] | None = None
         """Why a body that comes with this head is not read."""
 
     async def answer(self, status: int, body: bytes) -> None:
-        """Answer with a JSON body."""
+        """Answer with a JSON body; in one write where the server offers it and nothing wraps its ``send``."""
+        whole = getattr(getattr(self.send, "__self__", None), "answer_whole", None)
+        if whole is not None and not self.extra and whole(status, body):
+            return
         length = (b"content-length", b"%d" % len(body))
         await self.send({"type": "http.response.start", "status": status, "headers": [JSON_TYPE, length, *self.extra]})
         await self.send({"type": "http.response.body", "body": body})

@@ -139,12 +139,18 @@ def bounded_protocol(deadlines: Deadlines, *, http: str = "auto") -> type[asynci
 
     ``http`` is ``auto``, ``httptools`` or ``h11``.
     """
-    base: Any
+    bases: tuple[Any, ...]
     if http == "h11" or (http == "auto" and not _has_httptools()):
-        from uvicorn.protocols.http.h11_impl import H11Protocol as base  # noqa: PLC0415 - only one is needed
+        from uvicorn.protocols.http.h11_impl import H11Protocol  # noqa: PLC0415 - only one is needed
+
+        bases = (_Bounded, H11Protocol)
     else:
-        from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol as base  # noqa: PLC0415
-    return type("BoundedProtocol", (_Bounded, base), {"deadlines": deadlines})
+        from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol  # noqa: PLC0415
+
+        from mcpkit.transports.swift import Swift  # noqa: PLC0415
+
+        bases = (Swift, _Bounded, HttpToolsProtocol)
+    return type("BoundedProtocol", bases, {"deadlines": deadlines})
 
 
 def _has_httptools() -> bool:

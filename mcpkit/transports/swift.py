@@ -1,0 +1,133 @@
+"""A short way through uvicorn for a client's next call: no parsing, no task unless it waits, one write per answer.
+
+Clients repeat the head of their requests byte for byte. Such a request, once it has arrived whole, is served within
+the event that brought it, from the scope that uvicorn made of the first one. Everything else goes uvicorn's way:
+streams, bodies that trickle in, connections to be closed. What must never stand here: limits, anything of MCP.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+
+from mcpkit.transports.asgi import JSON_TYPE, Event, Header, Scope
+from mcpkit.transports.eager import Starter
+
+if TYPE_CHECKING:
+    from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol as Base
+
+    from mcpkit.framing.http1 import RequestFramer
+else:
+    Base = object  # it is mixed in before uvicorn's
+
+LENGTH: Final = b"content-length"
+
+
+class SwiftCycle(RequestResponseCycle):
+    """One request that is there already, and its response; uvicorn's cycle with less to set up."""
+
+    logger = logging.getLogger("uvicorn.error")
+    access_log = waiting_for_100_continue = False
+    keep_alive = True
+    disconnected = response_started = response_complete = more_body = False
+    chunked_encoding = None
+    expected_content_length = 0
+    body = bytearray()
+    _heads: ClassVar[dict[int, bytes]] = {}
+    _heads_with: ClassVar[list[Header] | None] = None
+
+    def __init__(self, line: Swift, scope: Scope, body: bytes) -> None:
+        self.scope: Any = scope
+        self._body: bytes | None = body
+        self.transport = line.transport
+        self.flow = line.flow
+        self.default_headers = line.server_state.default_headers
+        self.on_response = line.on_response_complete
+
+    @cached_property
+    def message_event(self) -> asyncio.Event:  # type: ignore[override]  # made only for who waits
+        """Set when the client has gone or the response is complete."""
+        return asyncio.Event()
+
+    async def receive(self) -> Any:
+        """The body; then whatever happens."""
+        if self._body is None:
+            return await super().receive()
+        event: Event = {"type": "http.request", "body": self._body, "more_body": False}
+        self._body = None
+        return event
+
+    def answer_whole(self, status: int, body: bytes) -> bool:
+        """Write a JSON response in one go; False when it must go the usual way."""
+        if self.flow.write_paused or self.disconnected or self.response_started or not self.keep_alive:
+            return False
+        self.response_started = self.response_complete = True
+        self.transport.write(b"%b%d\r\n\r\n%b" % (self._head(status), len(body), body))
+        if "message_event" in self.__dict__:
+            self.message_event.set()
+        self.on_response()
+        return True
+
+    def _head(self, status: int) -> bytes:
+        """Everything before the length; the same for all responses of one status within a second."""
+        if SwiftCycle._heads_with is not self.default_headers:
+            SwiftCycle._heads, SwiftCycle._heads_with = {}, self.default_headers
+        head = SwiftCycle._heads.get(status)
+        if head is None:
+            lines = b"".join(b"%b: %b\r\n" % field for field in (*self.default_headers, JSON_TYPE))
+            head = SwiftCycle._heads[status] = b"%b%b%b: " % (STATUS_LINE[status], lines, LENGTH)
+        return head
+
+
+class Swift(Base):
+    """Serves repeated requests within the event that brings them; mixed in before bounds and uvicorn's protocol."""
+
+    _framer: RequestFramer
+    _starters: ClassVar[dict[asyncio.AbstractEventLoop, Starter]] = {}
+    _first: dict[str, Any] | None = None
+    """The scope of the request that may be repeated, as no application has touched it."""
+    _before: tuple[Header, ...] = ()
+    _after: tuple[Header, ...] = ()
+
+    def data_received(self, data: bytes) -> None:
+        """Serve a repetition at once; hand on all else."""
+        if self._first is not None and self.cycle.response_complete and not self.transport.is_closing():
+            body = self._framer.repeated(data)
+            if body is not None:
+                self._serve(self._first, body)
+                return
+        self._first = None
+        super().data_received(data)
+        if self._framer.repeatable and self.scope["method"] == "POST":
+            self._remember()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """With the last connection the task that stands by ends too."""
+        super().connection_lost(exc)
+        if not self.connections and self.loop in self._starters:
+            self._starters.pop(self.loop).close()
+
+    def _remember(self) -> None:
+        plain = not (self.config.access_log or self.expect_100_continue or self.limit_concurrency)
+        if plain and self.cycle.keep_alive:
+            names = [name for name, _ in self.headers]
+            at = names.index(LENGTH)
+            self._before, self._after = tuple(self.headers[:at]), tuple(self.headers[at + 1 :])
+            self._first = dict(self.scope)
+
+    def _serve(self, first: dict[str, Any], body: bytes) -> None:
+        self._unset_keepalive_if_required()
+        headers = [*self._before, (LENGTH, b"%d" % len(body)), *self._after]
+        scope = {**first, "headers": headers, "state": self.app_state.copy()}
+        cycle = self.cycle = SwiftCycle(self, scope, body)
+        starter = self._starters.get(self.loop)
+        if starter is None:
+            starter = self._starters[self.loop] = Starter()
+        task = starter.start(cycle.run_asgi(self.app))
+        if task is not None:
+            self.tasks.add(task)
+            task.add_done_callback(self.tasks.discard)
