@@ -74,6 +74,8 @@ class Visit:
         self.principal: Principal | None = None
         self.body = b""
         """What was posted, where another replica may have to read it."""
+        self.body = b""
+        """What was posted, where another replica may have to read it."""
         self.extra: tuple[Header, ...] = ()
         """Header fields that every answer to this request carries."""
         self.fault: tuple[str, tuple[Header, ...]] | None = None
