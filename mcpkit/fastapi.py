@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
-from typing import Any, Final
+from contextlib import asynccontextmanager, nullcontext, suppress
+from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.params import Depends as Dependency
@@ -21,12 +21,16 @@ from mcpkit.security.principal import Principal
 from mcpkit.server import Server
 from mcpkit.sessions.mailbox import Bounds
 from mcpkit.sessions.memory import MemoryStore
+from mcpkit.sessions.none import NoSessions
 from mcpkit.sessions.store import SessionStore
 from mcpkit.settings import Settings
 from mcpkit.transports.asgi import PRINCIPAL_KEY, Receive, Refused, Scope, Send, refuse, route_path
 from mcpkit.transports.discovery import Discovery
 from mcpkit.transports.gate import Authenticate, Gate
 from mcpkit.transports.streamable_http import McpEndpoint
+
+if TYPE_CHECKING:
+    from mcpkit.sessions.redis_replica import Replica
 
 Door = Callable[[Scope, Receive, Send], Any]
 Describe = Callable[[str], dict[str, Any]]
@@ -85,7 +89,8 @@ def create_app(
     """
     settings = settings or Settings()
     gate = Gate(settings, authenticate)
-    endpoint = McpEndpoint(server.kernel, store or _memory(settings), gate, settings, MCP_PATH)
+    replica = None if store is not None else _replica(settings)
+    endpoint = McpEndpoint(server.kernel, store or _store(settings, replica), gate, settings, MCP_PATH)
     info = _Info(Gate(settings), describe or (lambda url: describe_server(server, url)))
     doors: dict[str, Door] = {"/": info}
     for path, door in ((MCP_PATH, endpoint), (SSE_PATH, endpoint.sse)):
@@ -94,7 +99,7 @@ def create_app(
     doors.update(zip(discovery.paths, (discovery.card, discovery.catalogue), strict=True))
     given = {"title": server.name, "version": server.version, "docs_url": None, "redoc_url": None}
     app = McpApp(server, endpoint, doors, **{"redirect_slashes": False, **given, **options})
-    app.include_router(_router(server, endpoint, None))
+    app.include_router(_router(server, endpoint, None, replica))
     for path in ("/", *discovery.paths):
         app.add_api_route(path, _handing_over(doors[path], None), include_in_schema=False)
     app.add_api_route("/healthz", _healthy, include_in_schema=False)
@@ -138,12 +143,18 @@ def mcp_router(
     ``request.state.principal``. The server's lifespan joins the application's. Raises: ValueError, as create_app.
     """
     settings = settings or Settings()
-    endpoint = McpEndpoint(server.kernel, store or _memory(settings), Gate(settings), settings, MCP_PATH)
-    return _router(server, endpoint, principal)
+    replica = None if store is not None else _replica(settings)
+    endpoint = McpEndpoint(server.kernel, store or _store(settings, replica), Gate(settings), settings, MCP_PATH)
+    return _router(server, endpoint, principal, replica)
 
 
-def _router(server: Server, endpoint: McpEndpoint, principal: Callable[..., Any] | Dependency | None) -> APIRouter:
-    router = APIRouter(lifespan=_lifespan(server, endpoint), tags=["MCP"])
+def _router(
+    server: Server,
+    endpoint: McpEndpoint,
+    principal: Callable[..., Any] | Dependency | None,
+    replica: Replica | None,
+) -> APIRouter:
+    router = APIRouter(lifespan=_lifespan(server, endpoint, replica), tags=["MCP"])
     serve, stream = _handing_over(endpoint, principal), _handing_over(endpoint.sse, principal)
     router.add_api_route(MCP_PATH, serve, methods=["POST"], openapi_extra=_DOCUMENTED, summary="JSON-RPC and MCP")
     router.add_api_route(SSE_PATH, stream, methods=["GET"], summary="The stream of the first HTTP transport")
@@ -221,10 +232,13 @@ class _Info:
         await visit.answer(200, encode(self._describe(url)))
 
 
-def _lifespan(server: Server, endpoint: McpEndpoint) -> Any:
+def _lifespan(server: Server, endpoint: McpEndpoint, replica: Replica | None) -> Any:
+    kernel = server.kernel
+
     @asynccontextmanager
     async def lifespan(app: Any) -> AsyncIterator[None]:
-        async with server.running():
+        shared = replica.running(kernel.changes, kernel.sealer.adopt) if replica else nullcontext()
+        async with shared, server.running():
             watcher = asyncio.create_task(_drain_at_exit(server, endpoint))
             try:
                 yield
@@ -256,9 +270,32 @@ def _drain(server: Server, endpoint: McpEndpoint) -> None:
     server.close_streams()
 
 
-def _memory(settings: Settings) -> MemoryStore:
-    bounds = Bounds(events=settings.max_stored_events, bytes=settings.max_stored_bytes, seconds=settings.stored_seconds)
-    return MemoryStore(settings.max_sessions, settings.session_idle_seconds, bounds)
+def _bounds(settings: Settings) -> Bounds:
+    return Bounds(events=settings.max_stored_events, bytes=settings.max_stored_bytes, seconds=settings.stored_seconds)
+
+
+def _replica(settings: Settings) -> Replica | None:
+    """What is shared over Redis, where the settings name one."""
+    if settings.redis_url is None:
+        return None
+    try:
+        from mcpkit.sessions.redis_replica import Replica  # noqa: PLC0415 - an extra, and slow to load
+    except ImportError:
+        raise ValueError("MCP_SERVER_REDIS_URL needs redis-py: pip install 'mcpkit[redis]'") from None
+    return Replica(
+        settings.redis_url,
+        most=settings.max_sessions,
+        idle_seconds=settings.session_idle_seconds,
+        bounds=_bounds(settings),
+    )
+
+
+def _store(settings: Settings, replica: Replica | None) -> SessionStore:
+    if replica is not None:
+        return replica.store
+    if settings.workers > 1:
+        return NoSessions()
+    return MemoryStore(settings.max_sessions, settings.session_idle_seconds, _bounds(settings))
 
 
 async def _healthy() -> Response:
@@ -268,12 +305,17 @@ async def _healthy() -> Response:
 
 def _readiness(endpoint: McpEndpoint) -> Callable[..., Any]:
     async def ready() -> Response:
-        """Whether requests should be sent here: not any more once the server is going down."""
+        """Whether requests should be sent here: not once the server is going down, nor while sessions can't be had."""
         if endpoint.draining:
             return Response(b'{"status":"draining"}', 503, media_type="application/json")
+        if endpoint.away:
+            return Response(b'{"status":"redis is away"}', 503, _RETRY, media_type="application/json")
         return Response(b'{"status":"ok"}', media_type="application/json")
 
     return ready
+
+
+_RETRY: Final = {"retry-after": "1"}
 
 
 def _message(method: str, params: dict[str, Any]) -> dict[str, Any]:

@@ -36,9 +36,11 @@ class Peer:
     are, strings and integers, which never equal each other; whatever else comes from the wire is no id (RPC-06).
     """
 
-    __slots__ = ("_asked", "_last", "_working")
+    __slots__ = ("_asked", "_last", "_prefix", "_working")
 
-    def __init__(self) -> None:
+    def __init__(self, prefix: str = "") -> None:
+        """``prefix`` begins the ids of all questions: several ends may then ask in one conversation."""
+        self._prefix = prefix
         self._asked: dict[Id, Pending] = {}
         self._working: dict[Id, Cancellable] = {}
         self._last = 0
@@ -48,6 +50,7 @@ class Peer:
     def ask(self, method: str, params: JsonObject, pending: Pending, *, prefix: str = "") -> Request:
         """The request to send; ``pending`` hears of its answer. Its id was never used before (RPC-04)."""
         self._last += 1
+        prefix = prefix or self._prefix
         id: Id = f"{prefix}{self._last}" if prefix else self._last
         self._asked[id] = pending
         return Request(id, method, params)

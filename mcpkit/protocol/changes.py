@@ -27,6 +27,8 @@ class Notice:
     key: str | None = None
     """A resource's URI or a task's id; None where the notification is about a whole list."""
     params: dict[str, Any] = field(default_factory=dict, compare=False)
+    place: str | None = field(default=None, compare=False)
+    """Where it stands in a feed that several replicas share; None for one that was published in this process."""
 
     @classmethod
     def updated(cls, uri: str) -> Notice:

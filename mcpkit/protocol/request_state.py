@@ -26,7 +26,7 @@ _VERSION: Final = "v1"
 class StateSealer:
     """Seals states with the newest key and opens what any of its keys has sealed."""
 
-    __slots__ = ("_clock", "_keys", "_ttl_seconds")
+    __slots__ = ("_clock", "_keys", "_made_up", "_ttl_seconds")
 
     def __init__(
         self,
@@ -41,11 +41,17 @@ class StateSealer:
         ``retired`` are keys that still open states but seal none; ``clock`` gives seconds since the epoch.
         Raises: ValueError for a key under 16 bytes.
         """
+        self._made_up = key is None
         self._keys = (secrets.token_bytes(32) if key is None else key, *retired)
         if any(len(each) < SHORTEST_KEY for each in self._keys):
             raise ValueError(f"a state key needs at least {SHORTEST_KEY} bytes; make one with secrets.token_bytes(32)")
         self._ttl_seconds = ttl_seconds
         self._clock = clock
+
+    def adopt(self, key: bytes) -> None:
+        """Seal with ``key`` from now on, unless a key was given at the start; what was sealed before still opens."""
+        if self._made_up and key not in self._keys:
+            self._keys = (key, *self._keys)
 
     def seal(self, payload: Mapping[str, Any], *, principal: str | None, method: str, salient: Any) -> str:
         """The state to hand to the client; ``payload`` and ``salient`` are JSON values.

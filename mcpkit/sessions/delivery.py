@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from mcpkit.jsonrpc.errors import McpKitError
+from mcpkit.jsonrpc.messages import Id
 
 GENERAL: Final = "0"
 """The stream of a session that belongs to no request: what a GET without Last-Event-ID listens to."""
@@ -31,6 +32,12 @@ class Stored:
 
 class Reader(Protocol):
     """Follows one stream from a place on."""
+
+    async def begin(self) -> None:
+        """Take the stream over, before anything is read.
+
+        Raises: UnknownEvent; StoreAway.
+        """
 
     async def next(self) -> Sequence[Stored]:
         """The messages that came since, at least one; none when the stream or this reader has ended. Safe to cancel."""
@@ -53,23 +60,25 @@ class Mailbox(Protocol):
     def listening(self) -> bool:
         """Whether the client ever listened to :data:`GENERAL`: only then are notices kept for it."""
 
-    def open(self) -> str:
-        """A new stream's name."""
+    def open(self, call: Id | None = None) -> str:
+        """A new stream's name; ``call`` is the id of the request that it will end with an answer to."""
 
     async def mark(self, stream: str) -> str:
         """An event id that stands before whatever comes next, for an event without data (SHL-07)."""
 
-    async def append(self, stream: str, data: bytes, *, last: bool = False) -> str:
+    async def append(self, stream: str, data: bytes, *, last: bool = False, notice: str | None = None) -> str:
         """Store a message, hand it to the stream's reader if it has one, and return its event id.
 
-        ``last`` ends the stream after it.
+        ``last`` ends the stream after it. ``notice`` is the message's place in a feed that several replicas tell from:
+        what stands before or at the last one told is told already, and the id is then "", as for a stream that has
+        ended. Raises: StoreAway.
         """
 
     def drop(self, stream: str) -> None:
         """End a stream that will get no last message."""
 
     def is_followed(self, stream: str) -> bool:
-        """Whether a reader has taken the stream over from the response on which it began."""
+        """Whether a reader has taken the stream over from the response on which it began; ask after appending."""
 
     def find(self, event_id: str) -> tuple[str, int]:
         """The stream and the place of an event.

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 
+from mcpkit.jsonrpc.messages import Id
 from mcpkit.sessions.delivery import GENERAL, Stored, UnknownEvent
 
 
@@ -118,7 +119,7 @@ class MemoryMailbox:
         """Whether the client ever listened to the general stream."""
         return GENERAL in self._streams
 
-    def open(self) -> str:
+    def open(self, call: Id | None = None) -> str:
         """A new stream's name."""
         self._names += 1
         name = str(self._names)
@@ -130,7 +131,7 @@ class MemoryMailbox:
         self._place += 1
         return f"{stream}-{self._place}"
 
-    async def append(self, stream: str, data: bytes, *, last: bool = False) -> str:
+    async def append(self, stream: str, data: bytes, *, last: bool = False, notice: str | None = None) -> str:
         """Store a message and wake the stream's reader."""
         self._place += 1
         stored = Stored(f"{stream}-{self._place}", self._place, data)
@@ -242,6 +243,9 @@ class MemoryReader:
         self._closed = False
         self._sleeper: asyncio.Future[None] | None = None
         stream.readers.append(self)
+
+    async def begin(self) -> None:
+        """It is taken over already."""
 
     async def next(self) -> Sequence[Stored]:
         """The messages that came since; none at all when the stream has ended."""

@@ -6,14 +6,15 @@ What must never stand here: a task or a timer per session; sweeping is asked for
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from time import monotonic
 
+from mcpkit.protocol.changes import ChangeFeed, Notice
 from mcpkit.protocol.revisions.revision import Revision
 from mcpkit.security.principal import Principal
 from mcpkit.sessions.mailbox import DEFAULT_BOUNDS, Bounds, MemoryMailbox, Shelf
 from mcpkit.sessions.session import Session
-from mcpkit.sessions.store import StoreFull
+from mcpkit.sessions.store import Posted, StoreFull
 
 ID_BYTES = 24
 """192 random bits; 32 characters of the URL-safe alphabet, which is visible ASCII (SHL-41)."""
@@ -37,6 +38,9 @@ class MemoryStore:
         self._clock = clock
         self._swept = clock()
         self.shelf = Shelf(bounds, clock)
+
+    keeps = True
+    away = False
 
     @property
     def count(self) -> int:
@@ -86,3 +90,18 @@ class MemoryStore:
     def open_sessions(self) -> Sequence[Session]:
         """All sessions."""
         return tuple(self._sessions.values())
+
+    def feed(self, changes: ChangeFeed) -> ChangeFeed:
+        """The server's own: there is one process."""
+        return changes
+
+    async def missed(self, session: Session) -> Sequence[Notice]:
+        """None: what a listening session is not told at once waits in its mailbox."""
+        return ()
+
+    def take_posts(self, take: Callable[[Session, Posted], Awaitable[None]]) -> None:
+        """Nobody hands over anything."""
+
+    async def hand_over(self, session: Session, posted: Posted) -> bool:
+        """There is no other replica."""
+        return False

@@ -5,9 +5,10 @@ What must never stand here: where sessions are kept (store.py), bytes on a wire,
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
-from mcpkit.jsonrpc.errors import McpKitError
+from mcpkit.jsonrpc.errors import McpKitError, RpcError
+from mcpkit.jsonrpc.messages import ErrorResponse, Id, Response
 from mcpkit.jsonrpc.peer import Peer
 from mcpkit.protocol.exchange import UNKNOWN_CLIENT, Client
 from mcpkit.protocol.lifecycle import Phase
@@ -61,10 +62,42 @@ class Session:
         """Whether a call is being served or a stream is open: such a session is not idle."""
         return self.peer.in_flight > 0 or self.outbox is not None or self.mailbox.followed
 
+    @property
+    def streamed(self) -> bool:
+        """Whether the session is one stream over HTTP+SSE, wherever it is held."""
+        return self.outbox is not None
+
     def belongs_to(self, principal: Principal | None) -> bool:
         """Whether this caller opened the session (SESS-03); to anybody else it must look unknown."""
         mine = self.principal
         return mine is principal or (mine is not None and principal is not None and mine.id == principal.id)
+
+    async def keep(self) -> None:
+        """Remember what has changed, for all replicas; one process remembers it anyway.
+
+        Raises: StoreAway.
+        """
+
+    async def answered(self, message: Response | ErrorResponse) -> None:
+        """The client has answered a question: hand it to whoever asked, wherever that is.
+
+        Raises: StoreAway.
+        """
+        self.peer.answered(message)
+
+    async def unreadable(self, id: Id, error: RpcError) -> None:
+        """An answer came that is none: whoever waits for it is told so.
+
+        Raises: StoreAway.
+        """
+        self.peer.fail(id, error)
+
+    async def cancelled(self, id: Any, reason: str | None) -> None:
+        """The client no longer wants the call ``id``, a value from the wire: stop it, wherever it is served.
+
+        Raises: StoreAway.
+        """
+        self.peer.cancel(id, reason)
 
     def end(self) -> None:
         """Cancel its calls, fail its questions, end its streams. May be called twice."""

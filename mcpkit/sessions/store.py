@@ -6,10 +6,12 @@ stand here: an implementation, HTTP.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from mcpkit.jsonrpc.errors import McpKitError
+from mcpkit.protocol.changes import ChangeFeed, Notice
 from mcpkit.protocol.revisions.revision import Revision
 from mcpkit.security.principal import Principal
 from mcpkit.sessions.session import Session
@@ -19,8 +21,28 @@ class StoreFull(McpKitError):
     """No further session is admitted for now."""
 
 
+class StoreAway(McpKitError):
+    """The store can't be reached for now; nothing is known of any session, not even that there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """What a client posted to one replica for a stream that another replica holds: who and how, and the body."""
+
+    headers: Mapping[str, str]
+    principal: Principal | None
+    body: bytes
+
+
 class SessionStore(Protocol):
-    """Mints, finds and ends sessions."""
+    """Mints, finds and ends sessions. Its methods raise StoreAway while what is behind them can't be reached."""
+
+    keeps: bool
+    """Whether sessions are kept at all: if not, the handshake is answered without a session."""
+
+    @property
+    def away(self) -> bool:
+        """Whether the store is out of reach, as far as is known."""
 
     @property
     def count(self) -> int:
@@ -43,3 +65,15 @@ class SessionStore(Protocol):
 
     def open_sessions(self) -> Sequence[Session]:
         """The sessions that this process has at hand."""
+
+    def feed(self, changes: ChangeFeed) -> ChangeFeed:
+        """What sessions are told from: ``changes``, the server's own, or what this store carries between replicas."""
+
+    async def missed(self, session: Session) -> Sequence[Notice]:
+        """Notices that came while no replica could tell this session, oldest first."""
+
+    def take_posts(self, take: Callable[[Session, Posted], Awaitable[None]]) -> None:
+        """Have what other replicas hand over for streams of this one taken by ``take``, which waits for no client."""
+
+    async def hand_over(self, session: Session, posted: Posted) -> bool:
+        """Give what was posted to the replica that holds the session's stream; False when that replica is gone."""

@@ -57,7 +57,7 @@ async def serve_batch(
     batch: Batch,
     serve: Callable[[Request], Awaitable[bytes]],
     notified: Callable[[Notification], Awaitable[None]],
-    answered: Callable[[Message], None] | None = None,
+    answered: Callable[[Message], Awaitable[None]] | None = None,
 ) -> bytes | None:
     """Serve the messages of a batch in turn; the array of answers, or None when nothing is to be answered (BAT-05)."""
     answers: list[bytes] = []
@@ -69,5 +69,5 @@ async def serve_batch(
         elif isinstance(entry, InvalidRequest):
             answers.append(encode_error(entry.id, entry, null_id=True))
         elif answered is not None:
-            answered(entry)
+            await answered(entry)
     return encode_batch(answers) if answers else None

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from typing import Any, Final, cast
 from urllib.parse import quote
 
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from mcpkit.framing.sse import encode_event
-from mcpkit.jsonrpc.codec import encode_error, encode_notification, encode_request
+from mcpkit.jsonrpc.codec import BadParams, Limits, decode, encode_error, encode_notification, encode_request
 from mcpkit.jsonrpc.errors import InvalidParams, InvalidRequest, RpcError
 from mcpkit.jsonrpc.messages import Batch, ErrorResponse, Id, JsonObject, Message, Notification, Request, Response
 from mcpkit.kernel import Kernel
@@ -23,15 +24,19 @@ from mcpkit.protocol.headers import VERSION_HEADER
 from mcpkit.protocol.lifecycle import Phase, admit, negotiate, read_initialize
 from mcpkit.protocol.revisions.registry import ENVELOPE_NAMES, HANDSHAKE_NAMES
 from mcpkit.sessions.session import Session
+from mcpkit.sessions.store import Posted, StoreAway
 from mcpkit.settings import Settings
-from mcpkit.transports.asgi import Header, Receive, Refused, Scope, Send, Visit, refuse
+from mcpkit.transports.asgi import Event, Header, Receive, Refused, Scope, Send, Visit, refuse
 from mcpkit.transports.calls import encoded, id_of
 from mcpkit.transports.gate import EVENTS, Gate
 from mcpkit.transports.outbox import StreamOutbox
-from mcpkit.transports.reception import Reception, exchange_in, hear, unknown_session
+from mcpkit.transports.reception import Reception, exchange_in, hear, refusal_of, unknown_session
 from mcpkit.transports.reply import Question
 
 ALLOW_GET: Final[Header] = (b"allow", b"GET, OPTIONS")
+ALLOW_NOTHING: Final[Header] = (b"allow", b"OPTIONS")
+SECRET: Final = frozenset({"authorization", "cookie", "proxy-authorization"})
+"""Header fields that stay at the replica which checked them."""
 
 
 class StreamCall:
@@ -83,7 +88,7 @@ class StreamCall:
 class HttpSse:
     """Answers GET on the SSE URL; :meth:`post` takes what is posted for one of its streams."""
 
-    __slots__ = ("_gate", "_kernel", "_outboxes", "_path", "_reception", "_settings", "path")
+    __slots__ = ("_gate", "_handed", "_kernel", "_limits", "_outboxes", "_path", "_reception", "_settings", "path")
 
     def __init__(self, kernel: Kernel, reception: Reception, gate: Gate, settings: Settings, path: str) -> None:
         """``path`` is where to post to, beside this URL; :attr:`path` says what this URL ends in."""
@@ -94,6 +99,9 @@ class HttpSse:
         self._settings = settings
         self._path = path
         self._outboxes: dict[str, StreamOutbox] = {}
+        self._handed: dict[str, asyncio.Task[None]] = {}
+        self._limits = Limits(depth=settings.max_json_depth, batch=settings.max_batch)
+        reception.store.take_posts(self._take)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one HTTP request to the SSE URL."""
@@ -109,19 +117,31 @@ class HttpSse:
                 raise Refused(405, f"This URL takes GET only; POST goes to {self._path}", [ALLOW_GET])
             if not visit.accept & EVENTS:
                 raise Refused(406, "This URL is an event stream: accept text/event-stream")
-            session = await self._reception.open(visit)
-        except Refused as refusal:
-            await refuse(send, refusal, extra)
-            return
-        await self._stream(visit, session)
+            session = await self._open(visit)
+        except (Refused, StoreAway) as error:
+            await refuse(send, refusal_of(error), extra)
+        else:
+            await self._stream(visit, session)
 
     def drain(self) -> None:
         """Let every stream end as soon as its calls are answered."""
         for outbox in tuple(self._outboxes.values()):
             outbox.drain()
 
+    async def _open(self, visit: Visit) -> Session:
+        if not self._reception.store.keeps:
+            raise Refused(405, f"No sessions are kept here; post to {self._path} instead", [ALLOW_NOTHING])
+        session = await self._reception.open(visit)
+        session.outbox = self._outboxes[session.id] = StreamOutbox(lambda: session.peer.in_flight == 0)
+        try:
+            await session.keep()
+        except StoreAway:
+            del self._outboxes[session.id]
+            raise
+        return session
+
     async def _stream(self, visit: Visit, session: Session) -> None:
-        outbox = session.outbox = self._outboxes[session.id] = StreamOutbox(lambda: session.peer.in_flight == 0)
+        outbox = self._outboxes[session.id]
         uri = f"{quote(self._place(visit.scope))}{self._path}?session_id={session.id}"
         response = EventSourceResponse(
             _framed(uri, outbox),
@@ -139,7 +159,9 @@ class HttpSse:
             return  # the client reads nothing any more
         finally:
             del self._outboxes[session.id]
-            await self._reception.store.end(session)
+            self._handed.pop(session.id, None)
+            with suppress(StoreAway):  # elsewhere it ends later
+                await self._reception.store.end(session)
 
     def _place(self, scope: Scope) -> str:
         """What the client's URL has before our own part of it: a proxy's prefix, a router's, or nothing (HSSE-10)."""
@@ -153,31 +175,68 @@ class HttpSse:
     async def post(self, visit: Visit, session_id: str, message: Message | Batch) -> None:
         """Take one message; whatever is to be answered is answered on the stream (HSSE-07)."""
         session, outbox = await self._named(visit, session_id, id_of(message))
-        if isinstance(message, Request):
+        if outbox is None:
+            await self._hand_over(visit, session, id_of(message))
+        elif isinstance(message, Request):
             await self._begin(visit, session, outbox, message)
             await visit.answer_empty(202)
         elif isinstance(message, Notification):
-            hear(session, message)
+            await hear(session, message)
             await visit.answer_empty(202)
             await self._kernel.notified(exchange_in(session, visit, message, SILENT))
         elif isinstance(message, Batch):
             await self._batch(visit, session, outbox, message)
         else:
-            session.peer.answered(message)
+            await session.answered(message)
             await visit.answer_empty(202)
 
     async def post_error(self, visit: Visit, session_id: str, id: Id, error: RpcError) -> None:
         """A call that can't be read as one, but has an id to answer under."""
-        _, outbox = await self._named(visit, session_id, id)
+        session, outbox = await self._named(visit, session_id, id)
+        if outbox is None:
+            await self._hand_over(visit, session, id)
+            return
         await outbox.put(encode_error(id, InvalidParams(error.message)))
         await visit.answer_empty(202)
 
-    async def _named(self, visit: Visit, session_id: str, id: Id | None) -> tuple[Session, StreamOutbox]:
+    async def _hand_over(self, visit: Visit, session: Session, id: Id | None) -> None:
+        """The stream is at another replica, and so is everything of its session."""
+        kept = {name: value for name, value in visit.headers.items() if name not in SECRET}
+        if not await self._reception.store.hand_over(session, Posted(kept, visit.principal, visit.body)):
+            raise unknown_session(id)  # that replica is gone, and the stream with it
+        await visit.answer_empty(202)
+
+    async def _take(self, session: Session, posted: Posted) -> None:
+        """Something was posted at another replica for a stream here: served in the order in which it came."""
+        if session.id in self._outboxes:
+            before = self._handed.get(session.id)
+            self._handed[session.id] = asyncio.create_task(self._serve_handed(session, posted, before))
+
+    async def _serve_handed(self, session: Session, posted: Posted, before: asyncio.Task[None] | None) -> None:
+        if before is not None:
+            await asyncio.wait([before])
+        visit = _Handed(posted)
+        try:
+            try:
+                message = decode(posted.body, self._limits)
+            except BadParams as error:
+                if error.id is not None:
+                    await self.post_error(visit, session.id, error.id, error)
+                return
+            await self.post(visit, session.id, message)
+        except Refused as refusal:  # its client was told 202 already
+            outbox = self._outboxes.get(session.id)
+            if outbox is not None:
+                await outbox.put(refusal.body)
+        except StoreAway:
+            return
+
+    async def _named(self, visit: Visit, session_id: str, id: Id | None) -> tuple[Session, StreamOutbox | None]:
         if visit.headers.get(VERSION_HEADER) in ENVELOPE_NAMES:
             raise Refused(400, "This revision is not served over HTTP+SSE; post to the URL without session_id", id=id)
         session = await self._reception.store.get(session_id, visit.principal)
         outbox = self._outboxes.get(session_id)
-        if session is None or outbox is None:
+        if session is None or not session.streamed:
             raise unknown_session(id)
         return session, outbox
 
@@ -210,7 +269,8 @@ class HttpSse:
             outbox.look()
         await outbox.put(body)
         if call.hung_up:
-            await self._reception.store.end(session)
+            with suppress(StoreAway):
+                await self._reception.store.end(session)
 
     async def _batch(self, visit: Visit, session: Session, outbox: StreamOutbox, batch: Batch) -> None:
         if not session.revision.batch or session.phase is Phase.NEW:
@@ -221,11 +281,26 @@ class HttpSse:
             elif isinstance(entry, InvalidRequest):
                 await outbox.put(encode_error(entry.id, entry, null_id=True))
             elif isinstance(entry, (Response, ErrorResponse)):
-                session.peer.answered(entry)
+                await session.answered(entry)
             else:
-                hear(session, entry)
+                await hear(session, entry)
                 await self._kernel.notified(exchange_in(session, visit, entry, SILENT))
         await visit.answer_empty(202)
+
+
+class _Handed(Visit):
+    """What was posted at another replica, which has said 202 to it: there is nobody to answer."""
+
+    def __init__(self, posted: Posted) -> None:
+        async def nothing() -> Event:
+            return {"type": "http.disconnect"}
+
+        async def nowhere(event: Event) -> None:
+            return
+
+        super().__init__({"type": "http"}, nothing, nowhere, posted.headers, EVENTS)
+        self.principal = posted.principal
+        self.body = posted.body
 
 
 class _Farewell:

@@ -13,7 +13,7 @@ from mcpkit.protocol.changes import ChangeFeed, Notice
 from mcpkit.protocol.lifecycle import Phase
 from mcpkit.sessions.delivery import GENERAL
 from mcpkit.sessions.session import Session
-from mcpkit.sessions.store import SessionStore
+from mcpkit.sessions.store import SessionStore, StoreAway
 
 
 class Notices:
@@ -51,8 +51,15 @@ class Notices:
             encoded: dict[str, bytes] = {}
             for session in self._store.open_sessions():
                 if _concerns(notice, session):
-                    await _put(session, _encoded(notice, session, encoded))
+                    with suppress(StoreAway):  # it is told when its client comes back
+                        await _put(session, _encoded(notice, session, encoded), notice.place)
         self._task = None
+
+    async def catch_up(self, session: Session) -> None:
+        """Tell a session, which listens again, what came while nobody could tell it."""
+        for notice in await self._store.missed(session):
+            if _concerns(notice, session):
+                await _put(session, _encoded(notice, session, {}), notice.place)
 
 
 def _concerns(notice: Notice, session: Session) -> bool:
@@ -70,8 +77,8 @@ def _encoded(notice: Notice, session: Session, encoded: dict[str, bytes]) -> byt
     return encoded[name]
 
 
-async def _put(session: Session, data: bytes) -> None:
+async def _put(session: Session, data: bytes, place: str | None) -> None:
     if session.outbox is not None:
         session.outbox.offer(data)
     else:
-        await session.mailbox.append(GENERAL, data)
+        await session.mailbox.append(GENERAL, data, notice=place)

@@ -9,13 +9,14 @@ import asyncio
 from contextlib import suppress
 from typing import Final
 
+from mcpkit.jsonrpc.errors import INTERNAL_ERROR
 from mcpkit.jsonrpc.messages import Id, Notification, Request
 from mcpkit.kernel import Kernel
 from mcpkit.protocol.exchange import Channel, Exchange
 from mcpkit.protocol.lifecycle import Phase
 from mcpkit.protocol.revisions.registry import NEWEST_HANDSHAKE
 from mcpkit.sessions.session import Session
-from mcpkit.sessions.store import SessionStore, StoreFull
+from mcpkit.sessions.store import SessionStore, StoreAway, StoreFull
 from mcpkit.settings import Settings
 from mcpkit.transports.asgi import Header, Refused, Visit
 from mcpkit.transports.notices import Notices
@@ -40,7 +41,7 @@ class Reception:
         self._pause = min(SWEEP_SECONDS, settings.session_idle_seconds / 2)
         self._timer: asyncio.TimerHandle | None = None
         self._sweeping: asyncio.Future[None] | None = None
-        self._notices = Notices(kernel.changes, store)
+        self._notices = Notices(store.feed(kernel.changes), store)
 
     async def open(self, visit: Visit, id: Id | None = None) -> Session:
         """A new session of this caller, before its handshake.
@@ -52,10 +53,18 @@ class Reception:
             session = await self.store.create(NEWEST_HANDSHAKE, visit.principal)
         except StoreFull as full:
             raise Refused(503, str(full), [RETRY_LATER], id=id) from None
+        self._welcome()
+        return session
+
+    async def listens(self, session: Session) -> None:
+        """The session's client listens to its own stream here, from now on."""
+        self._welcome()
+        await self._notices.catch_up(session)
+
+    def _welcome(self) -> None:
         self._notices.begin()
         if self._timer is None:
             self._sweep_later()
-        return session
 
     def check_open(self, id: Id | None = None) -> None:
         """That sessions and streams may still be opened.
@@ -83,20 +92,24 @@ class Reception:
 
     async def _swept(self) -> None:
         """One timer for all sessions, and none while there are none."""
-        with suppress(OSError):  # a store that is out of reach for a while is swept next time
+        with suppress(OSError, StoreAway):  # a store that is out of reach for a while is swept next time
             await self.store.sweep()
         if self.store.count and self._timer is None:
             self._sweep_later()
 
 
-def hear(session: Session, notification: Notification) -> None:
-    """What a notification means to the session itself (INIT-03, CANC-01, CANC-08)."""
+async def hear(session: Session, notification: Notification) -> None:
+    """What a notification means to the session itself (INIT-03, CANC-01, CANC-08).
+
+    Raises: StoreAway.
+    """
     if notification.method == INITIALIZED:
         if session.phase is Phase.INITIALIZING:
             session.phase = Phase.READY
+            await session.keep()
     elif notification.method == CANCELLED:
         reason = notification.params.get("reason")
-        session.peer.cancel(notification.params.get("requestId"), reason if isinstance(reason, str) else None)
+        await session.cancelled(notification.params.get("requestId"), reason if isinstance(reason, str) else None)
 
 
 def exchange_in(session: Session, visit: Visit, message: Request | Notification, channel: Channel) -> Exchange:
@@ -118,6 +131,13 @@ def exchange_in(session: Session, visit: Visit, message: Request | Notification,
 def going_down(id: Id | None = None) -> Refused:
     """What is answered instead of being begun, or finished, while the server ends."""
     return Refused(503, "The server is going down; try again later", [RETRY_LATER], id=id)
+
+
+def refusal_of(error: Refused | StoreAway) -> Refused:
+    """What is answered while nothing can be known of any session, which is never that there is none."""
+    if isinstance(error, Refused):
+        return error
+    return Refused(503, str(error), [RETRY_SOON], code=INTERNAL_ERROR)
 
 
 def unknown_session(id: Id | None) -> Refused:

@@ -14,11 +14,12 @@ from typing import Any, Final, TypeVar
 from mcpkit.framing.sse import encode_event
 from mcpkit.jsonrpc.codec import encode_notification, encode_request
 from mcpkit.jsonrpc.errors import McpKitError
-from mcpkit.jsonrpc.messages import JsonObject
+from mcpkit.jsonrpc.messages import Id, JsonObject
 from mcpkit.protocol.exchange import NoBackChannel
 from mcpkit.protocol.revisions.revision import HttpRules
 from mcpkit.sessions.delivery import GENERAL, Mailbox
 from mcpkit.sessions.session import Session
+from mcpkit.sessions.store import StoreAway
 from mcpkit.transports.asgi import Visit
 from mcpkit.transports.gate import EVENTS, JSON
 from mcpkit.transports.steps import Resumed
@@ -73,6 +74,7 @@ class ReplyChannel:
         "_stream",
         "_task",
         "_visit",
+        "call",
         "cancelled",
         "hung_up",
         "speaks",
@@ -89,6 +91,8 @@ class ReplyChannel:
         self._guard: Guard | None = None
         self._task: asyncio.Task[object] | None = None
         self._parting: asyncio.Task[None] | None = None
+        self.call: Id | None = None
+        """The id of the request, where its answer may be fetched later, from another replica perhaps."""
         self.cancelled = False
         self.hung_up = False
         self.speaks = bool(visit.accept & EVENTS)
@@ -107,7 +111,8 @@ class ReplyChannel:
         if self.speaks:
             await self._say(data)
         elif self._session is not None:  # SHC-08: a caller that takes JSON only hears it where it listens
-            await self._session.mailbox.append(GENERAL, data)
+            with suppress(StoreAway):
+                await self._session.mailbox.append(GENERAL, data)
 
     async def request(self, method: str, params: JsonObject) -> JsonObject:
         """Ask the client on the request's own stream and wait for the answer, which comes in another POST.
@@ -128,6 +133,9 @@ class ReplyChannel:
             else:
                 await session.mailbox.append(GENERAL, data)
             return await question.answer
+        except StoreAway as away:
+            session.peer.forget(asked.id)
+            raise NoBackChannel(str(away)) from None
         except asyncio.CancelledError:
             session.peer.forget(asked.id)
             question.drop()
@@ -217,10 +225,7 @@ class ReplyChannel:
             if self._stream is None:
                 await events.event(data)
             else:
-                mailbox = self._mailbox()
-                id = await mailbox.append(self._stream, data)
-                if events.open and not mailbox.is_followed(self._stream):
-                    await events.event(data, id)
+                await self._store_and_send(events, self._stream, data, last=False)
         if not events.open:
             self._gone()
 
@@ -232,22 +237,33 @@ class ReplyChannel:
         if self._stream is None:
             await events.event(body)
         else:
-            mailbox = self._mailbox()
-            taken = mailbox.is_followed(self._stream)
-            id = await mailbox.append(self._stream, body, last=True)
-            if not taken:
-                await events.event(body, id)
+            await self._store_and_send(events, self._stream, body, last=True)
         await events.end()
+
+    async def _store_and_send(self, events: EventResponse, stream: str, data: bytes, *, last: bool) -> None:
+        """Stored before sent, and sent here only if no other response has taken the stream over.
+
+        What can't be stored is sent without an event id: it reaches a client that is here, and can't be resumed from.
+        """
+        mailbox = self._mailbox()
+        try:
+            id = await mailbox.append(stream, data, last=last)
+        except StoreAway:
+            await events.event(data)
+        else:
+            if id and events.open and not mailbox.is_followed(stream):
+                await events.event(data, id)
 
     async def _open(self) -> EventResponse:
         events = self._events = EventResponse(self._visit, self._patience)
         await events.begin()
         if self._rules.resumable and self._session is not None:
             mailbox = self._mailbox()
-            self._stream = mailbox.open()
+            self._stream = mailbox.open(self.call)
             if self._rules.priming:
-                mark = await mailbox.mark(self._stream)
-                await events.write(encode_event(b"", id=mark, retry=self._patience.retry_ms))
+                with suppress(StoreAway):  # then there is nothing to come back to
+                    mark = await mailbox.mark(self._stream)
+                    await events.write(encode_event(b"", id=mark, retry=self._patience.retry_ms))
         return events
 
     async def _part(self, retry_ms: int) -> None:

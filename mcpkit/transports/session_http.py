@@ -5,6 +5,7 @@ What must never stand here: reading bodies, which revision governs (both are don
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Final
 
 from mcpkit.framing.sse import encode_event
@@ -18,7 +19,7 @@ from mcpkit.protocol.lifecycle import Phase, admit, negotiate, read_initialize
 from mcpkit.protocol.revisions.registry import REVISIONS
 from mcpkit.sessions.delivery import GENERAL, Reader, UnknownEvent
 from mcpkit.sessions.session import Session
-from mcpkit.sessions.store import SessionStore
+from mcpkit.sessions.store import SessionStore, StoreAway
 from mcpkit.transports.asgi import Refused, Visit
 from mcpkit.transports.calls import check_accept, encoded, id_of, serve_batch
 from mcpkit.transports.gate import EVENTS
@@ -59,6 +60,7 @@ class SessionHttp:
         try:
             result = await channel.run(self._kernel.serve(exchange_in(session, visit, request, channel)))
             body = encoded(request.id, result)
+            await session.keep()
         except RpcError as error:
             await self._store.end(session)
             await channel.finish(200, encode_error(request.id, error))
@@ -66,7 +68,8 @@ class SessionHttp:
         except BaseException:
             await self._store.end(session)
             raise
-        visit.extra += ((b"mcp-session-id", session.id.encode("latin-1")),)
+        if self._store.keeps:
+            visit.extra += ((b"mcp-session-id", session.id.encode("latin-1")),)
         await channel.finish(200, body)
 
     async def _check_unsessioned(self, visit: Visit, id: Id) -> None:
@@ -81,30 +84,31 @@ class SessionHttp:
     async def post(self, visit: Visit, session_id: str, message: Message | Batch) -> None:
         """Serve one message of a session."""
         session = await self._store.get(session_id, visit.principal)
-        if session is None or session.outbox is not None:
+        if session is None or session.streamed:
             raise unknown_session(id_of(message))
         if type(message) is Request:
             check_accept(visit, message)
             await self._call(visit, session, message)
         elif type(message) is Notification:
-            hear(session, message)
+            await hear(session, message)
             await visit.answer_empty(202)
             await self._kernel.notified(exchange_in(session, visit, message, SILENT))
         elif isinstance(message, Batch):
             await self._batch(visit, session, message)
         elif isinstance(message, (Response, ErrorResponse)):
-            session.peer.answered(message)
+            await session.answered(message)
             await visit.answer_empty(202)
 
     async def bad_answer(self, visit: Visit, error: BadAnswer) -> None:
         """A response that is none came in: whoever waits for it is told so instead of waiting on."""
         session = await self._store.get(visit.headers[SESSION_HEADER], visit.principal)
-        if session is not None:
-            session.peer.fail(error.answers, error)
+        if session is not None and error.answers is not None:
+            await session.unreadable(error.answers, error)
 
     async def _call(self, visit: Visit, session: Session, request: Request) -> None:
         self._reception.check_load(session, request.id)
         channel = ReplyChannel(visit, session.revision.http, session, self._patience)
+        channel.call = request.id
         try:
             session.peer.begin(request.id, channel)
         except InvalidRequest as error:
@@ -117,8 +121,20 @@ class SessionHttp:
             return
         finally:
             session.peer.end(request.id)
+        await self._keep(session, channel)
         await channel.finish(200, body)
         if channel.hung_up:
+            await self._hang_up(session)
+
+    async def _keep(self, session: Session, channel: ReplyChannel) -> None:
+        try:
+            await session.keep()
+        except StoreAway:
+            if not channel.started:  # else what the caller asked for is under way to it
+                raise
+
+    async def _hang_up(self, session: Session) -> None:
+        with suppress(StoreAway):  # it has ended here; elsewhere it ends later
             await self._store.end(session)
 
     async def _served(self, exchange: Exchange, channel: ReplyChannel, phase: Phase) -> bytes:
@@ -146,17 +162,18 @@ class SessionHttp:
             return
 
         async def notified(notification: Notification) -> None:
-            hear(session, notification)
+            await hear(session, notification)
             await self._kernel.notified(exchange_in(session, visit, notification, SILENT))
 
-        def answered(message: Message) -> None:
+        async def answered(message: Message) -> None:
             if isinstance(message, (Response, ErrorResponse)):
-                session.peer.answered(message)
+                await session.answered(message)
 
         async def serve(request: Request) -> bytes:
             return await self._batched(visit, session, request)
 
         body = await serve_batch(batch, serve, notified, answered)
+        await session.keep()
         if body is None:
             await visit.answer_empty(202)
         else:
@@ -186,18 +203,24 @@ class SessionHttp:
         if not visit.accept & EVENTS:
             raise Refused(406, "GET opens an event stream: accept text/event-stream; to call a method use POST")
         session = await self._named(visit)
-        reader = self._reader(session, visit.headers.get("last-event-id"))
+        reader = await self._reader(session, visit.headers.get("last-event-id"))
         events = EventResponse(visit, self._patience)
         guard = Guard(visit.receive, self._patience.keep_alive, reader.close, lambda: events.write(KEEP_ALIVE))
         self._readers[reader] = session
         try:
+            greeting = await self._greeting(session, resumed="last-event-id" in visit.headers)
             await events.begin()
-            await self._greet(session, events, resumed="last-event-id" in visit.headers)
+            await events.write(greeting)
             guard.watch()
+            await self._reception.listens(session)
             await _pump(reader, events, ids=session.revision.http.resumable)
             if session.revision.http.priming:
                 await events.write(b"retry: %d\n\n" % self._patience.retry_ms)
             await events.end()
+        except StoreAway:
+            if not events.begun:
+                raise
+            await events.end()  # the client comes back
         finally:
             guard.disarm()
             reader.close()
@@ -221,27 +244,28 @@ class SessionHttp:
         if session_id is None:
             raise Refused(400, "Mcp-Session-Id is missing; it came with the answer to initialize")
         session = await self._store.get(session_id, visit.principal)
-        if session is None or session.outbox is not None:
+        if session is None or session.streamed:
             raise unknown_session(None)
         return session
 
-    def _reader(self, session: Session, last_event_id: str | None) -> Reader:
+    async def _reader(self, session: Session, last_event_id: str | None) -> Reader:
         self._reception.check_open()
         if sum(of is session for of in self._readers.values()) >= MAX_READERS:
             raise Refused(409, f"This session has {MAX_READERS} open streams already; close one first")
         try:
             stream, after = session.mailbox.find(last_event_id) if last_event_id is not None else (GENERAL, None)
-            return session.mailbox.follow(stream, after)
+            reader = session.mailbox.follow(stream, after)
+            await reader.begin()
         except UnknownEvent:
             raise Refused(400, "Nothing can be resumed after this Last-Event-ID; send the request anew") from None
+        return reader
 
-    async def _greet(self, session: Session, events: EventResponse, *, resumed: bool) -> None:
+    async def _greeting(self, session: Session, *, resumed: bool) -> bytes:
         """The first bytes at once, for proxies and impatient clients; an id to come back to, where that is known."""
         if resumed or not session.revision.http.priming:
-            await events.write(KEEP_ALIVE)
-        else:
-            mark = await session.mailbox.mark(GENERAL)
-            await events.write(encode_event(b"", id=mark, retry=self._patience.retry_ms))
+            return KEEP_ALIVE
+        mark = await session.mailbox.mark(GENERAL)
+        return encode_event(b"", id=mark, retry=self._patience.retry_ms)
 
 
 async def _pump(reader: Reader, events: EventResponse, *, ids: bool) -> None:

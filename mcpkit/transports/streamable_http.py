@@ -20,7 +20,7 @@ from mcpkit.protocol.exchange import SILENT, UNKNOWN_CLIENT, Channel, Client, Ex
 from mcpkit.protocol.headers import SESSION_HEADER, VERSION_HEADER, check_params
 from mcpkit.protocol.revisions.registry import ENVELOPE_NAMES, PLAIN
 from mcpkit.protocol.revisions.revision import Revision
-from mcpkit.sessions.store import SessionStore
+from mcpkit.sessions.store import SessionStore, StoreAway
 from mcpkit.settings import Settings
 from mcpkit.transports.asgi import (
     CLOSE,
@@ -38,7 +38,7 @@ from mcpkit.transports.asgi import (
 from mcpkit.transports.calls import LISTEN, check_accept, encoded, id_of, names_null_id, serve_batch
 from mcpkit.transports.gate import EVENTS, Gate
 from mcpkit.transports.http_sse import HttpSse
-from mcpkit.transports.reception import Reception, going_down
+from mcpkit.transports.reception import Reception, going_down, refusal_of
 from mcpkit.transports.reply import Cancelled, ReplyChannel
 from mcpkit.transports.session_http import SessionHttp
 from mcpkit.transports.streams import Patience
@@ -70,7 +70,8 @@ class McpEndpoint:
         """Serve one HTTP request."""
         try:
             visit = await self._gate.admit(scope, receive, send)
-        except Refused as refusal:
+        except (Refused, StoreAway) as error:
+            refusal = refusal_of(error)
             await refuse(send, refusal, unread(refusal, scope, receive))
             return
         try:
@@ -78,8 +79,8 @@ class McpEndpoint:
                 await self._post(visit)
             else:
                 await self._other(visit)
-        except Refused as refusal:
-            await refuse(send, refusal, visit.extra)
+        except (Refused, StoreAway) as error:
+            await refuse(send, refusal_of(error), visit.extra)
         except ClientGone:
             return
         except asyncio.CancelledError:
@@ -87,6 +88,11 @@ class McpEndpoint:
                 with suppress(Exception):  # the answer may have begun
                     await refuse(send, going_down(), visit.extra)
             raise
+
+    @property
+    def away(self) -> bool:
+        """Whether the store of sessions is out of reach."""
+        return self._reception.store.away
 
     @property
     def draining(self) -> bool:
@@ -113,6 +119,8 @@ class McpEndpoint:
         )
         query = visit.scope["query_string"]
         stream = _stream_named_in(query) if query else None
+        if stream is not None:
+            visit.body = body
         try:
             message = decode(body, self._limits)
         except (ParseError, InvalidRequest) as error:
@@ -256,6 +264,8 @@ class McpEndpoint:
             raise Refused(405, "This endpoint takes POST, GET and DELETE", [ALLOW])
         elif visit.headers.get(VERSION_HEADER) in ENVELOPE_NAMES or _stream_named_in(visit.scope["query_string"]):
             raise Refused(405, "Here only POST is served; see the specification of this revision", [ALLOW_POST])
+        elif not self._reception.store.keeps:
+            raise Refused(405, "No sessions are kept here, so only POST is served", [ALLOW_POST])
         elif method == "GET":
             await self._sessions.get(visit)
         else:

@@ -39,7 +39,7 @@ class Patience:
 class EventResponse:
     """The event stream of one HTTP response. Writing to one that is closed, or whose client has gone, does nothing."""
 
-    __slots__ = ("_patience", "_visit", "_written", "ended", "open")
+    __slots__ = ("_patience", "_visit", "_written", "begun", "ended", "open")
 
     def __init__(self, visit: Visit, patience: Patience) -> None:
         self._visit = visit
@@ -47,10 +47,12 @@ class EventResponse:
         self._written = 0
         self.open = True
         """Whether the client can still get events here."""
+        self.begun = False
         self.ended = False
 
     async def begin(self) -> None:
         """Send the head."""
+        self.begun = True
         headers = [*EVENT_HEADERS, *self._visit.extra]
         await self._send({"type": "http.response.start", "status": 200, "headers": headers})
 

@@ -42,7 +42,7 @@ async def test_a_batch_is_served_in_turn() -> None:
     async def notified(notification: Notification) -> None:
         order.append(notification.method)
 
-    def answered(message: Message) -> None:
+    async def answered(message: Message) -> None:
         order.append("answer")
 
     batch = Batch(

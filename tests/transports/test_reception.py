@@ -88,5 +88,5 @@ async def test_initialized_makes_ready_what_was_initializing(before: Phase, afte
     """INIT-03."""
     session = await reception().open(visit())
     session.phase = before
-    hear(session, Notification("notifications/initialized", {}))
+    await hear(session, Notification("notifications/initialized", {}))
     assert session.phase is after
