@@ -84,7 +84,6 @@ def set_up_log(*, verbose: bool) -> None:
         logging.basicConfig(level=logging.DEBUG)
     elif not logger.handlers:
         logger.addHandler(logging.NullHandler())
-        logger.propagate = False
 
 
 def overview(prog: str, names: Sequence[str] | dict[str, str]) -> str:

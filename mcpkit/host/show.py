@@ -176,7 +176,7 @@ def server_line(member: Member, speech: Speech) -> str:
     names = ", ".join(clean(tool.name, 60) for tool in member.tools[:8]) or "–"
     names += ", …" if len(member.tools) > 8 else ""
     place = clean(member.entry.place, 120)
-    return speech(key, server=clean(member.prefix, 60), why=member.why, place=place, what=names)
+    return speech(key, server=clean(member.prefix, 60), why=clean(member.why, 300), place=place, what=names)
 
 
 def painter(out: TextIO) -> Callable[[str, str], str]:

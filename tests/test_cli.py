@@ -1,0 +1,166 @@
+"""The command line: every command against real servers, its exit code, and one clear line for what is wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mcpkit import cli
+from mcpkit.host.commands import UsageError
+from tests.fixtures.started import Started, environment, started
+
+PROGRAM = """
+from mcpkit import Server
+server = other = Server("mine")
+@server.tool
+def hello(name: str) -> str:
+    return f"Hello, {name}!"
+"""
+
+
+@pytest.fixture(scope="module")
+def sums(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Started]:
+    with started("examples/math_server.py", "--port", "0", cwd=tmp_path_factory.mktemp("sums")) as program:
+        yield program
+
+
+@pytest.fixture(autouse=True)
+def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No setting of whoever runs the tests, no file of theirs."""
+    monkeypatch.chdir(tmp_path)
+    for name in list(os.environ):
+        if name not in environment():
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+
+
+def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    try:
+        code = cli.main(words)
+    except SystemExit as left:
+        code = int(left.code or 0)
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "out"),
+    [
+        (("call", "URL", "add", "a=5", "b=3"), 0, "8\n"),
+        (("call", "add", "a=5", "--json", "b=-3", "URL"), 0, None),
+        (("call", "add", "--server", "URL", "--args", '{"a": 1, "b": 1}'), 0, "2\n"),
+        (("call", "URL", "divide", "a=7", "b=0"), 5, ""),
+        (("call", "URL", "nope"), 7, ""),
+        (("list", "URL"), 0, None),
+        (("ping", "URL", "--token", "t", "--header", "X-A: b", "--timeout", "5"), 0, None),
+        (("ping", "http://127.0.0.1:9"), 4, ""),
+        (("read", "URL", "a://b"), 7, ""),
+        (("doctor", "URL"), 0, None),
+        (("doctor", "http://127.0.0.1:9"), 4, None),
+    ],
+)
+def test_commands(
+    capsys: pytest.CaptureFixture[str], sums: Started, words: tuple[str, ...], code: int, out: str | None
+) -> None:
+    said = run(capsys, *(sums.url if word == "URL" else word for word in words))
+    assert said[0] == code, said
+    if out is not None:
+        assert said[1] == out
+    assert len(said[2].splitlines()) == (0 if code == 0 or words[0] == "doctor" else 1)
+
+
+def test_without_a_target_it_is_the_server_of_the_settings(
+    capsys: pytest.CaptureFixture[str], sums: Started, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MCP_SERVER_URL", sums.url)
+    assert run(capsys, "call", "add", "a=1", "b=1")[:2] == (0, "2\n")
+
+
+def test_a_command_stands_after_two_dashes(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    script = tmp_path / "mine.py"
+    script.write_text(PROGRAM)
+    words = ("call", "hello", "name=Ada", "--", sys.executable, "-m", "mcpkit", "serve", str(script), "--stdio")
+    here = Path(cli.__file__).parents[1]
+    command = [*words[:4], "env", f"PYTHONPATH={here}", *words[4:]]
+    assert run(capsys, *command)[:2] == (0, "Hello, Ada!\n")
+
+
+def test_a_server_of_a_configuration_file(capsys: pytest.CaptureFixture[str], sums: Started, tmp_path: Path) -> None:
+    file = tmp_path / "mcp.json"
+    file.write_text(json.dumps({"mcpServers": {"x": {"command": "none"}, "math": {"url": f"{sums.url}/api"}}}))
+    assert run(capsys, "call", "--config", "mcp.json", "--server", "math", "add", "a=1", "b=2")[:2] == (0, "3\n")
+    code, _, err = run(capsys, "ping", "--config", "mcp.json", "--server", "y")
+    assert (code, err) == (1, "mcpkit ping: mcp.json has no such server\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("nope",), "mcpkit: there is no command nope; there are list, call, "),
+        (("call",), "mcpkit call: give a tool's NAME"),
+        (("read",), "mcpkit read: give a URI"),
+        (("list", "one"), "mcpkit list: one is neither a URL nor a command"),
+        (("list", "--nope"), "mcpkit list: unrecognized arguments: --nope"),
+        (("list", "--header", "x"), "mcpkit list: x is not of the form 'Name: value'"),
+        (("list", "ftp://x"), "mcpkit list: "),
+        (("list", "--config", "none.json"), "mcpkit list: none.json can't be read: "),
+        (("chat", "--once", "hi"), "mcpkit chat: no model is configured: set MODEL_NAME, BASE_URL and API_KEY"),
+        (("chat", "--approve", "always"), "mcpkit chat: argument --approve: invalid choice: 'always'"),
+        (("serve",), "mcpkit serve: give one Python file"),
+        (("serve", "none.py"), "mcpkit serve: none.py is no Python file"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_one(capsys: pytest.CaptureFixture[str], words: tuple[str, ...], said: str) -> None:
+    code, _, err = run(capsys, *words)
+    assert code == 1
+    assert err.startswith(said)
+    assert len(err.splitlines()) == 1
+
+
+def test_help_names_every_command_and_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "--help")
+    assert code == 0
+    assert all(f"  {name} " in out for name in cli.USES)
+    assert "5  a tool answered with an error" in out
+    assert run(capsys)[0] == 1
+    assert "--approve" in run(capsys, "chat", "--help")[1]
+
+
+def test_doctor_reports_a_bad_setting(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MCP_SERVER_PORT", "many")
+    code, out, _ = run(capsys, "doctor")
+    assert code == 1
+    assert "MCP_SERVER_PORT must be a whole number" in out
+
+
+def test_a_server_is_loaded_from_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    script = tmp_path / "loaded.py"
+    script.write_text(PROGRAM)
+    assert cli.load_server(str(script)).tools.get("hello") is not None
+    assert cli.load_server(f"{script}:other") is not None
+    with pytest.raises(UsageError, match="there is: none"):
+        cli.load_server(f"{script}:nope")
+    script.write_text(f"{PROGRAM}\nsecond = Server('second')\n")
+    with pytest.raises(UsageError, match="there is: server, other, second"):
+        cli.load_server(str(script))
+
+
+@pytest.mark.parametrize(
+    ("word", "names"),
+    [
+        ("http://x", True),
+        ("python a.py", True),
+        ("a.py", False),
+        ("add", False),
+        ("a=http://x", False),
+        ("a=b c", False),
+    ],
+)
+def test_what_names_a_server(word: str, names: bool) -> None:
+    assert cli.names_a_server(word) is names
