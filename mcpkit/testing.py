@@ -27,6 +27,6 @@ async def connect(
     """
     async with (
         server.running(),
-        MCPClient(Memory(server.kernel, settings=settings), mode=revision, **options) as client,
+        MCPClient(lambda: Memory(server.kernel, settings=settings), mode=revision, **options) as client,
     ):
         yield client

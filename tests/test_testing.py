@@ -48,3 +48,18 @@ async def test_handlers_answer_what_a_tool_asks(revision: str) -> None:
 def test_outcomes_read_as_truth() -> None:
     assert Elicitation("accept", 1)
     assert not Elicitation("decline")
+
+
+async def test_a_session_that_the_server_ends_is_opened_anew() -> None:
+    """A second pipe is laid while the first is still being taken away."""
+    server = greeter()
+
+    async def leave(ctx: Context, params: object) -> dict[str, object]:
+        ctx.exchange.channel.hang_up()
+        return {}
+
+    server.register_method("leave", leave)
+    async with connect(server, revision=SUPPORTED[1]) as client:
+        for _ in range(3):
+            await client.request("leave")
+            assert len(await client.list_tools()) == 2

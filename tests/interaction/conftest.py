@@ -143,7 +143,7 @@ class Connect:
         """What the client is told to connect to."""
         match self.way.transport:
             case "memory":
-                return Memory(self.server.kernel, settings=SETTINGS)
+                return lambda: Memory(self.server.kernel, settings=SETTINGS)
             case "stdio":
                 return self.command
             case "sse":
