@@ -7,7 +7,6 @@ from pathlib import Path
 from tests.house.tree import SCRIPTS, none, project_files, python_files
 
 EXEMPT = {
-    "mcpkit/__main__.py": "one call of cli.main, and so tested by tests/test_cli.py",
     "mcpkit/protocol/types.py": "declares the wire's shapes, runs nothing",
     "mcpkit/sessions/delivery.py": "ports of what other files implement, runs nothing",
     "mcpkit/sessions/store.py": "a port of what other files implement, runs nothing",
