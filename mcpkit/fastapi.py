@@ -16,6 +16,8 @@ from sse_starlette.sse import AppStatus
 from starlette.responses import Response
 
 from mcpkit.jsonrpc.codec import encode
+from mcpkit.observe.audit import Audit, wanted
+from mcpkit.observe.metrics import Metrics
 from mcpkit.protocol.revisions.registry import NEWEST, NEWEST_HANDSHAKE, SUPPORTED
 from mcpkit.security.principal import Principal
 from mcpkit.server import Server
@@ -24,9 +26,11 @@ from mcpkit.sessions.memory import MemoryStore
 from mcpkit.sessions.none import NoSessions
 from mcpkit.sessions.store import SessionStore
 from mcpkit.settings import Settings
+from mcpkit.transports.access import authentication_of
 from mcpkit.transports.asgi import PRINCIPAL_KEY, Receive, Refused, Scope, Send, refuse, route_path
 from mcpkit.transports.discovery import Discovery
 from mcpkit.transports.gate import Authenticate, Gate
+from mcpkit.transports.operations import Fence, MetricsPage, ResourceMetadata, host_checked
 from mcpkit.transports.streamable_http import McpEndpoint
 
 if TYPE_CHECKING:
@@ -37,6 +41,8 @@ Describe = Callable[[str], dict[str, Any]]
 
 MCP_PATH: Final = "/api"
 SSE_PATH: Final = "/sse"
+HEALTH: Final = ("/healthz", "/readyz")
+"""Open to everybody, whatever Host they name: orchestrators ask by address."""
 EXIT_POLL_SECONDS: Final = 0.5
 EXAMPLE: Final = '{"jsonrpc":"2.0","id":1,"method":"tools/list"}'
 
@@ -51,10 +57,13 @@ class McpApp(FastAPI):
     application, are obeyed on the MCP URLs too: then these go through FastAPI like any route, at its usual cost.
     """
 
-    def __init__(self, server: Server, endpoint: McpEndpoint, doors: dict[str, Door], **options: Any) -> None:
+    def __init__(
+        self, server: Server, endpoint: McpEndpoint, doors: dict[str, Door], fence: Fence, **options: Any
+    ) -> None:
         self.mcp_server = server
         self.mcp_endpoint = endpoint
         self._doors = doors
+        self._fence = fence
         super().__init__(**options)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -66,6 +75,8 @@ class McpApp(FastAPI):
             if door is not None:
                 await door(scope, receive, send)
                 return
+        if scope["type"] == "http" and not await self._fence(scope, receive, send, route_path(scope)):
+            return
         await super().__call__(scope, receive, send)
 
     def drain(self) -> None:
@@ -84,26 +95,34 @@ def create_app(
 ) -> McpApp:
     """An application that serves ``server`` at ``/api`` and ``/sse``, with ``/``, ``/healthz`` and ``/readyz``.
 
-    ``authenticate`` maps header fields to the principal; ``describe`` maps the URL of this application to what ``/``
-    says of it; ``options`` are FastAPI's. Raises: ValueError when an allowed host or origin can't be read.
+    ``authenticate`` maps header fields to the principal, and then nothing but health and public documents is open;
+    by default the settings say it. ``describe`` maps the URL of this application to what ``/``
+    says of it; ``options`` are FastAPI's. Raises: ValueError when an allowed host or origin can't be read;
+    SettingsError when the settings of authentication don't make a whole.
     """
     settings = settings or Settings()
+    authenticate = authenticate or authentication_of(settings)
     gate = Gate(settings, authenticate)
     replica = None if store is not None else _replica(settings)
     endpoint = McpEndpoint(server.kernel, store or _store(settings, replica), gate, settings, MCP_PATH)
-    info = _Info(Gate(settings), describe or (lambda url: describe_server(server, url)))
-    doors: dict[str, Door] = {"/": info}
+    info = _Info(gate, describe or (lambda url: describe_server(server, url)))
+    metrics = _observed(server, settings, endpoint)
+    doors: dict[str, Door] = {"/": info, "/metrics": MetricsPage(metrics, gate, authenticated=bool(authenticate))}
+    resource = getattr(authenticate, "resource", None)
+    doors.update({path: ResourceMetadata(resource) for path in (resource.paths if resource else ())})
     for path, door in ((MCP_PATH, endpoint), (SSE_PATH, endpoint.sse)):
         doors[path] = doors[f"{path}/"] = door
     discovery = Discovery(server.info, MCP_PATH)
-    doors.update(zip(discovery.paths, (discovery.card, discovery.catalogue), strict=True))
+    for path, door in zip(discovery.paths, (discovery.card, discovery.catalogue), strict=True):
+        doors[path] = host_checked(gate, door)
+    fence = Fence(gate, {*doors, *HEALTH}, authenticated=bool(authenticate))
     given = {"title": server.name, "version": server.version, "docs_url": None, "redoc_url": None}
-    app = McpApp(server, endpoint, doors, **{"redirect_slashes": False, **given, **options})
+    app = McpApp(server, endpoint, doors, fence, **{"redirect_slashes": False, **given, **options})
     app.include_router(_router(server, endpoint, None, replica))
-    for path in ("/", *discovery.paths):
+    for path in set(doors) - {MCP_PATH, SSE_PATH, f"{MCP_PATH}/", f"{SSE_PATH}/"}:
         app.add_api_route(path, _handing_over(doors[path], None), include_in_schema=False)
-    app.add_api_route("/healthz", _healthy, include_in_schema=False)
-    app.add_api_route("/readyz", _readiness(endpoint), include_in_schema=False)
+    for path, health in zip(HEALTH, (_healthy, _readiness(endpoint)), strict=True):
+        app.add_api_route(path, health, include_in_schema=False)
     return app
 
 
@@ -296,6 +315,20 @@ def _store(settings: Settings, replica: Replica | None) -> SessionStore:
     if settings.workers > 1:
         return NoSessions()
     return MemoryStore(settings.max_sessions, settings.session_idle_seconds, _bounds(settings))
+
+
+def _observed(server: Server, settings: Settings, endpoint: McpEndpoint) -> Metrics:
+    """Count what is served; write the audit trail where somebody reads it."""
+    metrics = Metrics(
+        knows_method=server.kernel.knows, knows_tool=lambda name: server.tools.get(name) is not None,
+        version=server.version,
+    )
+    metrics.gauge("mcp_server_sessions", "Handshake sessions that are open.", lambda: endpoint.sessions)
+    metrics.gauge("mcp_server_streams", "Event streams that are open.", lambda: endpoint.streams)
+    server.observe(metrics)
+    if wanted(settings.log_level):
+        server.observe(Audit())
+    return metrics
 
 
 async def _healthy() -> Response:

@@ -116,6 +116,10 @@ class Kernel:
         """The registered methods, by name."""
         return tuple(sorted(self._entries))
 
+    def knows(self, method: str) -> bool:
+        """Whether the method is registered."""
+        return method in self._entries
+
     def on_notification(self, method: str, listener: Listener) -> None:
         """Be told when a client sends that notification (one listener per method)."""
         self._listeners[method] = listener

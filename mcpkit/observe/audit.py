@@ -22,6 +22,11 @@ def fingerprint(secret: str | None) -> str | None:
     return hashlib.sha256(secret.encode()).hexdigest()[:8] if secret else None
 
 
+def wanted(level: str) -> bool:
+    """Whether anybody reads the trail, where the server's log has that level: decided once, at the start."""
+    return level in {"debug", "info"} or logger.isEnabledFor(logging.INFO)
+
+
 class Audit:
     """An observer that writes the trail at INFO; silent when that logger is off."""
 

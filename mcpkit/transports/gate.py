@@ -159,6 +159,21 @@ class Gate:
             self._buckets.take(caller_of(visit))
         return visit
 
+    def check_host(self, scope: Scope) -> None:
+        """That the one Host is served here, for documents that are open to everybody otherwise.
+
+        Raises: Refused.
+        """
+        hosts = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
+        if len(hosts) != 1:
+            raise Refused(400, "One Host header is needed", [CLOSE])
+        self._check_host(hosts[0])
+
+    def _check_host(self, host: str) -> None:
+        if not self._rules.host_allowed(host):
+            logger.warning("refused Host %r: not in MCP_ALLOWED_HOSTS", host[:200])
+            raise Refused(421, "This Host is not served here; add it to MCP_ALLOWED_HOSTS")
+
     def check_body(self, visit: Visit) -> None:
         """That the announced body is one we read (SHC-09, SHC-15).
 
@@ -201,9 +216,7 @@ class Gate:
 
     def _judged(self, raw: list[Header], key: Key) -> Head:
         headers = self._read(raw)
-        if not self._rules.host_allowed(headers["host"]):
-            logger.warning("refused Host %r: not in MCP_ALLOWED_HOSTS", headers["host"][:200])
-            raise Refused(421, "This Host is not served here; add it to MCP_ALLOWED_HOSTS")
+        self._check_host(headers["host"])
         origin = headers.get("origin")
         extra = () if origin is None else self._cross_origin(origin)
         head = Head(headers, _acceptable(headers.get("accept", "")), _body_fault(headers), extra)

@@ -123,6 +123,11 @@ class HttpSse:
         else:
             await self._stream(visit, session)
 
+    @property
+    def streams(self) -> int:
+        """How many streams are open."""
+        return len(self._outboxes)
+
     def drain(self) -> None:
         """Let every stream end as soon as its calls are answered."""
         for outbox in tuple(self._outboxes.values()):

@@ -231,6 +231,11 @@ class SessionHttp:
         await self._store.end(await self._named(visit))
         await visit.answer_empty(204)
 
+    @property
+    def streams(self) -> int:
+        """How many GET streams are open."""
+        return len(self._readers)
+
     def drain(self) -> None:
         """End all GET streams; calls in flight go on."""
         for reader in tuple(self._readers):

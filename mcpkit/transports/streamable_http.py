@@ -99,6 +99,16 @@ class McpEndpoint:
         """Whether the server is going down."""
         return self._reception.draining
 
+    @property
+    def sessions(self) -> int:
+        """How many sessions there are."""
+        return self._reception.store.count
+
+    @property
+    def streams(self) -> int:
+        """How many event streams of sessions are open here."""
+        return self._sessions.streams + self.sse.streams
+
     def drain(self) -> None:
         """Let open streams end and open no new ones; calls in flight go on."""
         self._reception.draining = True
