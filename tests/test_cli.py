@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -164,3 +165,18 @@ def test_a_server_is_loaded_from_its_file(tmp_path: Path, monkeypatch: pytest.Mo
 )
 def test_what_names_a_server(word: str, names: bool) -> None:
     assert cli.names_a_server(word) is names
+
+
+def test_the_module_runs_the_command_line() -> None:
+    """``python -m mcpkit``."""
+    done = subprocess.run(
+        [sys.executable, "-m", "mcpkit", "--help"],
+        cwd=Path(cli.__file__).parents[1],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 0
+    assert done.stdout.startswith("usage: mcpkit COMMAND")
