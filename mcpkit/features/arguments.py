@@ -65,10 +65,13 @@ class JsonArguments:
     def _quick(self, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
         """Arguments that have plain types already are taken as they are; all others are looked at properly."""
         types = self._types
-        for name, value in arguments.items():
-            if name not in types or type(value) not in types[name]:
+        for name in arguments:
+            if name not in types or type(arguments[name]) not in types[name]:
                 return self._checked(arguments)
-        return arguments if self._needed <= arguments.keys() else self._checked(arguments)
+        for name in self._needed:
+            if name not in arguments:
+                return self._checked(arguments)
+        return arguments
 
     def _checked(self, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
         if not self.schema.valid(arguments):

@@ -83,16 +83,19 @@ def parse(value: Any) -> Message:
     """
     if type(value) is not dict:
         raise InvalidRequest("Invalid request: a message must be a JSON object")
-    method = value.get("method")
-    if type(method) is not str or value.get("jsonrpc") != "2.0":
+    if "method" not in value or type(value["method"]) is not str or value.get("jsonrpc") != "2.0":
         return _parse_answer(value)
-    id = value.get("id")
-    if not (type(id) is int or type(id) is str or (id is None and "id" not in value)):
+    method, params = value["method"], value["params"] if "params" in value else {}  # noqa: SIM401 - no call
+    if "id" not in value:
+        if type(params) is not dict:
+            raise BadParams(None)
+        return Notification(method, params)
+    id = value["id"]
+    if type(id) is not int and type(id) is not str:
         raise InvalidRequest("Invalid request: id must be a string or an integer")
-    params = value.get("params", {})
     if type(params) is not dict:
         raise BadParams(id)
-    return Notification(method, params) if id is None else Request(id, method, params)
+    return Request(id, method, params)
 
 
 def load(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Any:
@@ -218,7 +221,11 @@ def encode_result(id: Id, result: Result) -> bytes:
     """A successful answer; a result that is :class:`Encoded` already is put in as it stands."""
     if type(result) is Encoded:
         return b'{"jsonrpc":"2.0","id":%b,"result":%b}' % (encode(id), result)
-    return encode({"jsonrpc": "2.0", "id": id, "result": result})
+    answer = {"jsonrpc": "2.0", "id": id, "result": result}
+    try:
+        return orjson.dumps(answer)
+    except TypeError:
+        return encode(answer)
 
 
 def encode_error(id: Id | None, error: RpcError, *, null_id: bool = False) -> bytes:

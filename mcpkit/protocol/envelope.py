@@ -58,12 +58,13 @@ def read_envelope(params: Mapping[str, Any]) -> Envelope:
         raise InvalidParams(f"_meta key {META_PROTOCOL_VERSION} must be a string")
     if type(capabilities) is not dict:
         raise InvalidParams(f"_meta key {META_CLIENT_CAPABILITIES} must be an object")
-    info = meta.get(META_CLIENT_INFO, _NOBODY)
+    info = meta[META_CLIENT_INFO] if META_CLIENT_INFO in meta else _NOBODY  # noqa: SIM401 - no call
     if info is not _NOBODY and not (
-        type(info) is dict and type(info.get("name")) is str and type(info.get("version")) is str
+        (type(info) is dict and "name" in info and "version" in info)
+        and (type(info["name"]) is str and type(info["version"]) is str)
     ):
         raise InvalidParams(f"_meta key {META_CLIENT_INFO} must be an object with the strings name and version")
-    level = meta.get(META_LOG_LEVEL)
+    level = meta[META_LOG_LEVEL] if META_LOG_LEVEL in meta else None  # noqa: SIM401 - no call
     if level is not None and (type(level) is not str or level not in LOG_LEVELS):
         raise InvalidParams(f"{META_LOG_LEVEL} must be one of {', '.join(LOG_LEVELS)}")
     return Envelope(version, Client(info, capabilities), level)

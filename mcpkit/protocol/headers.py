@@ -99,7 +99,9 @@ def check_routing(headers: Mapping[str, str], method: str, params: Mapping[str, 
     if headers.get(METHOD_HEADER) != method:
         _check(headers, METHOD_HEADER, method, "method")
     if method in ROUTED_NAME:
-        _check_name(headers.get(NAME_HEADER), ROUTED_NAME[method], params)
+        name, member = headers.get(NAME_HEADER), ROUTED_NAME[method]
+        if name is None or member not in params or name != params[member] or not _LITERAL.fullmatch(name):
+            _check_name(name, member, params)
 
 
 def routing_headers(method: str, params: Mapping[str, Any]) -> dict[str, str]:
@@ -206,8 +208,6 @@ def _check_name(header: str | None, member: str, params: Mapping[str, Any]) -> N
     if header is None:
         if isinstance(value, str):
             raise HeaderMismatch(f"the header Mcp-Name is missing; send params.{member} in it")
-        return
-    if header == value and _LITERAL.fullmatch(header):
         return
     if decode_value(header) != value:
         raise HeaderMismatch(f"the header Mcp-Name does not match params.{member}")

@@ -74,8 +74,6 @@ class Visit:
         self.principal: Principal | None = None
         self.body = b""
         """What was posted, where another replica may have to read it."""
-        self.body = b""
-        """What was posted, where another replica may have to read it."""
         self.extra: tuple[Header, ...] = ()
         """Header fields that every answer to this request carries."""
         self.fault: tuple[str, tuple[Header, ...]] | None = None
@@ -140,7 +138,7 @@ async def read_body(receive: Receive, most: int, silence: float, whole: float) -
         event: Event = done.value
     else:
         event = await _in_time(silence, Resumed(steps, waited))
-    if not event.get("more_body"):
+    if "more_body" not in event or not event["more_body"]:
         return _checked(event, most)
     return await _in_time(whole, _read_pieces(receive, event, most, silence))
 
@@ -167,7 +165,7 @@ async def _read_pieces(receive: Receive, event: Event, most: int, silence: float
 def _checked(event: Event, most: int) -> bytes:
     if event["type"] == "http.disconnect":
         raise ClientGone("the client went away")
-    piece: bytes = event.get("body", b"")
+    piece: bytes = event["body"] if "body" in event else b""  # noqa: SIM401 - no call
     if len(piece) > most:
         raise too_large()
     return piece

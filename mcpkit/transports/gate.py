@@ -136,8 +136,8 @@ class Gate:
         fields = dict(raw)
         usual, own = len(fields) == len(raw), {}
         for name, text in CHANGING.items():
-            value = fields.pop(name, None)
-            if value is not None:
+            if name in fields:
+                value = fields.pop(name)
                 usual = usual and len(value) <= CHANGING_BYTES and b"\n" not in value
                 own[text] = value.decode("latin-1")
         key: Key = (len(fields), *fields, *fields.values(), *own)

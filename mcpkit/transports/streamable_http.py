@@ -177,9 +177,9 @@ class McpEndpoint:
 
     async def _unsessioned(self, visit: Visit, revision: Revision, message: Message | Batch) -> None:
         """A plain call, or one of the handshake era that brings no session: nothing is remembered of it."""
-        if isinstance(message, Batch):
+        if type(message) is Batch:
             await self._batch(visit, revision, message)
-        elif isinstance(message, Request):
+        elif type(message) is Request:
             channel = ReplyChannel(visit, revision.http, None, self._patience)
             if revision is PLAIN:
                 channel.speaks = False
