@@ -1,0 +1,83 @@
+"""Several replicas behind a proxy, under load while things break: nothing lost, doubled, mixed up, or denied.
+
+"Lost" is a call with neither an answer nor an explicit error within 25 seconds; an explicit error is HTTP 502, 503 or
+504, a connection that breaks before the answer begins, or a JSON-RPC error whose data says ``retry``. A plain call is
+never resumed, so its client sends it again. What must never stand here: how a client or a process is run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+
+import pytest
+
+from tests.replicas.conftest import CALLS, load
+from tests.replicas.place import Place, Replica
+
+pytestmark = [pytest.mark.redis, pytest.mark.slow]
+
+
+async def restarted(replica: Replica, number: signal.Signals) -> None:
+    """End a replica and start it anew at its place."""
+    await asyncio.to_thread(replica.end, number)
+    replica.start()
+    await asyncio.to_thread(replica.wait_ready)
+
+
+async def test_a_rolling_restart(three: Place) -> None:
+    """Each replica ends by SIGTERM, in turn, and comes back; sessions go on at the others."""
+
+    async def roll() -> None:
+        for replica in three.replicas:
+            await restarted(replica, signal.SIGTERM)
+            await asyncio.sleep(0.5)
+
+    books = await load(three.url, CALLS // 4, roll())
+    print("rolling restart:", books.answered, dict(books.retried))
+    books.check()
+
+
+async def test_kill_9_every_few_seconds(three: Place) -> None:
+    """A replica that dies takes its running calls with it, and each of their callers is told."""
+
+    async def kill() -> None:
+        for replica in three.replicas:
+            await asyncio.sleep(1.5)
+            await restarted(replica, signal.SIGKILL)
+
+    books = await load(three.url, CALLS // 4, kill())
+    print("kill -9:", books.answered, dict(books.retried))
+    books.check()
+
+
+async def test_redis_is_restarted(three: Place) -> None:
+    """Sessions survive a Redis that writes down what it is told; meanwhile 503, and no 404."""
+
+    async def restart() -> None:
+        await asyncio.sleep(2)  # appendfsync everysec
+        await asyncio.to_thread(three.redis.kill)
+        await asyncio.sleep(1)
+        await asyncio.to_thread(three.redis.start)
+        await asyncio.sleep(1)
+
+    books = await load(three.url, CALLS // 4, restart())
+    print("Redis restart:", books.answered, dict(books.retried))
+    assert books.retried["503"]
+    books.check()
+
+
+async def test_redis_stands_still_for_a_while(three: Place) -> None:
+    """SIGSTOP and SIGCONT: slower than any lease, but nothing is forgotten."""
+
+    async def stop() -> None:
+        for seconds in (0.5, 3):
+            await asyncio.sleep(1)
+            three.redis.send(signal.SIGSTOP)
+            await asyncio.sleep(seconds)
+            three.redis.send(signal.SIGCONT)
+        await asyncio.sleep(1)
+
+    books = await load(three.url, CALLS // 4, stop())
+    print("slow Redis:", books.answered, dict(books.retried))
+    books.check()
