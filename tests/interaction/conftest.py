@@ -27,6 +27,7 @@ from mcpkit.transports.memory import Memory
 from mcpkit.transports.program import HttpProgram
 from tests.interaction.offers import SECONDS, SETTINGS, Board, build
 from tests.interaction.ways import Way
+from tests.schema.witness import Witness
 
 HERE = Path(__file__).parent
 
@@ -158,8 +159,20 @@ def offered() -> tuple[Server, Board]:
     return build(board), board
 
 
+@pytest.fixture(scope="session")
+def witness(offered: tuple[Server, Board]) -> Witness:
+    """Holds everything that the server says against the official schema of its revision."""
+    watching = Witness()
+    watching.watch(offered[0])
+    return watching
+
+
 @pytest.fixture
-def connect(way: Way, front: Front, command: list[str], offered: tuple[Server, Board]) -> Connect:
-    """Connected clients of one server, over this way."""
+def connect(
+    way: Way, front: Front, command: list[str], offered: tuple[Server, Board], witness: Witness
+) -> Iterator[Connect]:
+    """Connected clients of one server, over this way; what the server says must fit the schema of its revision."""
     offered[1].clear()
-    return Connect(way, front, command, *offered)
+    witness.faults.clear()
+    yield Connect(way, front, command, *offered)
+    assert not witness.faults, "\n".join(witness.faults)
