@@ -65,12 +65,14 @@ def _parts(header: str) -> Iterator[tuple[str | None, str | None, str]]:
             continue
         after = _past(header, at, " \t")
         if header[after : after + 1] == "=" and header[after + 1 : after + 2] != "=":
-            value, at = _value(header, _past(header, after + 1, " \t"))
-            yield None, word, value
+            begin = _past(header, after + 1, " \t")
+            value, at = _value(header, begin)
+            if at > begin:  # otherwise it is the end of a token68, such as Negotiate's
+                yield None, word, value
         elif after > at or after >= len(header) or header[after] == ",":
             yield word, None, ""
             at = after
-        else:  # the rest of a token68, such as Negotiate's
+        else:  # the rest of a token68
             _, at = _run(header, after, _TOKEN68)
 
 
