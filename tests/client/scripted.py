@@ -157,7 +157,7 @@ async def http_peer(script: Script) -> AsyncIterator[HttpPeer]:
                 await script(asked, reply)
                 if not reply.started:
                     await reply.send(404)
-        except (ConnectionError, asyncio.IncompleteReadError):
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass
         except Exception as fault:
             peer.faults.append(fault)
