@@ -41,6 +41,7 @@ class MCPServer:
             "mcp-server",
             __version__,
             tool_timeout=self.settings.tool_seconds,
+            max_calls=self.settings.max_calls,
             state_key=self.settings.state_key.encode() if self.settings.state_key else None,
         )
         self.router = MCPBaseRouter(self.server, self.settings)

@@ -64,6 +64,8 @@ class McpApp(FastAPI):
         self.mcp_endpoint = endpoint
         self._doors = doors
         self._fence = fence
+        self.authenticated = fence.authenticated
+        """Whether callers have to say who they are."""
         super().__init__(**options)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -104,17 +106,19 @@ def create_app(
     authenticate = authenticate or authentication_of(settings)
     gate = Gate(settings, authenticate)
     replica = None if store is not None else _replica(settings)
+    server.kernel.max_result_bytes = settings.max_result_bytes
     endpoint = McpEndpoint(server.kernel, store or _store(settings, replica), gate, settings, MCP_PATH)
     info = _Info(gate, describe or (lambda url: describe_server(server, url)))
     metrics = _observed(server, settings, endpoint)
     doors: dict[str, Door] = {"/": info, "/metrics": MetricsPage(metrics, gate, authenticated=bool(authenticate))}
     resource = getattr(authenticate, "resource", None)
-    doors.update({path: ResourceMetadata(resource) for path in (resource.paths if resource else ())})
+    if resource is not None:
+        doors.update(dict.fromkeys(resource.paths, ResourceMetadata(resource)))
     for path, door in ((MCP_PATH, endpoint), (SSE_PATH, endpoint.sse)):
         doors[path] = doors[f"{path}/"] = door
     discovery = Discovery(server.info, MCP_PATH)
-    for path, door in zip(discovery.paths, (discovery.card, discovery.catalogue), strict=True):
-        doors[path] = host_checked(gate, door)
+    for path, document in zip(discovery.paths, (discovery.card, discovery.catalogue), strict=True):
+        doors[path] = host_checked(gate, document)
     fence = Fence(gate, {*doors, *HEALTH}, authenticated=bool(authenticate))
     given = {"title": server.name, "version": server.version, "docs_url": None, "redoc_url": None}
     app = McpApp(server, endpoint, doors, fence, **{"redirect_slashes": False, **given, **options})
@@ -163,7 +167,9 @@ def mcp_router(
     """
     settings = settings or Settings()
     replica = None if store is not None else _replica(settings)
-    endpoint = McpEndpoint(server.kernel, store or _store(settings, replica), Gate(settings), settings, MCP_PATH)
+    server.kernel.max_result_bytes = settings.max_result_bytes
+    gate = Gate(settings, None if principal else authentication_of(settings))
+    endpoint = McpEndpoint(server.kernel, store or _store(settings, replica), gate, settings, MCP_PATH)
     return _router(server, endpoint, principal, replica)
 
 

@@ -73,6 +73,8 @@ class Kernel:
     sealer: StateSealer = field(default_factory=StateSealer)
     param_headers: Callable[[str], tuple[ParamHeader, ...]] = lambda name: ()
     """A tool's name → the arguments that its callers mirror in HTTP headers."""
+    max_result_bytes: int = 1 << 20
+    """The longest result that is sent; whoever encodes results sees to it."""
     serve: Serve = field(init=False)
     """Answers one exchange; raises RpcError only."""
     _entries: dict[str, _Entry] = field(default_factory=dict)
@@ -208,6 +210,10 @@ class Kernel:
             if self._pages.get(exchange.method) is pages and len(pages) < MAX_PAGES:
                 pages[exchange.revision.name, key] = page
         return page
+
+    def shaped(self, exchange: Exchange, result: JsonObject) -> Result:
+        """A result in the shape of the exchange's revision, as if the method's handler had returned it."""
+        return self._shaped(self._tables[exchange.revision.name][exchange.method], result)
 
     def _shaped(self, row: Row, result: Result) -> Result:
         if type(result) is Encoded:

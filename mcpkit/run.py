@@ -24,6 +24,10 @@ from mcpkit.settings import Settings, SettingsError
 BAD_START: Final = 2
 """The exit code of a program that could not begin."""
 BACKLOG: Final = 2048
+EXPOSED: Final = (
+    "WARNING: listening on {} without authentication: whoever can reach this machine can use this server, so `shutdown` "
+    "is refused. Set MCP_API_KEYS_FILE or MCP_AUTH_ISSUER, or listen on 127.0.0.1."
+)
 ANSWER_SECONDS: Final = 0.1
 """What the answer to the call that asked for the end has to get out of a pipe."""
 
@@ -99,8 +103,8 @@ def _serve_http(target: Server | Any, settings: Settings) -> None:
     except ValueError as error:
         raise CannotStart(f"MCP_ALLOWED_HOSTS or MCP_ALLOWED_ORIGINS: {error}") from None
     listening = listen(settings.host, settings.port)
-    if not settings.loopback:
-        logger.warning("listening on %s: whoever can reach this machine can reach this server", settings.host)
+    if settings.exposed and not getattr(app, "authenticated", False):
+        print(EXPOSED.format(settings.host), file=sys.stderr)  # noqa: T201 - whatever the log's level
     url = url_of(settings.host, listening.getsockname()[1])
     program = HttpProgram(app, settings, lambda: greet(url))
     with _stoppable(program.stop):

@@ -18,7 +18,7 @@ from mcpkit.features.lifecycle import Lifecycle
 from mcpkit.features.prompts import Prompt, Prompts
 from mcpkit.features.resources import Resource, Resources
 from mcpkit.features.subscriptions import Subscriptions
-from mcpkit.features.tools import Tool, Tools
+from mcpkit.features.tools import MOST_CALLS, Tool, Tools
 from mcpkit.jsonrpc.errors import InternalError
 from mcpkit.jsonrpc.messages import JsonObject, Result
 from mcpkit.kernel import Handler, Hook, Kernel
@@ -57,6 +57,8 @@ class Options(TypedDict, total=False):
     """Entries on one page of a list (default 100)."""
     tool_timeout: float
     """Seconds that a tool may take unless it says otherwise (default 60; 0: no limit)."""
+    max_calls: int
+    """Tool calls in flight at once; further ones are turned away (default 2000)."""
     state_key: bytes | None
     """Seals request states; give every replica the same (default: random, for one process)."""
     lifespan: Lifespan
@@ -83,7 +85,13 @@ class Server:
         page_size, timeout = options.get("page_size", 100), options.get("tool_timeout", 60.0)
         self._services = Services(self.kernel.changes, self._read_resource)
         self.subscriptions = Subscriptions(self.kernel.changes)
-        self.tools = Tools(self._context, page_size=page_size, timeout=timeout, changed=self._tools_changed)
+        self.tools = Tools(
+            self._context,
+            page_size=page_size,
+            timeout=timeout,
+            most_calls=options.get("max_calls", MOST_CALLS),
+            changed=self._tools_changed,
+        )
         self.resources = Resources(self._context, page_size=page_size, changed=self._resources_changed)
         self.prompts = Prompts(self._context, page_size=page_size, changed=self._prompts_changed)
         self.completions = Completions(self.prompts, self.resources, self._context)

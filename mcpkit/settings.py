@@ -213,7 +213,7 @@ class Settings:
         "an authenticated caller's stream ends after this, or when the token does",
         unit="s",
     )
-    api_keys_file: Path | None = _setting(
+    api_keys_file: Path | None = _setting(  # noqa: RUF009 - a field, made by dataclasses
         "MCP_API_KEYS_FILE", None, Path, "file of API keys, made by `mcpkit keys`; unset: no API keys"
     )
     # ── limits of one HTTP request ──
@@ -334,6 +334,11 @@ class Settings:
     def authenticated(self) -> bool:
         """Whether callers have to say who they are."""
         return self.auth_issuer is not None or self.api_keys_file is not None
+
+    @property
+    def exposed(self) -> bool:
+        """Whether anybody who can reach this machine can call."""
+        return not self.loopback and not self.authenticated
 
     @classmethod
     def table(cls) -> tuple[Row, ...]:

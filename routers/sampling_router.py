@@ -5,11 +5,12 @@ What must never stand here: text that no model wrote, an answer of the model's e
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from mcpkit import Context, RpcError, Settings
 from mcpkit.host.model import ChatMessage, Model, ModelError, Wishes
-from mcpkit.jsonrpc.errors import InvalidParams
+from mcpkit.jsonrpc.errors import InvalidParams, InvalidRequest
 from mcpkit.run import request_shutdown
 from routers.base_router import MCPBaseRouter
 
@@ -29,7 +30,8 @@ def register_sampling(router: MCPBaseRouter, settings: Settings) -> None:
     router.on_close(sampler.close)
     router.register_method("sample", sampler.sample)
     if settings.shutdown != "off":
-        router.register_method("shutdown", end_server if settings.shutdown == "server" else end_session)
+        end = end_server if settings.shutdown == "server" else end_session
+        router.register_method("shutdown", refusing_strangers(end) if settings.exposed else end)
 
 
 class Sampler:
@@ -98,6 +100,20 @@ def _temperature(value: Any) -> float | None:
     if value is None or (isinstance(value, int | float) and type(value) is not bool and 0 <= value <= 2):
         return value
     raise InvalidParams("`temperature` must be a number from 0 to 2")
+
+
+def refusing_strangers(end: Callable[[Context, dict[str, Any]], dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+    """`shutdown` where anybody on the network could call it: only the process that started this one may."""
+
+    def refuse(context: Context, params: dict[str, Any]) -> dict[str, Any]:
+        if context.exchange.headers:  # over HTTP
+            raise InvalidRequest(
+                "shutdown is refused: this server listens beyond its machine without authentication; "
+                "set MCP_API_KEYS_FILE or MCP_AUTH_ISSUER, or listen on 127.0.0.1"
+            )
+        return end(context, params)
+
+    return refuse
 
 
 def end_session(context: Context, params: dict[str, Any]) -> dict[str, Any]:

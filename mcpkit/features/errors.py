@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from mcpkit.features.problems import Problem
-from mcpkit.jsonrpc.errors import INVALID_REQUEST, McpKitError, RpcError
+from mcpkit.jsonrpc.errors import INTERNAL_ERROR, INVALID_REQUEST, McpKitError, RpcError
 
 MOST_PROBLEMS: Final = 10
 """How many problems are told at once; a model mends a few at a time anyway."""
@@ -44,6 +44,13 @@ class InsufficientScope(RpcError):
             INVALID_REQUEST, f"Insufficient scope; ask for a token with: {needed}", {"requiredScopes": list(scopes)}
         )
         self.scopes = tuple(scopes)
+
+
+class Overloaded(RpcError):
+    """Too many calls are in flight; over HTTP it is answered 503 with Retry-After."""
+
+    def __init__(self) -> None:
+        super().__init__(INTERNAL_ERROR, "Too many calls are in flight here; try again in a moment")
 
 
 def told(problems: Sequence[Problem]) -> str:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from typing import Any, Unpack
+from typing import Any, Final, Unpack
 
 from mcpkit.features.binding import MakeContext, bind_json
-from mcpkit.features.errors import BadArguments, RegistrationError
+from mcpkit.features.errors import BadArguments, InsufficientScope, Overloaded, RegistrationError
 from mcpkit.features.failures import failure_text
 from mcpkit.features.feature import DEFAULT_TIMEOUT, Feature
 from mcpkit.features.options import ToolAnnotations, ToolOptions, check_tool_name
@@ -23,6 +23,9 @@ from mcpkit.jsonrpc.messages import JsonObject
 from mcpkit.protocol.exchange import BEGUN, Exchange
 from mcpkit.protocol.headers import ParamHeader, ParamHeaders
 from mcpkit.protocol.revisions.revision import Fault
+
+MOST_CALLS: Final = 2000
+"""Tool calls in flight in one process where nobody said otherwise."""
 
 logger = logging.getLogger("mcpkit.tools")
 
@@ -92,10 +95,14 @@ class Tools:
         *,
         page_size: int = 100,
         timeout: float = DEFAULT_TIMEOUT,
+        most_calls: int = MOST_CALLS,
         ttl_ms: int = LIST_TTL_MS,
         changed: Callable[[], None] = lambda: None,
     ) -> None:
-        """``timeout`` (seconds, 0: none) holds for tools that name none; ``changed`` is called after every change."""
+        """``timeout`` (seconds, 0: none) holds for tools that name none; ``most_calls`` run at once; ``changed`` is
+        called after every change."""
+        self._most_calls = most_calls
+        self._active = 0
         self._make_context = make_context
         self._timeout = timeout
         self._tools: Registry[Tool] = Registry("tools", changed, page_size=page_size, ttl_ms=ttl_ms)
@@ -145,7 +152,7 @@ class Tools:
     async def call(self, exchange: Exchange) -> JsonObject:
         """``tools/call``: find, bind, run, and put the value into a result (TOOL-20…24).
 
-        Raises: InvalidParams, InsufficientScope, and the RpcErrors that a tool raises itself.
+        Raises: InvalidParams, InsufficientScope, Overloaded, and the RpcErrors that a tool raises itself.
         """
         params = exchange.params
         name = params.get("name")
@@ -160,12 +167,17 @@ class Tools:
         seconds = tool.timeout
         if seconds is None:
             seconds = 0 if BEGUN in exchange.state else self._timeout
+        if self._active >= self._most_calls:
+            raise Overloaded
+        self._active += 1
         try:
             return tool.returns.result(await within(seconds, tool.work(arguments, exchange, self._make_context)))
         except RpcError:
             raise
         except Exception as error:
             return _error_result(failure_text(tool.key, error, logger))
+        finally:
+            self._active -= 1
 
     def _refused(self, tool: Tool, error: BadArguments, exchange: Exchange) -> JsonObject:
         """Bad arguments, in the way of the caller's revision (TOOL-23, AMB-02).

@@ -46,10 +46,13 @@ DEFAULT_LIMITS: Final = Limits()
 
 
 class BadParams(InvalidRequest, InvalidParams):
-    """The message is a call, but its ``params`` are no object: -32602; ``id`` is None for a notification."""
+    """The message is a call, but its ``params`` are no object, or too long a one: -32602.
 
-    def __init__(self, id: Id | None) -> None:
-        InvalidParams.__init__(self, "Invalid params: params must be an object")
+    ``id`` is None for a notification.
+    """
+
+    def __init__(self, id: Id | None, message: str = "Invalid params: params must be an object") -> None:
+        InvalidParams.__init__(self, message)
         self.id = id
 
 

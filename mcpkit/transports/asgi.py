@@ -6,17 +6,21 @@ What must never stand here: a framework's request or response object, JSON-RPC m
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from contextlib import suppress
 from typing import Any, Final, TypeAlias, TypeVar
 
 from mcpkit.framing.sse import encode_event
 from mcpkit.jsonrpc.codec import encode_error
-from mcpkit.jsonrpc.errors import INVALID_REQUEST, McpKitError, RpcError
+from mcpkit.jsonrpc.errors import INTERNAL_ERROR, INVALID_REQUEST, McpKitError, RpcError
 from mcpkit.jsonrpc.messages import Id
 from mcpkit.security.principal import Principal
 from mcpkit.transports.steps import Resumed, within
 
 T = TypeVar("T")
+logger = logging.getLogger("mcpkit.transports")
+
 Scope: TypeAlias = MutableMapping[str, Any]
 Event: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Event]]
@@ -108,6 +112,14 @@ async def refuse(send: Send, refusal: Refused, extra: Iterable[Header] = ()) -> 
     headers = [JSON_TYPE, length, *refusal.headers, *extra]
     await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
     await send({"type": "http.response.body", "body": refusal.body})
+
+
+async def failed(send: Send, extra: Iterable[Header] = ()) -> None:
+    """Answer for a fault of our own, if no answer has begun; its details go to the log."""
+    logger.exception("a request could not be answered")
+    refusal = Refused(503, "The server failed to answer; try again", [(b"retry-after", b"1"), CLOSE], code=INTERNAL_ERROR)
+    with suppress(Exception):
+        await refuse(send, refusal, extra)
 
 
 def join_fields(raw: Iterable[Header]) -> dict[str, str]:

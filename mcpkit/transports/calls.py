@@ -8,29 +8,51 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 
-from mcpkit.jsonrpc.codec import encode_batch, encode_error, encode_result
+from mcpkit.jsonrpc.codec import BadParams, encode, encode_batch, encode_error, encode_result
 from mcpkit.jsonrpc.errors import InternalError, InvalidRequest
 from mcpkit.jsonrpc.messages import Batch, Id, Message, Notification, Request, Result
+from mcpkit.kernel import Kernel
+from mcpkit.protocol.exchange import Exchange
 from mcpkit.protocol.headers import VERSION_HEADER
 from mcpkit.protocol.revisions.registry import HANDSHAKE_NAMES, REVISIONS
 from mcpkit.transports.asgi import Refused, Visit
 
 logger = logging.getLogger("mcpkit.transports")
 
+CALL = "tools/call"
 LISTEN = frozenset({"subscriptions/listen"})
 """Methods whose answer is a stream by nature (SUB-04)."""
 
 
-def encoded(id: Id, result: Result) -> bytes:
-    """The answer as bytes.
+def encoded(kernel: Kernel, exchange: Exchange, result: Result) -> bytes:
+    """The answer as bytes; a tool's result that is too long becomes an error that says so.
 
-    Raises: InternalError when a handler returned what JSON can't express.
+    Raises: InternalError when a handler returned what JSON can't express, or too much of it.
     """
+    assert exchange.id is not None
     try:
-        return encode_result(id, result)
+        body = encode_result(exchange.id, result)
     except (TypeError, ValueError, RecursionError):
         logger.exception("a handler's result is not JSON")
         raise InternalError from None
+    if len(body) <= kernel.max_result_bytes:
+        return body
+    text = f"The result is {len(body)} bytes long, and the limit is {kernel.max_result_bytes}; ask for less"
+    logger.warning("%s: the result is over MCP_MAX_RESULT_BYTES", exchange.method)
+    if exchange.method != CALL:
+        raise InternalError(text)
+    told = {"content": [{"type": "text", "text": text}], "isError": True}
+    return encode_result(exchange.id, kernel.shaped(exchange, told))
+
+
+def check_arguments(message: Message | Batch, most: int) -> None:
+    """That the arguments of each call are no longer than ``most`` bytes.
+
+    Raises: BadParams.
+    """
+    for entry in message.messages if isinstance(message, Batch) else (message,):
+        if isinstance(entry, Request) and len(encode(entry.params.get("arguments"))) > most:
+            raise BadParams(entry.id, f"The arguments are longer than MCP_MAX_ARGUMENT_BYTES allows ({most})")
 
 
 def check_accept(visit: Visit, message: Request) -> None:

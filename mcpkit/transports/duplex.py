@@ -19,7 +19,6 @@ from mcpkit.jsonrpc.codec import (
     decode,
     encode_error,
     encode_notification,
-    encode_result,
 )
 from mcpkit.jsonrpc.errors import InternalError, InvalidRequest, RpcError
 from mcpkit.jsonrpc.messages import Batch, Id, JsonObject, Message, Notification, Request
@@ -31,6 +30,7 @@ from mcpkit.protocol.exchange import Exchange, NoBackChannel
 from mcpkit.protocol.lifecycle import Phase, admit, negotiate, read_initialize
 from mcpkit.protocol.revisions.registry import NEWEST_HANDSHAKE
 from mcpkit.settings import Settings
+from mcpkit.transports.calls import check_arguments, encoded
 from mcpkit.transports.in_flight import LISTEN, InFlight
 from mcpkit.transports.pipe_call import CANCELLED, BatchReply, Call, Outlet, PipeSession, Reply
 from mcpkit.transports.pipe_notices import PipeNotices
@@ -51,6 +51,7 @@ class Duplex:
         self._kernel = kernel
         self._outlet = outlet
         self._limits = Limits(settings.max_json_depth, settings.max_batch)
+        self._most_arguments = settings.max_argument_bytes
         self._peer = Peer()
         self._session: PipeSession | None = None
         self._opening = False  # initialize is being served; lines wait for what it agrees on (INIT-14)
@@ -99,6 +100,8 @@ class Duplex:
             return
         try:
             message = decode(line, self._limits)
+            if len(line) > self._most_arguments:
+                check_arguments(message, self._most_arguments)
         except RpcError as error:
             self._refuse(error)
             return
@@ -192,7 +195,7 @@ class Duplex:
             await self._kernel.notified(exchange)
             return
         try:
-            data = encode_result(exchange.id, await self._kernel.serve(exchange))
+            data = encoded(self._kernel, exchange, await self._kernel.serve(exchange))
         except RpcError as error:
             data = encode_error(exchange.id, error)
         except asyncio.CancelledError:

@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from itertools import chain
 from typing import Final, TypeAlias
 
+from mcpkit.features.errors import InsufficientScope, Overloaded
+from mcpkit.jsonrpc.errors import RpcError
 from mcpkit.jsonrpc.messages import Id
 from mcpkit.security.origin import ANY, LOOPBACK, OriginRules
 from mcpkit.security.principal import Principal
@@ -191,6 +193,16 @@ class Gate:
         names = [name for name in (part.strip().lower() for part in asked.split(",")) if _is_cors_header(name)]
         allowed = (b"access-control-allow-headers", ", ".join(names).encode("latin-1"))
         return (*visit.extra, _CORS_METHODS, allowed, (b"access-control-max-age", b"600"))
+
+    def turn_away(self, error: RpcError, id: Id) -> None:
+        """Raise the refusal that HTTP has for what a handler said, where it has one (STEP-03).
+
+        Raises: Refused.
+        """
+        if isinstance(error, InsufficientScope):
+            raise self.forbidden(error.scopes, id) from None
+        if isinstance(error, Overloaded):
+            raise Refused(503, error.message, [(b"retry-after", b"1")], id=id) from None
 
     def forbidden(self, scopes: Collection[str], id: Id | None = None) -> Refused:
         """The refusal of a caller whose token does not allow what was asked for (STEP-01)."""

@@ -266,7 +266,8 @@ class HttpSse:
         self, visit: Visit, session: Session, outbox: StreamOutbox, request: Request, call: StreamCall
     ) -> None:
         try:
-            body = encoded(request.id, await self._kernel.serve(exchange_in(session, visit, request, call)))
+            exchange = exchange_in(session, visit, request, call)
+            body = encoded(self._kernel, exchange, await self._kernel.serve(exchange))
         except RpcError as error:
             body = encode_error(request.id, error)
         finally:

@@ -87,14 +87,14 @@ class Fence:
         """``gated`` are the paths that look after themselves, or are open."""
         self._gate = gate
         self._gated = frozenset(gated)
-        self._authenticated = authenticated
+        self.authenticated = authenticated
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, path: str) -> bool:
         """Whether the request may go on; if not, it has been answered."""
         if path in self._gated:
             return True
         try:
-            if self._authenticated:
+            if self.authenticated:
                 visit = await self._gate.admit(scope, receive, send)
                 scope.setdefault("state", {})["principal"] = visit.principal
             elif path in DESCRIPTIONS:

@@ -22,7 +22,7 @@ from mcpkit.sessions.session import Session
 from mcpkit.sessions.store import SessionStore, StoreAway
 from mcpkit.transports.asgi import Refused, Visit
 from mcpkit.transports.calls import check_accept, encoded, id_of, serve_batch
-from mcpkit.transports.gate import EVENTS
+from mcpkit.transports.gate import EVENTS, Gate
 from mcpkit.transports.reception import Reception, exchange_in, hear, unknown_session
 from mcpkit.transports.reply import Cancelled, ReplyChannel
 from mcpkit.transports.streams import KEEP_ALIVE, EventResponse, Guard, Patience
@@ -34,9 +34,10 @@ MAX_READERS: Final = 8
 class SessionHttp:
     """Serves what belongs to a handshake session, or begins one."""
 
-    __slots__ = ("_kernel", "_patience", "_readers", "_reception", "_store")
+    __slots__ = ("_gate", "_kernel", "_patience", "_readers", "_reception", "_store")
 
-    def __init__(self, kernel: Kernel, reception: Reception, patience: Patience) -> None:
+    def __init__(self, kernel: Kernel, reception: Reception, patience: Patience, gate: Gate) -> None:
+        self._gate = gate
         self._kernel = kernel
         self._reception = reception
         self._store: SessionStore = reception.store
@@ -58,8 +59,9 @@ class SessionHttp:
         session.revision, session.client, session.phase = negotiate(offered), client, Phase.INITIALIZING
         channel = ReplyChannel(visit, session.revision.http, session, self._patience)
         try:
-            result = await channel.run(self._kernel.serve(exchange_in(session, visit, request, channel)))
-            body = encoded(request.id, result)
+            exchange = exchange_in(session, visit, request, channel)
+            result = await channel.run(self._kernel.serve(exchange))
+            body = encoded(self._kernel, exchange, result)
             await session.keep()
         except RpcError as error:
             await self._store.end(session)
@@ -115,7 +117,8 @@ class SessionHttp:
             await visit.answer(400, encode_error(request.id, error))
             return
         try:
-            body = await self._served(exchange_in(session, visit, request, channel), channel, session.phase)
+            exchange = exchange_in(session, visit, request, channel)
+            body = await self._served(exchange, channel, session.phase, alone=True)
         except Cancelled:
             await self._abandon(visit, session, channel, request.id)
             return
@@ -137,15 +140,19 @@ class SessionHttp:
         with suppress(StoreAway):  # it has ended here; elsewhere it ends later
             await self._store.end(session)
 
-    async def _served(self, exchange: Exchange, channel: ReplyChannel, phase: Phase) -> bytes:
+    async def _served(
+        self, exchange: Exchange, channel: ReplyChannel, phase: Phase, *, alone: bool = False
+    ) -> bytes:
         id = exchange.id
         assert id is not None
         try:
             admit(phase, exchange.method)
-            return encoded(id, await channel.run(self._kernel.serve(exchange)))
+            return encoded(self._kernel, exchange, await channel.run(self._kernel.serve(exchange)))
         except RpcError as error:
             if channel.cancelled:
                 raise Cancelled from None
+            if alone and not channel.started:
+                self._gate.turn_away(error, id)
             return encode_error(id, error)
 
     async def _abandon(self, visit: Visit, session: Session, channel: ReplyChannel, id: Id) -> None:

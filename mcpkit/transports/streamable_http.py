@@ -31,11 +31,12 @@ from mcpkit.transports.asgi import (
     Scope,
     Send,
     Visit,
+    failed,
     read_body,
     refuse,
     unread,
 )
-from mcpkit.transports.calls import LISTEN, check_accept, encoded, id_of, names_null_id, serve_batch
+from mcpkit.transports.calls import LISTEN, check_accept, check_arguments, encoded, id_of, names_null_id, serve_batch
 from mcpkit.transports.gate import EVENTS, Gate
 from mcpkit.transports.http_sse import HttpSse
 from mcpkit.transports.reception import Reception, going_down, refusal_of
@@ -63,7 +64,7 @@ class McpEndpoint:
         self._limits = Limits(depth=settings.max_json_depth, batch=settings.max_batch)
         self._patience = Patience.of(settings)
         self._reception = Reception(kernel, sessions, settings)
-        self._sessions = SessionHttp(kernel, self._reception, self._patience)
+        self._sessions = SessionHttp(kernel, self._reception, self._patience, gate)
         self.sse = HttpSse(kernel, self._reception, gate, settings, path)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -83,6 +84,8 @@ class McpEndpoint:
             await refuse(send, refusal_of(error), visit.extra)
         except ClientGone:
             return
+        except Exception:
+            await failed(send, visit.extra)
         except asyncio.CancelledError:
             if self.draining:  # the grace of calls in flight is over
                 with suppress(Exception):  # the answer may have begun
@@ -133,6 +136,8 @@ class McpEndpoint:
             visit.body = body
         try:
             message = decode(body, self._limits)
+            if len(body) > settings.max_argument_bytes:
+                check_arguments(message, settings.max_argument_bytes)
         except (ParseError, InvalidRequest) as error:
             await self._unreadable(visit, stream, error)
             return
@@ -192,8 +197,10 @@ class McpEndpoint:
     async def _respond(self, visit: Visit, request: Request, exchange: Exchange, channel: ReplyChannel) -> None:
         status = 200
         try:
-            body = encoded(request.id, await channel.run(self._kernel.serve(exchange)))
+            body = encoded(self._kernel, exchange, await channel.run(self._kernel.serve(exchange)))
         except RpcError as error:
+            if not channel.started:
+                self._gate.turn_away(error, request.id)
             status = exchange.revision.http.status.get(error.code, 200)
             body = encode_error(request.id, error)
         except Cancelled:
@@ -212,8 +219,8 @@ class McpEndpoint:
     async def _batch(self, visit: Visit, revision: Revision, batch: Batch) -> None:
         async def serve(request: Request) -> bytes:
             try:
-                result = await self._kernel.serve(_exchange(visit, request, revision, SILENT))
-                return encoded(request.id, result)
+                exchange = _exchange(visit, request, revision, SILENT)
+                return encoded(self._kernel, exchange, await self._kernel.serve(exchange))
             except RpcError as error:
                 return encode_error(request.id, error)
 
