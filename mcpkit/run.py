@@ -25,8 +25,8 @@ BAD_START: Final = 2
 """The exit code of a program that could not begin."""
 BACKLOG: Final = 2048
 EXPOSED: Final = (
-    "WARNING: listening on {} without authentication: whoever can reach this machine can use this server, so `shutdown` "
-    "is refused. Set MCP_API_KEYS_FILE or MCP_AUTH_ISSUER, or listen on 127.0.0.1."
+    "WARNING: listening on {} without authentication: whoever can reach this machine can use this server, so "
+    "`shutdown` is refused. Set MCP_API_KEYS_FILE or MCP_AUTH_ISSUER, or listen on 127.0.0.1."
 )
 ANSWER_SECONDS: Final = 0.1
 """What the answer to the call that asked for the end has to get out of a pipe."""

@@ -17,6 +17,8 @@ from typing import Any, Final, Generic, TypeAlias, TypeVar
 from mcpkit.jsonrpc.errors import McpKitError
 
 T = TypeVar("T")
+MOST_THREADS: Final = 256
+"""Threads in all, with those that hang."""
 Outcome: TypeAlias = tuple[Any, BaseException | None]
 """A value, or what was raised instead of one."""
 
@@ -90,6 +92,10 @@ class _Job:
     call: Callable[[], Any]
     loop: asyncio.AbstractEventLoop
     future: asyncio.Future[Any]
+    runs: bool = False
+    """A thread works on it now."""
+    given_up: bool = False
+    """Its caller waits no longer, but its thread is still at it."""
 
     def run(self) -> None:
         if self.future.cancelled():  # given up while it waited for a thread
@@ -125,34 +131,70 @@ def _carried(error: BaseException) -> BaseException:
 class Workers:
     """Threads for blocking functions: started when needed, bounded, and never in the way of the process's end.
 
-    A function that hangs keeps its thread; its caller is told at the deadline.
+    A function that hangs keeps its thread; its caller is told at the deadline, and another thread takes its place, so
+    that it harms nobody else: up to ``most`` threads in all.
     """
 
     limit: int = THREADS
+    most: int = MOST_THREADS
     _jobs: SimpleQueue[_Job] = field(default_factory=SimpleQueue)
     _lock: Lock = field(default_factory=Lock)
     _started: int = 0
     _busy: int = 0
-    """Jobs that wait or run."""
+    """Jobs that wait or run, and whose callers wait for them."""
+    _hung: int = 0
+    """Threads whose work nobody waits for any more."""
 
     async def run(self, call: Callable[[], T]) -> T:
         """Run ``call`` in a thread, in the caller's context variables. Cancelling leaves the thread to its end."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         context = contextvars.copy_context()
-        self._jobs.put(_Job(lambda: context.run(call), loop, future))
+        job = _Job(lambda: context.run(call), loop, future)
+        self._jobs.put(job)
         with self._lock:
             self._busy += 1
-            if self._busy > self._started < self.limit:
-                self._started += 1
-                Thread(target=self._serve, name=f"mcpkit-{self._started}", daemon=True).start()
-        return await future
+            self._start_another()
+        try:
+            return await future
+        except asyncio.CancelledError:
+            self._give_up(job)
+            raise
+
+    def _start_another(self) -> None:
+        """Under the lock: a thread more, if there is work for it."""
+        if self._busy > self._started - self._hung < self.limit and self._started < self.most:
+            self._started += 1
+            Thread(target=self._serve, name=f"mcpkit-{self._started}", daemon=True).start()
+
+    def _give_up(self, job: _Job) -> None:
+        with self._lock:
+            if job.runs:
+                job.given_up = True
+                self._hung += 1
+                self._busy -= 1
+                self._start_another()
 
     def _serve(self) -> None:
         while True:
-            self._jobs.get().run()
+            job = self._jobs.get()
             with self._lock:
+                job.runs = True
+            job.run()
+            if not self._goes_on(job):
+                return
+
+    def _goes_on(self, job: _Job) -> bool:
+        """The job is done; whether its thread is still needed."""
+        with self._lock:
+            job.runs = False
+            if job.given_up:
+                self._hung -= 1
+            else:
                 self._busy -= 1
+            surplus = self._started - self._hung > self.limit
+            self._started -= surplus
+            return not surplus
 
 
 WORKERS: Final = Workers()

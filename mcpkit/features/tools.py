@@ -157,8 +157,13 @@ class Tools:
         params = exchange.params
         name = params.get("name")
         tool = self._tools.offered.get(name) if type(name) is str else None
-        if tool is None or (tool.guarded and not tool.admits(exchange)):
-            raise self._unknown(exchange, name)
+        try:
+            if tool is None or (tool.guarded and not tool.admits(exchange)):
+                raise self._unknown(exchange, name)
+        except InsufficientScope as error:
+            if exchange.headers:  # over HTTP, which has an answer of its own for it
+                raise
+            return _error_result(error.message)
         given = params.get("arguments")
         try:
             arguments = tool.bound.bind(given if type(given) is dict else _object(given))

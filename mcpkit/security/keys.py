@@ -161,7 +161,7 @@ class ApiKeys:
         try:
             return await self._store.all()
         except (OSError, ValueError) as error:
-            logger.error("API keys can't be read: %s", error)  # noqa: TRY400 - the file's name says enough
+            logger.error("API keys can't be read: %s", error)
             raise VerifierUnavailable("the keys can't be read") from None
 
     async def _issue(self, key: ApiKey) -> str:
