@@ -6,7 +6,6 @@ What must never stand here: tools.
 from __future__ import annotations
 
 from bench import server as plain
-
 from mcpkit.observe.audit import Audit
 from mcpkit.observe.metrics import Metrics
 

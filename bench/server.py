@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
+from pathlib import Path
 
-from mcpkit.run import serve
+sys.path.insert(0, str(Path(__file__).parent.parent))  # a bare clone is measured from any directory
 
 from mcpkit import Context, Server
+from mcpkit.run import serve
 from mcpkit.settings import Settings
 
 BIG_TEXT = "x" * 20_000

@@ -42,7 +42,10 @@ class Request:
         assert mark, "a benchmarked request has the id 1"
         return (
             f"{headers}local before, after, id = {_lua(before)}, {_lua(after)}, 1000\n"
-            'request = function() id = id + 1; return wrk.format("POST", nil, nil, before .. \'"id":\' .. id .. after) end\n'
+            "request = function()\n"
+            "  id = id + 1\n"
+            "  return wrk.format('POST', nil, nil, before .. '\"id\":' .. id .. after)\n"
+            "end\n"
         )
 
 

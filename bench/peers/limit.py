@@ -6,7 +6,6 @@ for safety.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -112,8 +111,9 @@ async def opened(receive: Any, send: Send) -> None:
     await send({"type": "http.response.start", "status": 200, "headers": [EVENTS]})
     await send({"type": "http.response.body", "body": b": \n\n", "more_body": True})
     listening.add(send)
-    while (await receive())["type"] != "http.disconnect":
-        await asyncio.sleep(0)
+    event = await receive()
+    while event["type"] != "http.disconnect":
+        event = await receive()
     listening.discard(send)
 
 

@@ -7,6 +7,8 @@ What must never stand here: a measurement in seconds (bench/ has those).
 from __future__ import annotations
 
 import asyncio
+import gc
+import inspect
 import sys
 from collections import Counter
 from collections.abc import Coroutine, Generator
@@ -17,6 +19,8 @@ from typing import Any
 import orjson
 import pytest
 
+from mcpkit.observe.audit import Audit
+from mcpkit.observe.metrics import Metrics
 from mcpkit.protocol.revisions.registry import NEWEST, NEWEST_HANDSHAKE, PLAIN
 from mcpkit.protocol.revisions.revision import Revision
 from mcpkit.server import Server
@@ -27,6 +31,13 @@ from mcpkit.transports.streamable_http import McpEndpoint
 from tests.exchanges import exchange
 
 LIMIT = 90
+OBSERVED = 20
+"""What metrics and a silent audit trail may add."""
+IN_SESSION = 15
+"""What a session may add: finding it, its phase, keeping its calls in flight."""
+AWAITS = 20
+"""Coroutines that a posted call may go through, the tool and the test's own three included; each level costs."""
+CALLS = 200
 SUM = {"name": "add", "arguments": {"a": 2, "b": 3}}
 ENVELOPE = {
     "io.modelcontextprotocol/protocolVersion": NEWEST.name,
@@ -50,6 +61,7 @@ class Cost:
 
     result: Any = None
     calls: Counter[str] = field(default_factory=Counter)
+    awaits: int = 0
     tasks: int = 0
     waited: bool = False
 
@@ -68,6 +80,7 @@ def measure(coroutine: Coroutine[Any, Any, Any]) -> Cost:
 
     def count(frame: FrameType, event: str, argument: Any) -> None:
         if event == "call":
+            cost.awaits += bool(frame.f_code.co_flags & inspect.CO_COROUTINE)
             cost.calls[f"{frame.f_code.co_filename.rpartition('/')[2]}:{frame.f_code.co_qualname}"] += 1
         elif event == "c_call":
             cost.calls[getattr(argument, "__qualname__", repr(argument))] += 1
@@ -92,9 +105,10 @@ def measure(coroutine: Coroutine[Any, Any, Any]) -> Cost:
 
 
 def assert_lean(cost: Cost, limit: int = LIMIT) -> None:
-    """Few calls, no task, no wait."""
+    """Few calls, few coroutines, no task, no wait."""
     assert not cost.waited, "an await on the hot path really waits: it must run through in the caller's own task"
     assert not cost.tasks, f"{cost.tasks} tasks were born: a plain answer needs none"
+    assert cost.awaits <= AWAITS, f"{cost.awaits} coroutines, {AWAITS} are allowed: each level costs\n{cost}"
     assert cost.events <= limit, f"{cost.events} calls, {limit} are allowed; decide more at registration:\n{cost}"
 
 
@@ -114,14 +128,19 @@ async def bear_a_task() -> None:
     task.cancel()
 
 
+async def await_a_lot(levels: int = AWAITS + 1) -> None:
+    if levels > 1:
+        await await_a_lot(levels - 1)
+
+
 async def call_a_lot() -> None:
     for number in range(LIMIT + 1):
         abs(number)
 
 
-@pytest.mark.parametrize("fat", [wait, bear_a_task, call_a_lot])
+@pytest.mark.parametrize("fat", [wait, bear_a_task, call_a_lot, await_a_lot])
 async def test_the_guard_bites(fat: Any) -> None:
-    """It sees a wait, a task and a call too many."""
+    """It sees a wait, a task, a call and a coroutine too many."""
     cost = measure(fat())
     with pytest.raises(AssertionError):
         assert_lean(cost)
@@ -154,11 +173,17 @@ def server() -> Server:
     return made
 
 
+@pytest.fixture
+def endpoint(server: Server) -> McpEndpoint:
+    """Its door to HTTP."""
+    return McpEndpoint(server.kernel, MemoryStore(), Gate(Settings()), Settings())
+
+
 class Post:
     """One HTTP POST as an ASGI server hands it over, all there at once."""
 
-    def __init__(self, params: dict[str, Any], headers: dict[str, str]) -> None:
-        self.body = orjson.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params})
+    def __init__(self, params: dict[str, Any], headers: dict[str, str], method: str = "tools/call") -> None:
+        self.body = orjson.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
         usual = {
             "host": "127.0.0.1:12000",
             "accept": "application/json, text/event-stream",
@@ -192,14 +217,60 @@ async def test_a_served_call_is_lean(server: Server, revision: Revision) -> None
 
 
 @pytest.mark.parametrize("door", DOORS)
-async def test_a_posted_call_is_lean(server: Server, door: str) -> None:
+async def test_a_posted_call_is_lean(endpoint: McpEndpoint, door: str) -> None:
     """From the first ASGI message to the last, the second time."""
-    endpoint = McpEndpoint(server.kernel, MemoryStore(), Gate(Settings()), Settings())
+    assert_lean(posted(endpoint, *DOORS[door]))
+
+
+async def test_a_call_in_a_session_is_lean(endpoint: McpEndpoint) -> None:
+    """The session's id is new, the rest of the head is known."""
+    assert_lean(posted(endpoint, SUM, await session(endpoint)), LIMIT + IN_SESSION)
+
+
+@pytest.mark.parametrize("door", DOORS)
+async def test_observers_cost_little(server: Server, endpoint: McpEndpoint, door: str) -> None:
+    """Metrics and a silent audit trail."""
+    server.observe(Metrics())
+    server.observe(Audit())
+    assert_lean(posted(endpoint, *DOORS[door]), LIMIT + OBSERVED)
+
+
+async def test_calls_leave_nothing_behind(endpoint: McpEndpoint) -> None:
+    """Memory is as it was, whichever door they came through."""
+    heads = [*DOORS.values(), (SUM, await session(endpoint))]
+
+    async def some() -> int:
+        for params, headers in heads * (CALLS // len(heads)):
+            post = Post(params, headers)
+            await endpoint(post.scope, post.receive, post.send)
+        gc.collect()
+        return sys.getallocatedblocks()
+
+    await some()
+    before = await some()
+    assert await some() - before < CALLS // 10
+
+
+async def session(endpoint: McpEndpoint) -> dict[str, str]:
+    """The header fields that name a new session."""
+    opening = {
+        "protocolVersion": NEWEST_HANDSHAKE.name,
+        "capabilities": {},
+        "clientInfo": {"name": "t", "version": "1"},
+    }
+    post = Post(opening, {}, "initialize")
+    await endpoint(post.scope, post.receive, post.send)
+    [id] = [value for name, value in post.sent[0]["headers"] if name == b"mcp-session-id"]
+    return {"mcp-protocol-version": NEWEST_HANDSHAKE.name, "mcp-session-id": id.decode()}
+
+
+def posted(endpoint: McpEndpoint, params: dict[str, Any], headers: dict[str, str]) -> Cost:
+    """What the second of two equal calls took; its answer is right."""
     for _ in range(2):
-        post = Post(*DOORS[door])
+        post = Post(params, headers)
         cost = measure(endpoint(post.scope, post.receive, post.send))
-    assert_lean(cost)
     start, *rest = post.sent
     assert start["status"] == 200
     answer = orjson.loads(b"".join(message["body"] for message in rest))
     assert answer["result"]["content"] == [{"type": "text", "text": "5"}]
+    return cost
