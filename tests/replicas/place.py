@@ -121,7 +121,10 @@ def nginx(folder: Path, replicas: list[Replica]) -> Iterator[str]:
 
 @contextmanager
 def place(folder: Path, *, count: int = 3, redis_url: str | None = None, **settings: str) -> Iterator[Place]:
-    """Replicas, their Redis and nginx, ready; all gone afterwards. ``redis_url`` puts another address before Redis."""
+    """Replicas, their Redis and, before three, nginx; all ready, all gone afterwards.
+
+    ``redis_url`` puts another address before Redis.
+    """
     with ExitStack() as stack:
         redis = stack.enter_context(redis_server(folder / "redis"))
         env = environment(MCP_SERVER_REDIS_URL=redis_url or redis.url, MCP_SHUTDOWN_GRACE_SECONDS="5", **settings)
@@ -135,7 +138,7 @@ def place(folder: Path, *, count: int = 3, redis_url: str | None = None, **setti
             stack.callback(_kill, replica)
         for replica in replicas:
             replica.wait_ready()
-        url = stack.enter_context(nginx(folder, replicas))
+        url = stack.enter_context(nginx(folder, replicas)) if count == 3 else replicas[0].url
         yield Place(folder, redis, replicas, url, stack)
 
 

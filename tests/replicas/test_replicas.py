@@ -9,13 +9,20 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 
 import pytest
 
+from tests.replicas.clients import Books
 from tests.replicas.conftest import CALLS, load
 from tests.replicas.place import Place, Replica
 
-pytestmark = [pytest.mark.redis, pytest.mark.slow]
+pytestmark = [pytest.mark.redis, pytest.mark.nginx, pytest.mark.slow]
+
+
+def said(what: str, books: Books) -> None:
+    """For whoever reads along (pytest -s): how much was served, and what had to be sent again and why."""
+    sys.stdout.write(f"{what} {books.answered} answered, sent again: {dict(books.retried)}\n")
 
 
 async def restarted(replica: Replica, number: signal.Signals) -> None:
@@ -34,7 +41,7 @@ async def test_a_rolling_restart(three: Place) -> None:
             await asyncio.sleep(0.5)
 
     books = await load(three.url, CALLS // 4, roll())
-    print("rolling restart:", books.answered, dict(books.retried))
+    said("rolling restart:", books)
     books.check()
 
 
@@ -47,7 +54,7 @@ async def test_kill_9_every_few_seconds(three: Place) -> None:
             await restarted(replica, signal.SIGKILL)
 
     books = await load(three.url, CALLS // 4, kill())
-    print("kill -9:", books.answered, dict(books.retried))
+    said("kill -9:", books)
     books.check()
 
 
@@ -62,7 +69,7 @@ async def test_redis_is_restarted(three: Place) -> None:
         await asyncio.sleep(1)
 
     books = await load(three.url, CALLS // 4, restart())
-    print("Redis restart:", books.answered, dict(books.retried))
+    said("Redis restart:", books)
     assert books.retried["503"]
     books.check()
 
@@ -79,5 +86,5 @@ async def test_redis_stands_still_for_a_while(three: Place) -> None:
         await asyncio.sleep(1)
 
     books = await load(three.url, CALLS // 4, stop())
-    print("slow Redis:", books.answered, dict(books.retried))
+    said("slow Redis:", books)
     books.check()
