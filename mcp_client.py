@@ -69,8 +69,10 @@ def arguments_for(tool: Tool) -> dict[str, Any] | None:
     """Arguments for a tool that only reads, and wants nothing but numbers and flags; None for any other."""
     if tool.annotations.read_only_hint is not True or tool.annotations.open_world_hint is not False:
         return None
-    properties = tool.input_schema.get("properties", {})
-    kinds = {name: kind_of(properties.get(name)) for name in tool.input_schema.get("required", [])}
+    properties, required = tool.input_schema.get("properties", {}), tool.input_schema.get("required", [])
+    if not isinstance(required, list) or not isinstance(properties, dict):
+        return None
+    kinds = {str(name): kind_of(properties.get(str(name))) for name in required}
     if not MADE_UP.keys() >= set(kinds.values()):
         return None
     return {name: MADE_UP[kind][place % len(MADE_UP[kind])] for place, (name, kind) in enumerate(kinds.items())}
@@ -78,10 +80,9 @@ def arguments_for(tool: Tool) -> dict[str, Any] | None:
 
 def kind_of(schema: Any) -> str:
     """The JSON type that a schema asks for; of several, the first."""
-    if not isinstance(schema, dict):
-        return ""
-    choices = [schema, *schema.get("anyOf", [])]
-    return next((choice["type"] for choice in choices if isinstance(choice.get("type"), str)), "")
+    choices = [schema, *(schema.get("anyOf") or [])] if isinstance(schema, dict) else []
+    kinds = [choice.get("type") for choice in choices if isinstance(choice, dict)]
+    return next((kind for kind in kinds if isinstance(kind, str)), "")
 
 
 async def sample(client: library.MCPClient) -> None:
