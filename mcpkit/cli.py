@@ -252,7 +252,11 @@ def _entry(options: argparse.Namespace, words: list[str], command: list[str], *,
     if command:
         return entries_of([command])[0]
     if options.config is not None:
-        return _configured(options)[0]
+        first, *others = _configured(options)
+        if others:
+            names = ", ".join(entry.name for entry in (first, *others))
+            raise UsageError(f"{options.config} names several servers: say --server with one of {names}")
+        return first
     if options.server is not None:
         return entries_of([options.server])[0]
     for place in {0, len(words) - 1} if len(words) > spare else ():
@@ -274,9 +278,8 @@ def _entries(options: argparse.Namespace, command: list[str], settings: Settings
 
 
 def _configured(options: argparse.Namespace) -> list[Entry]:
-    entries = read_config(options.config, environment(), _ask_input if sys.stdin.isatty() else None)
-    if options.server is not None:
-        entries = [entry for entry in entries if entry.name == options.server]
+    ask = _ask_input if sys.stdin.isatty() else None
+    entries = read_config(options.config, environment(), ask, only=options.server)
     if not entries:
         raise ConfigError(f"{options.config} has no such server" if options.server else f"{options.config} is empty")
     return entries

@@ -6,7 +6,9 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -95,6 +97,8 @@ def test_a_server_of_a_configuration_file(capsys: pytest.CaptureFixture[str], su
     file = tmp_path / "mcp.json"
     file.write_text(json.dumps({"mcpServers": {"x": {"command": "none"}, "math": {"url": f"{sums.url}/api"}}}))
     assert run(capsys, "call", "--config", "mcp.json", "--server", "math", "add", "a=1", "b=2")[:2] == (0, "3\n")
+    code, _, err = run(capsys, "ping", "--config", "mcp.json")
+    assert (code, err) == (1, "mcpkit ping: mcp.json names several servers: say --server with one of x, math\n")
     code, _, err = run(capsys, "ping", "--config", "mcp.json", "--server", "y")
     assert (code, err) == (1, "mcpkit ping: mcp.json has no such server\n")
 
@@ -130,6 +134,29 @@ def test_help_names_every_command_and_exit_code(capsys: pytest.CaptureFixture[st
     assert "5  a tool answered with an error" in out
     assert run(capsys)[0] == 1
     assert "--approve" in run(capsys, "chat", "--help")[1]
+
+
+def test_a_server_that_wants_authorization_is_told_apart(capsys: pytest.CaptureFixture[str]) -> None:
+    class Guarded(BaseHTTPRequestHandler):
+        """Lets nobody in."""
+
+        def do_POST(self) -> None:
+            self.send_response(401)
+            self.send_header("WWW-Authenticate", "Bearer")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        do_GET = do_POST
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Tests are quiet."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Guarded) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/api"
+        codes = [run(capsys, *words)[0] for words in (("ping", url), ("ping", url, "--token", "t"), ("doctor", url))]
+        server.shutdown()
+    assert codes == [3, 3, 3]
 
 
 def test_doctor_reports_a_bad_setting(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,16 +47,15 @@ class Entry:
     name: str
     target: Target
 
+    written: str = ""
+    """The URL or command as the file has it: with ``${TOKEN}``, not with what that stands for."""
+
     @property
     def place(self) -> str:
-        """The URL, or the command: what tells this server from others, whatever it is called."""
-        if isinstance(self.target, str):
-            return self.target
-        if not isinstance(self.target, Mapping):
-            return self.name
-        if "url" in self.target:
-            return str(self.target["url"])
-        return " ".join([str(self.target.get("command", "")), *map(str, self.target.get("args") or [])])
+        """The URL, or the command: what tells this server from others, whatever it is called; holds no secret."""
+        if self.written:
+            return self.written
+        return self.target if isinstance(self.target, str) else _place(self.target) or self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +73,10 @@ Ask: TypeAlias = Callable[[Input], str]
 """Gets a value from the user, or raises ConfigError."""
 
 
-def read_config(path: Path, environment: Mapping[str, str], ask: Ask | None = None) -> list[Entry]:
-    """The servers of a file, in its order, with every ``${…}`` filled in; disabled ones are left out.
+def read_config(
+    path: Path, environment: Mapping[str, str], ask: Ask | None = None, *, only: str | None = None
+) -> list[Entry]:
+    """The servers of a file (``only`` one), in its order, with ``${…}`` filled in; disabled ones are left out.
 
     ``ask`` gets the values of ``${input:id}``, each once; without it a file that has one is refused.
     Raises: ConfigError.
@@ -90,8 +91,17 @@ def read_config(path: Path, environment: Mapping[str, str], ask: Ask | None = No
     return [
         _entry(f"{path.name}: server {name}", name, server, values)
         for name, server in servers.items()
-        if not (isinstance(server, dict) and server.get("disabled") is True)
+        if only in (None, name) and not (isinstance(server, dict) and server.get("disabled") is True)
     ]
+
+
+def _place(target: Any) -> str:
+    if not isinstance(target, Mapping):
+        return ""
+    if isinstance(target.get("url"), str):
+        return str(target["url"])
+    arguments = target.get("args")
+    return " ".join([str(target.get("command", "")), *map(str, arguments if isinstance(arguments, list) else [])])
 
 
 def _parsed(path: Path) -> Any:
@@ -150,7 +160,7 @@ def _entry(where: str, name: str, given: Any, values: _Values) -> Entry:
     for member, shape, word in (("args", list, "a list"), ("env", dict, "an object"), ("headers", dict, "an object")):
         if not isinstance(server.get(member, shape()), shape):
             raise ConfigError(f'{where}: "{member}" must be {word}')
-    return Entry(name, {**server, "type": kind})
+    return Entry(name, {**server, "type": kind}, _place(given))
 
 
 def _object(value: Any, where: str) -> JsonObject:

@@ -134,13 +134,17 @@ class Conversation:
         """All calls of a round at once; their results in the order of the calls."""
         turnstile = asyncio.Semaphore(self._limits.at_once)
         told = []
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._one(call, turnstile)) for call in calls]
+        tasks = [asyncio.create_task(self._one(call, turnstile)) for call in calls]
+        try:
             for call, task in zip(calls, tasks, strict=True):
                 outcome = await task
                 self._show.result(call.name, outcome.text, failed=outcome.failed, alone=len(calls) == 1)
                 text = f"The call failed: {outcome.text}" if outcome.failed else outcome.text
                 told.append(ChatMessage("tool", self._as_data(text), tool_call_id=call.id))
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
         return told
 
     async def _one(self, call: ToolCall, turnstile: asyncio.Semaphore) -> Outcome:

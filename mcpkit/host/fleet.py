@@ -85,11 +85,14 @@ class Fleet:
         watch: Watcher | None = None,
         patience: Patience = PATIENCE,
         heartbeat: float = 15.0,
+        start_seconds: float = 10.0,
     ) -> None:
+        """``heartbeat``: seconds between two looks at a server; ``start_seconds``: the most that the start waits."""
         self._options = options or (lambda prefix: ClientOptions())
         self._watch = watch or (lambda member: None)
         self._patience = patience
         self._heartbeat = heartbeat
+        self._start_seconds = start_seconds
         self._background = Background()
         prefixes = [entry.name if by_name else f"server{number}" for number, entry in enumerate(entries)]
         self.members = [
@@ -105,7 +108,7 @@ class Fleet:
         for member in self.members:
             self._background.start(self._keep(member), f"keep {member.prefix}")
         try:
-            await self._settled(self._patience.deadlines.handshake + self._patience.deadlines.connect)
+            await self._settled(self._start_seconds)
         except BaseException:
             await self.close()
             raise

@@ -16,7 +16,7 @@ from mcpkit.host.config import Entry
 from mcpkit.host.consent import Consent, Policy
 from mcpkit.host.conversation import Conversation, Limits
 from mcpkit.host.exits import INTERRUPTED, OK
-from mcpkit.host.fleet import PATIENCE, Fleet
+from mcpkit.host.fleet import PATIENCE, Fleet, State
 from mcpkit.host.form import Form
 from mcpkit.host.model import Model
 from mcpkit.host.openai import OpenAIModel, find_local_model
@@ -57,6 +57,7 @@ def run_chat(plan: Plan) -> int:
     terminal = Terminal(
         history=plan.folder / "history" if plan.folder and plan.once is None else None,
         complete=lambda line, word: desk[0].complete(line, word) if desk else (),
+        plain=plan.as_json,
     )
     with terminal:
         parts = Parts(plan, terminal)
@@ -67,8 +68,7 @@ def run_chat(plan: Plan) -> int:
         except Interrupted:
             return INTERRUPTED
         finally:
-            with uninterrupted():
-                terminal.attend(parts.close())
+            terminal.attend(parts.close(), interruptible=False)
 
 
 class Parts:
@@ -94,6 +94,9 @@ class Parts:
             plan.entries, by_name=plan.by_name, options=lambda prefix: self._options(), watch=watch, patience=PATIENCE
         )
         await self.fleet.__aenter__()
+        for member in self.fleet.members:
+            if member.state is State.CONNECTING:
+                self.show.server(member)
         ask = self.terminal.ask if self.terminal.interactive else None
         consent = Consent(plan.approve, self.pins, ask, self.speech)
         conversation = (

@@ -15,7 +15,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final, Self, TypeVar
@@ -38,13 +38,14 @@ class Interrupted(Exception):
 class Terminal:
     """``with Terminal() as terminal``: starts the loop; ends it, and all that runs there."""
 
-    def __init__(self, *, history: Path | None = None, complete: Complete | None = None) -> None:
-        self.interactive = sys.stdin.isatty() and sys.stdout.isatty()
+    def __init__(self, *, history: Path | None = None, complete: Complete | None = None, plain: bool = False) -> None:
+        """``plain``: read lines and ask nothing, even on a terminal."""
+        self.interactive = not plain and sys.stdin.isatty() and sys.stdout.isatty()
         self._history = history
         self._complete = complete or (lambda line, word: ())
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="mcpkit chat", daemon=True)
-        self._desk: queue.Queue[Callable[[], None] | None] = queue.Queue()
+        self._desk: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()  # may be put to by a signal
         self._reading: str | None = None
         self._readline: ModuleType | None = None
         self._one_at_a_time = asyncio.Lock()
@@ -84,33 +85,50 @@ class Terminal:
         finally:
             self._reading = None
 
-    def attend(self, work: Coroutine[Any, Any, T]) -> T:
+    def attend(self, work: Coroutine[Any, Any, T], *, interruptible: bool = True) -> T:
         """Run it in the loop, and answer its questions, until it ends.
 
+        Ctrl-C does not raise here, where it could strike between two lines, but is put on the desk like a question.
         Raises: Interrupted after Ctrl-C, and whatever the work raises.
         """
-        ended = threading.Event()
-
-        async def watched() -> T:
-            try:
-                return await work
-            finally:
-                ended.set()
-                self._desk.put(None)
-
-        running: Future[T] = asyncio.run_coroutine_threadsafe(watched(), self._loop)
+        self._tidy()
+        with _handling(lambda: self._desk.put(_INTERRUPT if interruptible else None)):
+            ended = threading.Event()
+            running = asyncio.run_coroutine_threadsafe(self._watched(work, ended), self._loop)
+            interrupted = self._serve(running, ended)
+        if interrupted:
+            raise Interrupted
         try:
-            while not ended.is_set():
-                with contextlib.suppress(queue.Empty):
-                    question = self._desk.get(timeout=LOOK_SECONDS)
-                    if question is not None:
-                        question()
             return running.result(GOODBYE_SECONDS)
-        except KeyboardInterrupt:
-            with uninterrupted():
-                running.cancel()
-                ended.wait(GOODBYE_SECONDS)
+        except CancelledError:  # something within has cancelled it
             raise Interrupted from None
+
+    def _tidy(self) -> None:
+        """Ctrl-C that came too late for the work before is not meant for the next; questions stay."""
+        for _ in range(self._desk.qsize()):
+            put = self._desk.get_nowait()
+            if put not in {None, _INTERRUPT}:
+                self._desk.put(put)
+
+    async def _watched(self, work: Coroutine[Any, Any, T], ended: threading.Event) -> T:
+        try:
+            return await work
+        finally:
+            ended.set()
+            self._desk.put(None)
+
+    def _serve(self, running: Future[Any], ended: threading.Event) -> bool:
+        """Do what is put on the desk until the work has ended; whether Ctrl-C was."""
+        while not ended.is_set():
+            with contextlib.suppress(queue.Empty):
+                put = self._desk.get(timeout=LOOK_SECONDS)
+                if put is _INTERRUPT:
+                    running.cancel()
+                    ended.wait(GOODBYE_SECONDS)
+                    return True
+                if put is not None:
+                    put()
+        return False
 
     # ── the loop ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -127,8 +145,15 @@ class Terminal:
                     answer.set_result(said)
 
             def put() -> None:
-                if not answer.cancelled():
-                    loop.call_soon_threadsafe(settle, self.read(question))
+                if answer.done():
+                    return
+                try:
+                    with _handling(_raise):
+                        said = self.read(question)
+                except KeyboardInterrupt:
+                    self._desk.put(_INTERRUPT)
+                else:
+                    loop.call_soon_threadsafe(settle, said)
 
             self._desk.put(put)
             return await answer
@@ -149,14 +174,30 @@ class Terminal:
         return found[state] if state < len(found) else None
 
 
+def _interrupt() -> None:
+    """Stands for Ctrl-C on the desk; never called."""
+
+
+_INTERRUPT: Final = _interrupt
+
+
+def _raise() -> None:
+    raise KeyboardInterrupt
+
+
 @contextlib.contextmanager
-def uninterrupted() -> Iterator[None]:
-    """Within, Ctrl-C does nothing: what must be brought to its end is, in bounded time."""
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _handling(heard: Callable[[], object]) -> Iterator[None]:
+    """Within, Ctrl-C calls this instead of raising."""
+    before = signal.signal(signal.SIGINT, lambda number, frame: heard())
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def uninterrupted() -> contextlib.AbstractContextManager[None]:
+    """Within, Ctrl-C does nothing."""
+    return _handling(lambda: None)
 
 
 def ask_hidden(question: str) -> str | None:

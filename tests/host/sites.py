@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from mcpkit import Server, ToolAnnotations, ToolError
 from mcpkit.client.errors import ConnectionLost, Unreachable
@@ -124,7 +125,7 @@ class Watching:
                 await self._news.wait()
 
 
-def fleet_of(*sites: Site, watch: Watching | None = None, by_name: bool = False, heartbeat: float = 60.0) -> Fleet:
+def fleet_of(*sites: Site, heartbeat: float = 60.0, **options: Any) -> Fleet:
     names = ("math", "modulo", "third")
     entries = [site.entry(name) for site, name in zip(sites, names, strict=False)]
-    return Fleet(entries, watch=watch, by_name=by_name, patience=HASTE, heartbeat=heartbeat)
+    return Fleet(entries, patience=HASTE, heartbeat=heartbeat, **options)

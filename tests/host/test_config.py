@@ -28,7 +28,7 @@ def read(file: Path, config: Any, ask: Any = None, **environment: str) -> list[E
 def test_the_servers_come_in_the_order_of_the_file(file: Path, root: str) -> None:
     entries = read(file, {root: {"z": MATH, "a": {"command": "python", "args": ["a.py"], "cwd": "/x", "note": [1]}}})
     assert [entry.name for entry in entries] == ["z", "a"]
-    assert entries[0] == Entry("z", {**MATH, "type": "http"})
+    assert entries[0] == Entry("z", {**MATH, "type": "http"}, MATH["url"])
     assert entries[1].target == {"type": "stdio", "command": "python", "args": ["a.py"], "cwd": "/x", "note": [1]}
     assert [entry.place for entry in entries] == ["http://127.0.0.1:18080/api", "python a.py"]
 
@@ -62,6 +62,16 @@ def test_variables_are_filled_in_everywhere(file: Path) -> None:
     assert entry.target["headers"] == {"Authorization": "Bearer t"}
     assert entry.target["deep"] == [{"x": "fullt"}]
     assert entry.target["folder"] == str(file.parent)
+
+
+def test_what_is_shown_of_a_server_holds_no_secret(file: Path) -> None:
+    (entry,) = read(file, {"servers": {"s": {"command": "x", "args": ["--key", "${KEY}"]}}}, KEY="sk-secret")
+    assert entry.place == "x --key ${KEY}"
+
+
+def test_only_one_server_may_be_wanted(file: Path) -> None:
+    file.write_text(json.dumps({"servers": {"a": {"url": "${NOT_SET}"}, "b": MATH}}))
+    assert [entry.name for entry in read_config(file, {}, only="b")] == ["b"]
 
 
 def test_inputs_are_asked_for_once_and_only_when_needed(file: Path) -> None:
