@@ -86,6 +86,44 @@ def python(script: str) -> list[str]:
     return ["env", f"PYTHONPATH={ROOT}", sys.executable, script]
 
 
+ASKING = """
+from mcpkit import Context, Server, ToolAnnotations
+from mcpkit.run import serve
+
+server = Server("travel")
+
+
+@server.tool(annotations=ToolAnnotations(read_only=True))
+async def book(city: str, ctx: Context) -> str:
+    seats = await ctx.elicit(f"How many seats to {city}?", int)
+    verse = await ctx.sample("Write a verse.", max_tokens=20)
+    return f"{seats.data if seats else 'no'} seats; {verse.text}"
+
+
+serve(server, stdio=True)
+"""
+
+
+def test_a_server_asks_the_user_and_the_model_in_the_middle_of_a_call(tmp_path: Path, peer: ScriptedModel) -> None:
+    """ELIC-07, SAMP-11: it is named, and nothing is answered without consent."""
+    server = tmp_path / "travel.py"
+    server.write_text(ASKING)
+    with chatting(tmp_path, peer, "--", *python(str(server))) as terminal:
+        call = {"call": [{"name": "server0_book", "arguments": {"city": "Chengdu"}}]}
+        peer.script(call, {"say": "Roses"}, {"say": "all is booked"})
+        terminal.type("book\n")
+        terminal.until("travel asks: How many seats to Chengdu?")
+        terminal.until("Answer? [y]es, [n]o: ")
+        terminal.type("y\n")
+        terminal.until("value: ")
+        terminal.type("2\n")
+        terminal.until("travel wants your model to answer: Write a verse.")
+        terminal.until("Allow? [y]es, [n]o: ")
+        terminal.type("y\n")
+        assert "tool result: 2 seats; Roses" in terminal.until("all is booked")
+        leave(terminal)
+
+
 def test_a_definition_that_changes_is_warned_about(tmp_path: Path, sums: Started) -> None:
     with chatting(tmp_path, None, sums.url) as terminal:
         leave(terminal)
