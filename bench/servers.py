@@ -58,8 +58,7 @@ PEERS_BY_NAME = {
     peer.name: peer
     for peer in (
         Peer("limit", "raw ASGI app + orjson (the limit)", _here("limit.py")),
-        Peer("ours", "this framework", (sys.executable, str(BENCH / "server.py"))),
-        Peer("observed", "the same, with metrics and audit", (sys.executable, str(BENCH / "observed.py"))),
+        Peer("ours", "this framework, metrics counted", (sys.executable, str(BENCH / "server.py"))),
         Peer("fastapi", "plain FastAPI endpoint", _here("plain_fastapi.py"), sessions=False),
         Peer(
             "typescript",

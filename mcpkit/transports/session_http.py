@@ -124,25 +124,20 @@ class SessionHttp:
             return
         finally:
             session.peer.end(request.id)
-        await self._keep(session, channel)
-        await channel.finish(200, body)
-        if channel.hung_up:
-            await self._hang_up(session)
-
-    async def _keep(self, session: Session, channel: ReplyChannel) -> None:
         try:
             await session.keep()
         except StoreAway:
             if not channel.started:  # else what the caller asked for is under way to it
                 raise
+        await channel.finish(200, body)
+        if channel.hung_up:
+            await self._hang_up(session)
 
     async def _hang_up(self, session: Session) -> None:
         with suppress(StoreAway):  # it has ended here; elsewhere it ends later
             await self._store.end(session)
 
-    async def _served(
-        self, exchange: Exchange, channel: ReplyChannel, phase: Phase, *, alone: bool = False
-    ) -> bytes:
+    async def _served(self, exchange: Exchange, channel: ReplyChannel, phase: Phase, *, alone: bool = False) -> bytes:
         id = exchange.id
         assert id is not None
         try:
