@@ -14,6 +14,7 @@ import os
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
@@ -74,7 +75,15 @@ def main(words: Sequence[str] | None = None, prog: str = "mcpkit") -> int:
     options.command_name = name
     if name != "serve":  # which has settings of its own for that
         set_up_log(verbose=options.verbose)
+        set_up_streams()
     return _guarded(parser, lambda: COMMANDS[name](options, command))
+
+
+def set_up_streams() -> None:
+    """Text that a stream's encoding can't hold is shown with gaps rather than ending the program."""
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def set_up_log(*, verbose: bool) -> None:

@@ -23,15 +23,18 @@ class Scene:
     model: ScriptedModel
     folder: Path
 
-    def chat(self, *arguments: str, said: str = "", locale: str = "zh_CN.UTF-8") -> subprocess.CompletedProcess[str]:
-        env = environment(
-            MODEL_NAME="scripted-1",
-            BASE_URL=self.model.base_url,
-            LC_ALL=locale,
-            PYTHONUTF8="1",
-            XDG_STATE_HOME=str(self.folder / "state"),
-            MCP_SERVER_URLS=",".join(self.urls),
-        )
+    def chat(
+        self, *arguments: str, said: str = "", locale: str = "zh_CN.UTF-8", **variables: str
+    ) -> subprocess.CompletedProcess[str]:
+        ours = {
+            "MODEL_NAME": "scripted-1",
+            "BASE_URL": self.model.base_url,
+            "LC_ALL": locale,
+            "PYTHONUTF8": "1",
+            "XDG_STATE_HOME": str(self.folder / "state"),
+            "MCP_SERVER_URLS": ",".join(self.urls),
+        }
+        env = environment(**{**ours, **variables})
         command = [sys.executable, str(ROOT / "mcp_client.py"), "chat", *arguments]
         return subprocess.run(
             command, cwd=self.folder, env=env, input=said, capture_output=True, text=True, timeout=50, check=False
@@ -88,6 +91,12 @@ def test_the_language_is_the_options_then_the_locales_then_the_users(
     scene: Scene, arguments: tuple[str, ...], locale: str, question: str, line: str
 ) -> None:
     assert line in scene.chat(*arguments, "--once", question, locale=locale).stdout.splitlines()
+
+
+def test_a_terminal_that_knows_no_chinese_gets_gaps(scene: Scene) -> None:
+    done = scene.chat("--once", "计算 5 加 3", PYTHONIOENCODING="ascii")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[1] == "????: 8"
 
 
 def test_for_machines(scene: Scene) -> None:
