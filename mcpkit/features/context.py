@@ -95,7 +95,7 @@ class Context:
     async def report_progress(self, progress: float, total: float | None = None, message: str | None = None) -> None:
         """Tell how far the work is; silent without the caller's token, and for values that don't grow (PROG-02)."""
         token = self.meta.get("progressToken")
-        if token is None or (self._last_progress is not None and progress <= self._last_progress):
+        if type(token) not in (str, int) or (self._last_progress is not None and progress <= self._last_progress):
             return
         self._last_progress = progress
         params: JsonObject = {"progressToken": token, "progress": progress}
@@ -106,7 +106,7 @@ class Context:
         await self.exchange.notify("notifications/progress", params)
 
     async def log(self, level: str, data: Any, *, logger: str | None = None) -> None:
-        """Send any JSON value as a log message, if the caller wants to hear that level (spec server/utilities/logging)."""
+        """Send any JSON value as a log message, if the caller wants to hear that level (LOG-02, LOG-03)."""
         await log(self.exchange, level, data, logger)
 
     async def debug(self, data: Any, *, logger: str | None = None) -> None:

@@ -47,10 +47,10 @@ class InsufficientScope(RpcError):
 
 
 class Overloaded(RpcError):
-    """Too many calls are in flight; over HTTP it is answered 503 with Retry-After."""
+    """Too many calls are in flight, or streams open; over HTTP it is answered 503 with Retry-After."""
 
-    def __init__(self) -> None:
-        super().__init__(INTERNAL_ERROR, "Too many calls are in flight here; try again in a moment")
+    def __init__(self, message: str = "Too many calls are in flight here; try again in a moment") -> None:
+        super().__init__(INTERNAL_ERROR, message)
 
 
 def told(problems: Sequence[Problem]) -> str:

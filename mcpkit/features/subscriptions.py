@@ -6,11 +6,14 @@ Both hear the same feed (protocol/changes.py). What must never stand here: a tra
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from mcpkit.features.asking import settled
+from mcpkit.features.errors import Overloaded
 from mcpkit.jsonrpc.errors import InvalidParams
 from mcpkit.jsonrpc.messages import JsonObject
 from mcpkit.protocol.changes import (
@@ -23,10 +26,14 @@ from mcpkit.protocol.changes import (
 )
 from mcpkit.protocol.envelope import META_SUBSCRIPTION_ID
 from mcpkit.protocol.exchange import Exchange
+from mcpkit.security.principal import Principal
 
 ACKNOWLEDGED: Final = "notifications/subscriptions/acknowledged"
 MAX_KEYS: Final = 1_000
 """URIs (or task ids) that one stream or session may watch."""
+MAX_STREAMS: Final = 100
+"""Streams that one authenticated caller may hold open. Callers that nobody knows can't be told apart here: the limits
+on connections hold for them."""
 SWITCHES: Final[Mapping[str, str]] = {
     "toolsListChanged": TOOLS_CHANGED,
     "promptsListChanged": PROMPTS_CHANGED,
@@ -46,16 +53,22 @@ class Subscriptions:
     permits: dict[str, Permits] = field(default_factory=dict)
     """A keyed filter's name → whether this caller may watch that key; a key it may not is left out of the ack."""
     _streams: set[_Stream] = field(default_factory=set)
+    _held: Counter[str] = field(default_factory=Counter)
+    """How many streams each authenticated caller holds."""
 
     async def listen(self, exchange: Exchange) -> JsonObject:
         """``subscriptions/listen``: acknowledge, then tell what changes until one side ends it (SUB-01…14).
 
-        Raises: InvalidParams.
+        Raises: InvalidParams; Overloaded when the caller holds too many streams.
         """
         wanted = exchange.params.get("notifications")
         if not isinstance(wanted, dict):
             raise InvalidParams('notifications must be an object such as {"toolsListChanged": true}')
         stream = _Stream(await self._honoured(exchange, wanted), self.keyed)
+        with self._room(exchange.principal):
+            return await self._tell(exchange, stream)
+
+    async def _tell(self, exchange: Exchange, stream: _Stream) -> JsonObject:
         end = self.changes.subscribe(stream.hear)
         self._streams.add(stream)
         meta = {META_SUBSCRIPTION_ID: exchange.id}
@@ -69,6 +82,25 @@ class Subscriptions:
             self._streams.discard(stream)
         return {"_meta": meta}
 
+    @contextmanager
+    def _room(self, caller: Principal | None) -> Iterator[None]:
+        """A place for one stream more of this caller (SUB-14).
+
+        Raises: Overloaded.
+        """
+        if caller is None:
+            yield
+            return
+        if self._held[caller.id] >= MAX_STREAMS:
+            raise Overloaded(f"{MAX_STREAMS} streams of yours are open; end one, or let one watch more")
+        self._held[caller.id] += 1
+        try:
+            yield
+        finally:
+            self._held[caller.id] -= 1
+            if not self._held[caller.id]:
+                del self._held[caller.id]
+
     def close(self) -> None:
         """End every stream gracefully: each gets its result (SUB-08)."""
         for stream in tuple(self._streams):
@@ -81,7 +113,10 @@ class Subscriptions:
 
     async def _honoured(self, exchange: Exchange, wanted: Mapping[str, Any]) -> JsonObject:
         """The part of the filter that will be served (SUB-02, SUB-03)."""
-        honoured: JsonObject = {name: True for name in SWITCHES if wanted.get(name) is True}
+        for name in SWITCHES:
+            if name in wanted and type(wanted[name]) is not bool:
+                raise InvalidParams(f"notifications.{name} must be true or false")
+        honoured: JsonObject = {name: True for name in SWITCHES if wanted.get(name)}
         for name in self.keyed:
             if name in wanted:
                 keys, permits = _keys(name, wanted[name]), self.permits.get(name)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from mcpkit.features.context import Context, Services
 from mcpkit.features.questions import Elicit, ListRoots
 from mcpkit.protocol.changes import PROMPTS_CHANGED, RESOURCES_CHANGED, TOOLS_CHANGED, LocalChanges, Notice
@@ -35,6 +37,14 @@ async def test_progress_goes_out_only_with_a_token_and_only_while_it_grows() -> 
         {"progressToken": 0, "progress": 0, "total": 100},
         {"progressToken": 0, "progress": 50, "total": 100, "message": "half"},
     ]
+
+
+@pytest.mark.parametrize("token", [None, {}, [], 1.5, True])
+async def test_what_is_no_token_is_told_nothing(token: Any) -> None:
+    """PROG-01: a token is a string or an integer; anything else would make a notification that no schema allows."""
+    channel = Recorder()
+    await context(exchange("tools/call", {"_meta": {"progressToken": token}}, channel=channel)).report_progress(1)
+    assert channel.said == []
 
 
 async def test_every_level_has_its_word() -> None:

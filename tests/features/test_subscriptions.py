@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
+from mcpkit.features.errors import Overloaded
 from mcpkit.features.subscriptions import ACKNOWLEDGED, MAX_KEYS, Subscriptions, subscribe, unsubscribe
 from mcpkit.jsonrpc.errors import InvalidParams
 from mcpkit.protocol.changes import PROMPTS_CHANGED, RESOURCE_UPDATED, TOOLS_CHANGED, LocalChanges, Notice
 from mcpkit.protocol.envelope import META_SUBSCRIPTION_ID
 from mcpkit.protocol.revisions.registry import NEWEST_HANDSHAKE
+from mcpkit.security.principal import Principal
 from tests.exchanges import Recorder, Remembered, exchange
 
 
@@ -117,6 +119,8 @@ async def test_a_cancelled_stream_leaves_nothing_behind() -> None:
         None,
         [],
         "tools",
+        {"toolsListChanged": "yes"},
+        {"promptsListChanged": None},
         {"resourceSubscriptions": "a://b"},
         {"resourceSubscriptions": [1]},
         {"resourceSubscriptions": [f"a://{n}" for n in range(MAX_KEYS + 1)]},
@@ -124,9 +128,32 @@ async def test_a_cancelled_stream_leaves_nothing_behind() -> None:
     ids=lambda wanted: str(wanted)[:30],
 )
 async def test_a_senseless_filter_is_refused(wanted: Any) -> None:
-    """SUB-01."""
+    """SUB-01, RPC-14: told, rather than a stream that never says anything."""
     with pytest.raises(InvalidParams, match="notifications"):
         await Subscriptions(LocalChanges()).listen(exchange("subscriptions/listen", {"notifications": wanted}))
+
+
+async def test_one_caller_holds_only_so_many_streams(monkeypatch: pytest.MonkeyPatch) -> None:
+    """SUB-14: bounded for each caller; another one still has room, and an ended stream makes some."""
+    monkeypatch.setattr("mcpkit.features.subscriptions.MAX_STREAMS", 1)
+    subscriptions = Subscriptions(LocalChanges())
+
+    def listen(caller: str) -> asyncio.Task[Any]:
+        call = exchange("subscriptions/listen", {"notifications": {}}, principal=Principal(caller))
+        return asyncio.create_task(subscriptions.listen(call))
+
+    first = listen("ada")
+    with pytest.raises(Overloaded, match="end one"):
+        await asyncio.wait_for(listen("ada"), 5)
+    other = listen("bob")
+    first.cancel()
+    await asyncio.wait([first], timeout=5)
+    again = listen("ada")
+    await asyncio.sleep(0)
+    assert subscriptions.open == 2
+    subscriptions.close()
+    assert await asyncio.wait_for(asyncio.gather(other, again), 5)
+    assert not subscriptions._held
 
 
 async def test_keys_that_the_caller_may_not_watch_are_left_out() -> None:
