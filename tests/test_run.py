@@ -245,7 +245,7 @@ async def test_a_setting_that_cannot_be_used_is_one_clear_line_and_code_2(env: d
 async def test_listening_beyond_loopback_is_said() -> None:
     """NET-03."""
     async with running(MCP_SERVER_HOST="0.0.0.0") as program:
-        assert "whoever can reach this machine can reach this server" in await program.line()
+        assert "whoever can reach this machine can use this server" in await program.line()
         info, _, _ = await program.greeting()
         assert info.startswith("Info: http://127.0.0.1:")
 

@@ -157,13 +157,13 @@ class Tools:
         params = exchange.params
         name = params.get("name")
         tool = self._tools.offered.get(name) if type(name) is str else None
-        try:
-            if tool is None or (tool.guarded and not tool.admits(exchange)):
-                raise self._unknown(exchange, name)
-        except InsufficientScope as error:
-            if exchange.headers:  # over HTTP, which has an answer of its own for it
-                raise
-            return _error_result(error.message)
+        if tool is not None and tool.guarded:
+            try:
+                tool = tool if tool.admits(exchange) else None
+            except InsufficientScope as error:
+                return _kept_out(error, exchange)
+        if tool is None:
+            raise self._unknown(exchange, name)
         given = params.get("arguments")
         try:
             arguments = tool.bound.bind(given if type(given) is dict else _object(given))
@@ -208,6 +208,16 @@ def _object(given: Any) -> JsonObject:
     if given is None:
         return {}
     raise InvalidParams("arguments must be an object of argument names and values")
+
+
+def _kept_out(error: InsufficientScope, exchange: Exchange) -> JsonObject:
+    """HTTP has an answer of its own for a missing scope (STEP-03); elsewhere it is the tool's.
+
+    Raises: InsufficientScope.
+    """
+    if exchange.headers:
+        raise error
+    return _error_result(error.message)
 
 
 def _error_result(text: str) -> JsonObject:

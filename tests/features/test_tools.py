@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 
 from mcpkit.features.binding import Injection
 from mcpkit.features.content import Audio, EmbeddedResource, Image, ResourceLink
-from mcpkit.features.errors import InsufficientScope, RegistrationError, ToolError
+from mcpkit.features.errors import InsufficientScope, Overloaded, RegistrationError, ToolError
 from mcpkit.features.options import ToolAnnotations
 from mcpkit.features.parameters import MirroredHeader
 from mcpkit.features.returns import ToolResult
@@ -284,8 +284,31 @@ async def test_scopes_are_asked_for_before_anything_runs() -> None:
     """STEP-03."""
     subject = Tools(Context)
     subject.add(add, scopes=["sum"])
+    asked = exchange("tools/call", {"name": "add"}, principal=Principal("g"))
+    result = await subject.call(asked)
+    assert (result["isError"], "sum" in result["content"][0]["text"]) == (True, True)
+    asked.headers = {"host": "localhost"}
     with pytest.raises(InsufficientScope):
-        await subject.call(exchange("tools/call", {"name": "add"}, principal=Principal("g")))
+        await subject.call(asked)
+
+
+async def test_calls_beyond_the_limit_are_turned_away() -> None:
+    """AVAIL-03: a limit for the whole server, and room again once a call has ended."""
+    subject = Tools(Context, most_calls=1)
+    begun, release = asyncio.Event(), asyncio.Event()
+
+    async def wait() -> None:
+        begun.set()
+        await release.wait()
+
+    subject.add(wait)
+    first = asyncio.ensure_future(subject.call(exchange("tools/call", {"name": "wait"})))
+    await asyncio.wait_for(begun.wait(), 5)
+    with pytest.raises(Overloaded):
+        await subject.call(exchange("tools/call", {"name": "wait"}))
+    release.set()
+    await first
+    assert not (await subject.call(exchange("tools/call", {"name": "wait"}))).get("isError")
 
 
 # ── failed ───────────────────────────────────────────────────────────────────────────────────────────────────────────

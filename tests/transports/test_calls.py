@@ -8,13 +8,40 @@ import pytest
 from mcpkit.jsonrpc.errors import InternalError, InvalidRequest
 from mcpkit.jsonrpc.messages import Batch, Encoded, Message, Notification, Request, Response
 from mcpkit.protocol.revisions.registry import NEWEST, NEWEST_HANDSHAKE, UNSESSIONED
-from mcpkit.transports.calls import encoded, id_of, names_null_id, serve_batch
+from mcpkit.transports.calls import check_arguments, encoded, id_of, names_null_id, serve_batch
 
 
 def test_a_result_goes_out_as_it_is_and_rubbish_as_an_error() -> None:
-    assert encoded("a", Encoded(b"{}")) == b'{"jsonrpc":"2.0","id":"a","result":{}}'
+    kernel = Kernel({})
+    assert encoded(kernel, exchange("x"), Encoded(b"{}")) == b'{"jsonrpc":"2.0","id":1,"result":{}}'
     with pytest.raises(InternalError):
-        encoded(1, {"x": object()})
+        encoded(kernel, exchange("x"), {"x": object()})
+
+
+@pytest.mark.parametrize("revision", [NEWEST, NEWEST_HANDSHAKE, UNSESSIONED])
+def test_a_result_that_is_too_long_becomes_a_clear_error(revision: Revision) -> None:
+    """The caller reads how long it was, and what to do."""
+
+    async def call(asked: Exchange) -> dict[str, object]:
+        return {}
+
+    kernel = Kernel({"name": "s", "version": "1"}, max_result_bytes=300)
+    kernel.register("tools/call", call)
+    told = orjson.loads(encoded(kernel, Exchange(1, "tools/call", {}, revision), {"text": "x" * 300}))["result"]
+    assert (told["isError"], "ask for less" in told["content"][0]["text"]) == (True, True)
+    assert ("resultType" in told) is (revision is NEWEST)
+    with pytest.raises(InternalError, match="ask for less"):
+        encoded(kernel, Exchange(1, "resources/read", {}, revision), {"text": "x" * 300})
+
+
+def test_arguments_that_are_too_long_are_refused_with_the_call_s_id() -> None:
+    short, long = ({"arguments": {"text": "x" * size}} for size in (10, 500))
+    check_arguments(Request(1, "tools/call", short), 400)
+    check_arguments(Notification("x", long), 400)
+    for message in (Request(2, "tools/call", long), Batch([Request(1, "x", short), Request(2, "x", long)])):
+        with pytest.raises(BadParams, match="MCP_MAX_ARGUMENT_BYTES") as refused:
+            check_arguments(message, 400)
+        assert refused.value.id == 2
 
 
 @pytest.mark.parametrize(
