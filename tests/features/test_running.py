@@ -227,3 +227,31 @@ async def test_a_thread_is_used_again() -> None:
     workers = Workers()
     threads = [await workers.run(threading.current_thread) for _ in range(5)]
     assert len(set(threads)) <= 2
+
+
+async def test_functions_that_hang_harm_only_themselves() -> None:
+    """Each place that is lost is filled again; and given back when the function ends after all."""
+    workers = Workers(limit=2, most=5)
+    release = threading.Event()
+    for _ in range(3):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await workers.run(release.wait)
+    assert await asyncio.wait_for(workers.run(lambda: "done"), 5) == "done"
+    release.set()
+    async with asyncio.timeout(5):
+        while workers._hung or workers._started > 2:
+            await workers.run(lambda: None)
+    assert workers._busy == 0
+
+
+async def test_threads_have_an_end() -> None:
+    workers = Workers(limit=1, most=2)
+    release = threading.Event()
+    for _ in range(3):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await workers.run(release.wait)
+    assert workers._started == 2
+    release.set()
+    assert await asyncio.wait_for(workers.run(lambda: 1), 5) == 1

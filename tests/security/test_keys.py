@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mcpkit.security.bearer import InvalidToken, bearer_token
+from mcpkit.security.bearer import InvalidToken, VerifierUnavailable, bearer_token
 from mcpkit.security.keys import ApiKeys, KeyFile
 
 # ruff: noqa: ASYNC240 - a test may wait for a small file
@@ -77,3 +77,11 @@ async def test_a_file_that_is_not_ours_is_named(path: Path, content: str) -> Non
     path.write_text(content, encoding="utf-8")
     with pytest.raises(ValueError, match=r"keys\.json is not a file of API keys"):
         await ApiKeys(KeyFile(path)).list()
+
+
+async def test_keys_that_can_not_be_read_let_nobody_in(tmp_path: Path) -> None:
+    """And nobody is told that theirs is bad."""
+    path = tmp_path / "keys.json"
+    path.write_text("rubbish")
+    with pytest.raises(VerifierUnavailable):
+        await ApiKeys(KeyFile(path)).verify("mcpk_a_b")

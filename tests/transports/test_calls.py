@@ -5,10 +5,15 @@ from __future__ import annotations
 import orjson
 import pytest
 
+from mcpkit.jsonrpc.codec import BadParams
 from mcpkit.jsonrpc.errors import InternalError, InvalidRequest
 from mcpkit.jsonrpc.messages import Batch, Encoded, Message, Notification, Request, Response
+from mcpkit.kernel import Kernel
+from mcpkit.protocol.exchange import Exchange
 from mcpkit.protocol.revisions.registry import NEWEST, NEWEST_HANDSHAKE, UNSESSIONED
+from mcpkit.protocol.revisions.revision import Revision
 from mcpkit.transports.calls import check_arguments, encoded, id_of, names_null_id, serve_batch
+from tests.exchanges import exchange
 
 
 def test_a_result_goes_out_as_it_is_and_rubbish_as_an_error() -> None:

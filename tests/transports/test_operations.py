@@ -1,0 +1,119 @@
+"""The routes beside the MCP endpoint: who may read them, and that nothing is open by oversight."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from mcpkit.observe.metrics import Metrics
+from mcpkit.security.principal import Principal
+from mcpkit.security.resource import ProtectedResource
+from mcpkit.settings import Settings
+from mcpkit.transports.asgi import Refused
+from mcpkit.transports.gate import Gate
+from mcpkit.transports.operations import Fence, MetricsPage, ResourceMetadata, host_checked, is_local
+from tests.transports.asgi_client import Wire
+
+RESOURCE = ProtectedResource("https://mcp.example.com/api", ["https://login.example.com"], scopes=["read"])
+SETTINGS = Settings(allowed_hosts=("mcp.example.com",))
+
+
+async def known(headers: Mapping[str, str]) -> Principal:
+    if headers.get("authorization") != "Bearer good":
+        raise Refused(401, "who are you?")
+    return Principal("alice")
+
+
+def page(*, authenticated: bool) -> MetricsPage:
+    return MetricsPage(Metrics(), Gate(SETTINGS, known if authenticated else None), authenticated=authenticated)
+
+
+def seen_from(app: Any, address: str) -> Wire:
+    async def moved(scope: Any, receive: Any, send: Any) -> None:
+        await app({**scope, "client": (address, 5)}, receive, send)
+
+    return Wire(moved)
+
+
+async def test_everybody_may_read_what_the_resource_is() -> None:
+    """RS-01, RS-03: no authentication, any origin."""
+    wire = Wire(ResourceMetadata(RESOURCE))
+    evil = {"origin": "https://evil.example", "host": "anything"}
+    call = await wire.send("GET", evil).done()
+    assert (call.status, call.json["resource"]) == (200, "https://mcp.example.com/api")
+    assert call.headers["access-control-allow-origin"] == "*"
+    assert [(await wire.send(method, evil).done()).status for method in ("OPTIONS", "HEAD", "POST")] == [204, 200, 405]
+
+
+@pytest.mark.parametrize(
+    ("authenticated", "address", "headers", "status"),
+    [
+        (False, "127.0.0.1", {}, 200),
+        (False, "::1", {}, 200),
+        (False, "127.0.0.1", {"host": "mcp.example.com"}, 421),
+        (False, "127.0.0.1", {"host": "evil.example"}, 421),
+        (False, "127.0.0.1", {"origin": "https://evil.example"}, 403),
+        (False, "10.0.0.7", {}, 403),
+        (True, "127.0.0.1", {}, 200),
+        (True, "127.0.0.1", {"host": "mcp.example.com"}, 401),
+        (True, "10.0.0.7", {"host": "mcp.example.com"}, 401),
+        (True, "10.0.0.7", {"host": "mcp.example.com", "authorization": "Bearer good"}, 200),
+        (True, "10.0.0.7", {"host": "evil.example", "authorization": "Bearer good"}, 421),
+    ],
+)
+async def test_metrics_are_for_this_machine_and_for_the_authenticated(
+    authenticated: bool, address: str, headers: dict[str, str | None], status: int
+) -> None:
+    call = await seen_from(page(authenticated=authenticated), address).send("GET", headers).done()
+    assert call.status == status
+    assert (b"mcp_server_active_calls" in call.body) is (status == 200)
+
+
+async def test_metrics_are_read_with_get() -> None:
+    wire = Wire(page(authenticated=False))
+    assert [(await wire.send(method).done()).status for method in ("HEAD", "POST")] == [200, 405]
+
+
+@pytest.mark.parametrize(
+    ("client", "local"), [(None, False), (("127.0.0.9", 1), True), (("10.0.0.1", 1), False), (("testclient", 1), False)]
+)
+def test_what_is_this_machine(client: Any, local: bool) -> None:
+    assert is_local({"client": client}) is local
+
+
+@pytest.mark.parametrize(
+    ("authenticated", "path", "headers", "status"),
+    [
+        (True, "/mine", {}, 401),
+        (True, "/mine", {"authorization": "Bearer good"}, 200),
+        (True, "/mine", {"authorization": "Bearer good", "host": "evil.example"}, 421),
+        (True, "/healthz", {}, 200),
+        (False, "/mine", {"host": "evil.example"}, 200),
+        (False, "/openapi.json", {"host": "evil.example"}, 421),
+        (False, "/openapi.json", {}, 200),
+    ],
+)
+async def test_the_fence(authenticated: bool, path: str, headers: dict[str, str | None], status: int) -> None:
+    """CVE-2026-33032: a route that nobody thought of is closed, not open."""
+    fence = Fence(Gate(SETTINGS, known if authenticated else None), {"/healthz"}, authenticated=authenticated)
+    caller = None
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        nonlocal caller
+        if await fence(scope, receive, send, scope["path"]):
+            caller = scope.get("state", {}).get("principal")
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b""})
+
+    assert (await Wire(app).send("GET", headers, path=path).done()).status == status
+    assert (caller == Principal("alice")) is (authenticated and status == 200 and path == "/mine")
+
+
+async def test_a_public_document_is_public_under_our_name() -> None:
+    wire = Wire(host_checked(Gate(SETTINGS), ResourceMetadata(RESOURCE)))
+    twice = [(b"host", b"localhost")]
+    assert (await wire.send("GET").done()).status == 200
+    assert (await wire.send("GET", {"host": "evil.example"}).done()).status == 421
+    assert (await wire.send("GET", raw=twice).done()).status == 400
