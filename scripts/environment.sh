@@ -52,3 +52,20 @@ environment() {
     die "$last could not be installed into $folder; see pip's lines above, then run this again"
   printf '%s\n' "$wanted" >"$stamp"
 }
+
+# shellcheck disable=SC2034 # for the scripts that source this
+NODE=node@22 # the peers and the conformance suite don't run on Node 20
+
+# npm_packages FOLDER PACKAGE...: puts npm packages below .cache/FOLDER, once; another list makes the folder anew
+npm_packages() {
+  packages=.cache/$1
+  shift
+  [ ! -f "$packages/.installed" ] || [ "$(cat "$packages/.installed")" != "$*" ] || return 0
+  command -v npm >/dev/null 2>&1 || die "npm is missing; it comes with Node.js"
+  say "installing $* into $packages"
+  rm -rf "$packages"
+  mkdir -p "$packages"
+  (cd "$packages" && npm init -y >/dev/null 2>&1 && npm install --silent --no-audit --no-fund "$@" >&2) ||
+    die "$* could not be installed into $packages"
+  printf '%s\n' "$*" >"$packages/.installed"
+}

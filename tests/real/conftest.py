@@ -10,10 +10,12 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
@@ -49,10 +51,16 @@ def application() -> Iterator[Application]:
             said = [process.stderr.readline() for _ in range(3)]
             url = next((line.split()[1] for line in said if line.startswith("MCP:")), "")
             assert url, f"the application did not start: {said}"
+            drain(process.stderr)
             yield Application(url, [*program, "--stdio"])
         finally:
             process.terminate()
             process.communicate(timeout=SECONDS)
+
+
+def drain(stream: IO[str]) -> None:
+    """Let a process say what it wants: a full pipe would stop it."""
+    threading.Thread(target=deque, args=(stream, 0), daemon=True).start()
 
 
 def found(command: list[Any]) -> Any:
