@@ -72,7 +72,7 @@ class Front:
     def unplug(self) -> None:
         """Every client's network is gone, without a goodbye."""
         for connection in tuple(self.program.server_state.connections):
-            connection.transport.abort()  # type: ignore[union-attr]
+            connection.transport.abort()
 
     async def calm(self, requests: int = 0) -> None:
         """Wait until no more than these are open."""

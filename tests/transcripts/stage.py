@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -198,7 +198,7 @@ class _Exchange:
         self.sent = True
         return {"type": "http.request", "body": self.body, "more_body": False}
 
-    async def send(self, event: dict[str, Any]) -> None:
+    async def send(self, event: MutableMapping[str, Any]) -> None:
         """Take the head, or a part of the body."""
         if event["type"] == "http.response.start":
             headers = dict(event["headers"])
