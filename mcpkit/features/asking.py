@@ -24,6 +24,8 @@ from mcpkit.protocol.revisions.revision import Asks
 
 MAX_ROUNDS: Final = 32
 """How often one request may ask again before it is given up."""
+ASKED: Final = "asked"
+"""In an exchange's state: its handler has asked something, so that its value depends on the answer."""
 
 
 class Answers:
@@ -109,6 +111,7 @@ def check_askable(exchange: Exchange, question: Question) -> None:
 
     Raises: MissingClientCapability where the revision has a number for it; NoBackChannel elsewhere.
     """
+    exchange.state[ASKED] = True
     asks = exchange.revision.asks
     if asks is Asks.NEVER:
         raise NoBackChannel(f"{question.method} needs an MCP client; this caller speaks plain JSON-RPC")

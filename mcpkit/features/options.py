@@ -66,6 +66,9 @@ class ToolOptions(Options, total=False):
     """The author's own schema of the structured content."""
     structured_output: bool
     """False: no output schema; True: a return type without one is refused."""
+    cache: float
+    """Seconds for which a value is given again to the same caller for the same arguments, without running the function;
+    with ``cache_scope="public"`` to every caller. Kept in this process's memory; never errors, nor what was asked."""
     task: Literal["optional", "required", "forbidden"] | None
     """Whether calls may, must or can't become tasks (the tasks extension reads it)."""
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final, Unpack
 
 from mcpkit.features.binding import MakeContext, bind_json
+from mcpkit.features.caching import Cached
 from mcpkit.features.errors import BadArguments, InsufficientScope, Overloaded, RegistrationError
 from mcpkit.features.failures import failure_text
 from mcpkit.features.feature import DEFAULT_TIMEOUT, Feature
@@ -42,6 +43,11 @@ class Tool(Feature):
     def __init__(self, function: Callable[..., Any], options: ToolOptions | None = None) -> None:
         """Raises: RegistrationError."""
         super().__init__(function, options or {})
+        seconds = self.options.get("cache")
+        if seconds is not None:
+            if type(seconds) not in (int, float) or seconds <= 0:
+                raise RegistrationError(f"cache of tool {self.key!r} ({self.where}): give a number of seconds, as 60")
+            self.work = Cached(self.work, seconds, shared=self.cache_scope == "public")
 
     @classmethod
     def from_function(cls, function: Callable[..., Any], **options: Unpack[ToolOptions]) -> Tool:
