@@ -46,7 +46,7 @@ class SwiftCycle(RequestResponseCycle):
         self.transport = line.transport
         self.flow = line.flow
         self.default_headers = line.server_state.default_headers
-        self.on_response = line.on_response_complete
+        self.on_response = line.rest
 
     @cached_property
     def message_event(self) -> asyncio.Event:  # type: ignore[override]  # made only for who waits
@@ -90,6 +90,8 @@ class Swift(Base):
     _starters: ClassVar[dict[asyncio.AbstractEventLoop, Starter]] = {}
     _first: dict[str, Any] | None = None
     """The scope of the request that may be repeated, as no application has touched it."""
+    _rested = 0.0
+    """When the last answer was complete, by the loop's clock."""
     _before: tuple[Header, ...] = ()
     _after: tuple[Header, ...] = ()
 
@@ -111,6 +113,30 @@ class Swift(Base):
         if not self.connections and self.loop in self._starters:
             self._starters.pop(self.loop).close()
 
+    def rest(self) -> None:
+        """A repetition has been answered. The timer of idle connections goes on running: it looks when it rings."""
+        if self.pipeline or self.flow.read_paused or self.transport.is_closing():
+            self.on_response_complete()
+            return
+        self.server_state.total_requests += 1
+        self._rested = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self._ring_after(self.timeout_keep_alive)
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close the connection if it has been idle for so long."""
+        self.timeout_keep_alive_task = None
+        left = self._rested + self.timeout_keep_alive - self.loop.time()
+        if not self.cycle.response_complete:
+            return
+        if left > 0:
+            self._ring_after(left)
+        else:
+            super().timeout_keep_alive_handler()
+
+    def _ring_after(self, seconds: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
+
     def _remember(self) -> None:
         plain = not (self.config.access_log or self.expect_100_continue or self.limit_concurrency)
         if plain and self.cycle.keep_alive:
@@ -120,7 +146,6 @@ class Swift(Base):
             self._first = dict(self.scope)
 
     def _serve(self, first: dict[str, Any], body: bytes) -> None:
-        self._unset_keepalive_if_required()
         headers = [*self._before, (LENGTH, b"%d" % len(body)), *self._after]
         scope = {**first, "headers": headers, "state": self.app_state.copy()}
         cycle = self.cycle = SwiftCycle(self, scope, body)

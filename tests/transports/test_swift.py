@@ -188,6 +188,36 @@ async def test_a_connection_that_ends_with_its_answer_is_closed(hall: Hall) -> N
     assert await connection.rest() == b""
 
 
+async def test_an_idle_connection_is_closed_and_a_busy_one_is_not(hall: Hall) -> None:
+    """One timer for all repetitions: when it rings, it looks how long the client has been idle."""
+    connection = await hall.place.connect()
+    [line] = await lines(hall, connection)
+    timer = line.timeout_keep_alive_task
+    connection.post(call("wait"), ERA)
+    await asyncio.wait_for(hall.waiting.wait(), SECONDS)
+    line.timeout_keep_alive_handler()  # it rings in the middle of a call
+    hall.go.set()
+    assert await text(connection) == "waited"
+    for _ in range(2):
+        connection.post(call("echo", text="x"), ERA)
+        assert await text(connection) == "x"
+    line.timeout_keep_alive_handler()  # too early: the last answer was just now
+    assert line.timeout_keep_alive_task not in {None, timer}
+    connection.post(call("echo", text="x"), ERA)
+    assert await text(connection) == "x"
+    line._rested -= line.timeout_keep_alive
+    line.timeout_keep_alive_handler()
+    assert await connection.rest() == b""
+
+
+async def lines(hall: Hall, connection: Connection) -> list[Any]:
+    """The server's ends, once a client has repeated itself."""
+    for _ in range(3):
+        connection.post(call("echo", text="x"), ERA)
+        assert await text(connection) == "x"
+    return list(hall.place.program.server_state.connections)
+
+
 async def test_nothing_stands_by_once_all_have_left(hall: Hall, monkeypatch: pytest.MonkeyPatch) -> None:
     connection = await hall.place.connect()
     for _ in range(2):
