@@ -28,7 +28,7 @@ from mcpkit.jsonrpc.messages import JsonObject
 from mcpkit.protocol.errors import ResourceNotFound
 from mcpkit.protocol.exchange import Exchange
 from mcpkit.protocol.types import CacheScope
-from mcpkit.protocol.uri_template import UriTemplate
+from mcpkit.protocol.uri_template import LONGEST_URI, UriTemplate
 
 logger = logging.getLogger("mcpkit.resources")
 
@@ -180,8 +180,10 @@ class Resources:
         Raises: InvalidParams, ResourceNotFound, InsufficientScope, InternalError, and what a resource raises itself.
         """
         uri = exchange.params.get("uri")
-        if not isinstance(uri, str) or not uri:
-            raise InvalidParams("uri must be a resource's URI; resources/list names what there is")
+        if not isinstance(uri, str) or not 0 < len(uri) <= LONGEST_URI:
+            raise InvalidParams(
+                f"uri must be a resource's URI, of at most {LONGEST_URI} characters; resources/list names what there is"
+            )
         return await self.read_uri(exchange, uri)
 
     async def read_uri(self, exchange: Exchange, uri: str) -> JsonObject:

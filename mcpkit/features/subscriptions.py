@@ -26,6 +26,7 @@ from mcpkit.protocol.changes import (
 )
 from mcpkit.protocol.envelope import META_SUBSCRIPTION_ID
 from mcpkit.protocol.exchange import Exchange
+from mcpkit.protocol.uri_template import LONGEST_URI
 from mcpkit.security.principal import Principal
 
 ACKNOWLEDGED: Final = "notifications/subscriptions/acknowledged"
@@ -181,8 +182,8 @@ def subscribed_uri(exchange: Exchange) -> str:
     Raises: InvalidParams.
     """
     uri = exchange.params.get("uri")
-    if not isinstance(uri, str) or not uri:
-        raise InvalidParams("uri must be a resource's URI")
+    if not isinstance(uri, str) or not 0 < len(uri) <= LONGEST_URI:
+        raise InvalidParams(f"uri must be a resource's URI, of at most {LONGEST_URI} characters")
     return uri
 
 

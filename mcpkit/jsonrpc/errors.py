@@ -60,11 +60,15 @@ class InvalidRequest(RpcError):
         self.id = id
 
 
+LONGEST_NAME: Final = 200
+"""Characters of a caller's name for a thing that are repeated to it."""
+
+
 class MethodNotFound(RpcError):
     """No such method under the revision in force."""
 
     def __init__(self, method: str, *, data: Any = None) -> None:
-        super().__init__(METHOD_NOT_FOUND, f"Method not found: {method}", data)
+        super().__init__(METHOD_NOT_FOUND, f"Method not found: {method[:LONGEST_NAME]}", data)
 
 
 class InvalidParams(RpcError):

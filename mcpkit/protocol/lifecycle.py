@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from enum import Enum, auto
 from typing import Any, Final
 
+from mcpkit.jsonrpc.codec import encode
 from mcpkit.jsonrpc.errors import InvalidParams, InvalidRequest, MethodNotFound
 from mcpkit.protocol.exchange import Client
 from mcpkit.protocol.revisions.registry import HANDSHAKE_NAMES, NEWEST_HANDSHAKE, REVISIONS
@@ -17,6 +18,10 @@ from mcpkit.protocol.revisions.revision import Revision
 _UNKNOWN_TO_HANDSHAKES: Final = frozenset().union(*(revision.requests for revision in REVISIONS.values())) - frozenset(
     NEWEST_HANDSHAKE.requests
 )
+
+
+MOST_CLIENT_BYTES: Final = 8192
+"""What a session remembers of its client, as JSON."""
 
 
 class Phase(Enum):
@@ -65,7 +70,7 @@ def read_initialize(params: Mapping[str, Any]) -> tuple[str, Client]:
 
     Capabilities and name may be missing: old clients leave them out, and neither is needed to serve them.
 
-    Raises: InvalidParams.
+    Its icons are left out: a session remembers the client, and must not grow by its wish. Raises: InvalidParams.
     """
     offered = params.get("protocolVersion")
     if not isinstance(offered, str):
@@ -73,4 +78,7 @@ def read_initialize(params: Mapping[str, Any]) -> tuple[str, Client]:
     capabilities, info = params.get("capabilities", {}), params.get("clientInfo", {})
     if not isinstance(capabilities, dict) or not isinstance(info, dict):
         raise InvalidParams("capabilities and clientInfo of initialize must be objects")
+    info = {name: value for name, value in info.items() if name != "icons"}  # shown by nobody here, and often long
+    if len(encode([info, capabilities])) > MOST_CLIENT_BYTES:
+        raise InvalidParams(f"clientInfo and capabilities of initialize may be {MOST_CLIENT_BYTES} bytes long together")
     return offered, Client(info, capabilities)

@@ -43,6 +43,10 @@ class _Run:
     names: list[str]
 
 
+LONGEST_URI: Final = 8192
+"""Characters of a resource's URI; longer ones name nothing."""
+
+
 class UriTemplate:
     """One template; equal when the text is."""
 
