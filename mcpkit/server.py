@@ -15,6 +15,7 @@ from mcpkit.features.asking import rounds, settled
 from mcpkit.features.completion import Completions
 from mcpkit.features.context import Context, Services
 from mcpkit.features.lifecycle import Lifecycle
+from mcpkit.features.options import PromptOptions, ResourceOptions, ToolOptions
 from mcpkit.features.prompts import Prompt, Prompts
 from mcpkit.features.resources import Resource, Resources
 from mcpkit.features.subscriptions import Subscriptions
@@ -103,7 +104,7 @@ class Server:
     @overload
     def tool(self, function: F, /) -> F: ...
     @overload
-    def tool(self, name: str | None = None, /, **options: Any) -> Callable[[F], F]: ...
+    def tool(self, name: str | None = None, /, **options: Unpack[ToolOptions]) -> Callable[[F], F]: ...
     def tool(self, function: Any = None, /, **options: Any) -> Any:
         """Offer a function to models: ``@server.tool`` or ``@server.tool("name", title=…, annotations=…, …)``.
 
@@ -112,11 +113,11 @@ class Server:
         """
         return self._decorated(self.add_tool, function, options)
 
-    def add_tool(self, function: Any, **options: Any) -> Tool:
+    def add_tool(self, function: Callable[..., Any] | Tool, **options: Unpack[ToolOptions]) -> Tool:
         """Offer a function (or a ready Tool) and get its handle: update, enable, disable, remove it while serving."""
         return self.tools.add(function, **options)
 
-    def resource(self, uri: str, /, **options: Any) -> Callable[[F], F]:
+    def resource(self, uri: str, /, **options: Unpack[ResourceOptions]) -> Callable[[F], F]:
         """Offer data at a URI, or at every URI of a template: ``@server.resource("docs://{name}")``."""
         if not isinstance(uri, str):
             raise TypeError('a resource needs its URI: write @server.resource("config://settings")')
@@ -127,19 +128,19 @@ class Server:
 
         return decorate
 
-    def add_resource(self, uri: str, function: Any, **options: Any) -> Resource:
+    def add_resource(self, uri: str, function: Any, **options: Unpack[ResourceOptions]) -> Resource:
         """Offer data at a URI or template and get its handle."""
         return self.resources.add(uri, function, **options)
 
     @overload
     def prompt(self, function: F, /) -> F: ...
     @overload
-    def prompt(self, name: str | None = None, /, **options: Any) -> Callable[[F], F]: ...
+    def prompt(self, name: str | None = None, /, **options: Unpack[PromptOptions]) -> Callable[[F], F]: ...
     def prompt(self, function: Any = None, /, **options: Any) -> Any:
         """Offer a prompt to users: ``@server.prompt`` or ``@server.prompt("name", title=…)``."""
         return self._decorated(self.add_prompt, function, options)
 
-    def add_prompt(self, function: Any, **options: Any) -> Prompt:
+    def add_prompt(self, function: Callable[..., Any] | Prompt, **options: Unpack[PromptOptions]) -> Prompt:
         """Offer a prompt and get its handle."""
         return self.prompts.add(function, **options)
 

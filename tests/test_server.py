@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Unpack, get_overloads, get_type_hints
 
 import orjson
 import pytest
 
 from mcpkit.features.context import Context
+from mcpkit.features.options import PromptOptions, ResourceOptions, ToolOptions
 from mcpkit.jsonrpc.errors import InternalError, MethodNotFound, RpcError
 from mcpkit.jsonrpc.messages import Encoded, JsonObject
 from mcpkit.protocol.changes import PROMPTS_CHANGED, RESOURCES_CHANGED, TOOLS_CHANGED, Notice
@@ -179,3 +180,13 @@ async def test_a_resource_can_be_read_from_a_tool() -> None:
 
     result = await ask(server, "tools/call", {"name": "reads"})
     assert result["content"][0]["text"] == "text"
+
+
+def test_editors_know_the_options() -> None:
+    """Whoever registers is offered the names, and a misspelt one is found before anything runs."""
+    decorators = [get_overloads(Server.tool)[1], Server.resource, get_overloads(Server.prompt)[1]]
+    adders = [Server.add_tool, Server.add_resource, Server.add_prompt]
+    known = [ToolOptions, ResourceOptions, PromptOptions]
+    for given in (decorators, adders):
+        hints = [get_type_hints(function)["options"] for function in given]
+        assert hints == [Unpack[options] for options in known]
