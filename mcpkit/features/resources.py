@@ -180,10 +180,8 @@ class Resources:
         Raises: InvalidParams, ResourceNotFound, InsufficientScope, InternalError, and what a resource raises itself.
         """
         uri = exchange.params.get("uri")
-        if not isinstance(uri, str) or not 0 < len(uri) <= LONGEST_URI:
-            raise InvalidParams(
-                f"uri must be a resource's URI, of at most {LONGEST_URI} characters; resources/list names what there is"
-            )
+        if not isinstance(uri, str) or not uri:
+            raise InvalidParams("uri must be a resource's URI; resources/list names what there is")
         return await self.read_uri(exchange, uri)
 
     async def read_uri(self, exchange: Exchange, uri: str) -> JsonObject:

@@ -163,13 +163,10 @@ class Tools:
         params = exchange.params
         name = params.get("name")
         tool = self._tools.offered.get(name) if type(name) is str else None
-        if tool is not None and tool.guarded:
-            try:
-                tool = tool if tool.admits(exchange) else None
-            except InsufficientScope as error:
-                return _kept_out(error, exchange)
         if tool is None:
             raise self._unknown(exchange, name)
+        if tool.guarded and (kept_out := self._kept_out(tool, exchange)):
+            return kept_out
         given = params.get("arguments")
         try:
             arguments = tool.bound.bind(given if type(given) is dict else _object(given))
@@ -178,9 +175,7 @@ class Tools:
         seconds = tool.timeout
         if seconds is None:
             seconds = 0 if BEGUN in exchange.state else self._timeout
-        if self._active >= self._most_calls:
-            raise Overloaded
-        self._active += 1
+        self._begin()
         try:
             return tool.returns.result(await within(seconds, tool.work(arguments, exchange, self._make_context)))
         except RpcError:
@@ -189,6 +184,25 @@ class Tools:
             return _error_result(failure_text(tool.key, error, logger))
         finally:
             self._active -= 1
+
+    def _begin(self) -> None:
+        if self._active >= self._most_calls:
+            raise Overloaded
+        self._active += 1
+
+    def _kept_out(self, tool: Tool, exchange: Exchange) -> JsonObject | None:
+        """What a caller is told who may not use the tool; None for who may.
+
+        Raises: InvalidParams, and over HTTP, which has an answer of its own for it (STEP-03), InsufficientScope.
+        """
+        try:
+            if not tool.admits(exchange):
+                raise self._unknown(exchange, tool.key)
+        except InsufficientScope as error:
+            if exchange.headers:
+                raise
+            return _error_result(error.message)
+        return None
 
     def _refused(self, tool: Tool, error: BadArguments, exchange: Exchange) -> JsonObject:
         """Bad arguments, in the way of the caller's revision (TOOL-23, AMB-02).
@@ -214,16 +228,6 @@ def _object(given: Any) -> JsonObject:
     if given is None:
         return {}
     raise InvalidParams("arguments must be an object of argument names and values")
-
-
-def _kept_out(error: InsufficientScope, exchange: Exchange) -> JsonObject:
-    """HTTP has an answer of its own for a missing scope (STEP-03); elsewhere it is the tool's.
-
-    Raises: InsufficientScope.
-    """
-    if exchange.headers:
-        raise error
-    return _error_result(error.message)
 
 
 def _error_result(text: str) -> JsonObject:
