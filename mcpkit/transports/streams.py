@@ -13,7 +13,7 @@ from typing import Final
 from mcpkit.framing.sse import comment, encode_event
 from mcpkit.settings import Settings
 from mcpkit.transports.asgi import EVENT_HEADERS, Receive, Visit
-from mcpkit.transports.steps import within
+from mcpkit.transports.steps import Resumed
 
 KEEP_ALIVE: Final = comment()
 FAIR: Final = 64
@@ -56,9 +56,9 @@ class EventResponse:
         headers = [*EVENT_HEADERS, *self._visit.extra]
         await self._send({"type": "http.response.start", "status": 200, "headers": headers})
 
-    async def event(self, message: bytes, id: str | None = None) -> None:
+    def event(self, message: bytes, id: str | None = None) -> Awaitable[None]:
         """Send one message."""
-        await self.write(encode_event(message, id=id))
+        return self.write(encode_event(message, id=id))
 
     async def write(self, chunk: bytes) -> None:
         """Send events or comments that are framed already."""
@@ -77,7 +77,13 @@ class EventResponse:
 
     async def _send(self, event: dict[str, object]) -> None:
         try:
-            await within(self._patience.send, self._visit.send(event))
+            steps = self._visit.send(event).__await__()
+            try:
+                waited = next(steps)
+            except StopIteration:
+                return
+            async with asyncio.timeout(self._patience.send):
+                await Resumed(steps, waited)
         except (TimeoutError, OSError):
             self.open = False
 
