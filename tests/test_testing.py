@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from mcpkit import Context, Elicitation, Server
+from mcpkit import Context, Elicitation, MCPClient, Server
 from mcpkit.protocol.revisions.registry import SUPPORTED
 from mcpkit.testing import connect
+from mcpkit.transports.memory import Memory
 
 
 def greeter() -> Server:
@@ -51,7 +52,7 @@ def test_outcomes_read_as_truth() -> None:
 
 
 async def test_a_session_that_the_server_ends_is_opened_anew() -> None:
-    """A second pipe is laid while the first is still being taken away."""
+    """A second pipe is laid while the first is still being taken away, or after that where there is only one."""
     server = greeter()
 
     async def leave(ctx: Context, params: object) -> dict[str, object]:
@@ -59,7 +60,9 @@ async def test_a_session_that_the_server_ends_is_opened_anew() -> None:
         return {}
 
     server.register_method("leave", leave)
-    async with connect(server, revision=SUPPORTED[1]) as client:
-        for _ in range(3):
-            await client.request("leave")
-            assert len(await client.list_tools()) == 2
+    one_pipe = MCPClient(Memory(server.kernel), mode=SUPPORTED[1])
+    async with connect(server, revision=SUPPORTED[1]) as a_pipe_each_time, one_pipe as always_the_same:
+        for client in (a_pipe_each_time, always_the_same):
+            for _ in range(3):
+                await client.request("leave")
+                assert len(await client.list_tools()) == 2

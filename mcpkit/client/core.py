@@ -107,7 +107,9 @@ class Core:
 
     async def _make(self) -> Connection:
         old, self._live = self._live, None
-        if old is not None:
+        if old is not None and any(door.single for door in self.setup.reach.doors):
+            await old.close()
+        elif old is not None:
             self._background.start(old.retire(), "retire a connection")
         attempts = self.setup.patience.bounds.attempts
         if self._deaths > attempts:

@@ -53,6 +53,8 @@ class Door:
 
     kind: Literal["http", "sse", "stdio", "custom"]
     make: Callable[[], Transport]
+    single: bool = False
+    """It makes the same transport each time, which must be closed before it can be opened again."""
 
     @property
     def modern(self) -> bool:

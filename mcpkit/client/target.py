@@ -111,7 +111,7 @@ def _by_entry(entry: Mapping[str, Any], means: Means) -> Reach:
 
 def _by_transport(target: Any) -> Reach:
     if isinstance(target, Transport):
-        return Reach(type(target).__name__, None, (Door("custom", lambda: target),))
+        return Reach(type(target).__name__, None, (Door("custom", lambda: target, single=True),))
     if callable(target):
         return Reach("transport", None, (Door("custom", target),))
     raise ValueError(
