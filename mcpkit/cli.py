@@ -44,9 +44,10 @@ USES: Final = {
     "ping": "[TARGET]                    how fast a server answers",
     "chat": "[TARGET …]                  talk with a model that has the tools of many servers",
     "doctor": "[TARGET …]                  what is wrong with the set-up, and how to mend it",
+    "keys": "add | list | revoke | rotate    the API keys of a server",
     "serve": "FILE.py[:NAME]              serve the Server in a Python file",
 }
-CLIENT_COMMANDS: Final = tuple(name for name in USES if name != "serve")
+CLIENT_COMMANDS: Final = tuple(name for name in USES if name not in {"keys", "serve"})
 TARGETS: Final = """TARGET is a URL or a command in quotes; a command may also stand at the end, after --.
 Without one it is MCP_SERVER_URL; for chat MCP_SERVER_URLS, else the two examples on 18080 and 18081."""
 
@@ -73,7 +74,7 @@ def main(words: Sequence[str] | None = None, prog: str = "mcpkit") -> int:
     parser = parser_of(f"{prog} {name}", name)
     options = parser.parse_intermixed_args(rest[: rest.index("--")] if "--" in rest else rest)
     options.command_name = name
-    if name != "serve":  # which has settings of its own for that
+    if name not in {"keys", "serve"}:  # which has settings of its own for that
         set_up_log(verbose=options.verbose)
         set_up_streams()
     return _guarded(parser, lambda: COMMANDS[name](options, command))
@@ -110,6 +111,11 @@ def parser_of(prog: str, name: str) -> Parser:
         epilog=f"{TARGETS}\n\n{EXIT_CODES}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    if name == "keys":
+        from mcpkit.host.keys import add_arguments  # noqa: PLC0415 - a client needs none
+
+        add_arguments(parser)
+        return parser
     parser.add_argument("words", nargs="*", metavar="WORD")
     if name == "serve":
         parser.add_argument("--host", help="address to listen on, instead of MCP_SERVER_HOST")
@@ -224,8 +230,16 @@ COMMANDS: Final[dict[str, Callable[[argparse.Namespace, list[str]], int]]] = {
     **dict.fromkeys(("list", "call", "read", "prompt", "ping"), _one_server),
     "chat": _chat,
     "doctor": _doctor,
+    "keys": _keys,
     "serve": _serve,
 }
+
+
+def _keys(options: argparse.Namespace, command: list[str]) -> int:
+    from mcpkit.host import keys  # noqa: PLC0415 - a client needs none
+
+    print("\n".join(asyncio.run(keys.run(options, Settings.load().api_keys_file))))
+    return OK
 
 
 def load_server(place: str) -> Server:

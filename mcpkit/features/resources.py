@@ -32,7 +32,6 @@ from mcpkit.protocol.uri_template import LONGEST_URI, UriTemplate
 
 logger = logging.getLogger("mcpkit.resources")
 
-LONGEST_URI: Final = 8192
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S", re.ASCII)
 _EXPRESSION: Final = re.compile(r"\{[^}]*\}")
 

@@ -114,7 +114,7 @@ class ApiKeys:
 
     def __init__(self, store: KeyStore, *, now: Callable[[], float] = time) -> None:
         self._store = store
-        self._now = now
+        self.now = now
 
     async def add(self, name: str, *, scopes: Collection[str] = (), expires: float | None = None) -> str:
         """Make a key and return it: the only time that it can be seen. ``expires`` is in seconds since the epoch.
@@ -124,7 +124,7 @@ class ApiKeys:
         if any(key.name == name for key in (await self._store.all()).values()):
             raise ValueError(f"there is a key named {name!r}; revoke or rotate it, or choose another name")
         id = secrets.token_hex(8)
-        return await self._issue(ApiKey(id, name, "", tuple(sorted(scopes)), self._now(), expires))
+        return await self._issue(ApiKey(id, name, "", tuple(sorted(scopes)), self.now(), expires))
 
     async def rotate(self, name: str) -> str:
         """Give a key a new secret and return it; the old one ends at once.
@@ -153,7 +153,7 @@ class ApiKeys:
         id, _, secret = rest.partition("_")
         key = (await self._known()).get(id) if prefix == PREFIX else None
         same = hmac.compare_digest(key.digest if key else _NOBODY, _digest(secret))
-        if key is None or not same or not key.live(self._now()):
+        if key is None or not same or not key.live(self.now()):
             raise InvalidToken("the key is not known here, or has expired")
         return Principal(id=f"key\n{key.id}", scopes=frozenset(key.scopes), client_id=key.name, expires=key.expires)
 
