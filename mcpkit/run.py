@@ -16,6 +16,7 @@ import socket
 import sys
 from collections.abc import Callable, Iterator
 from errno import EADDRINUSE
+from functools import partial
 from typing import Any, Final
 
 from mcpkit.server import Server
@@ -106,9 +107,38 @@ def _serve_http(target: Server | Any, settings: Settings) -> None:
     if settings.exposed and not getattr(app, "authenticated", False):
         print(EXPOSED.format(settings.host), file=sys.stderr)  # noqa: T201 - whatever the log's level
     url = url_of(settings.host, listening.getsockname()[1])
-    program = HttpProgram(app, settings, lambda: greet(url))
-    with _stoppable(program.stop):
-        program.run(sockets=[listening])
+
+    def work(number: int) -> None:
+        greeting = partial(greet, url) if number == 0 else _nothing
+        program = HttpProgram(app, settings, greeting)
+        with _stoppable(program.stop if settings.workers == 1 else _stop_parent):
+            program.run(sockets=[listening])
+
+    if settings.workers == 1:
+        work(0)
+    else:
+        _serve_with_workers(settings, work)
+
+
+def _serve_with_workers(settings: Settings, work: Callable[[int], None]) -> None:
+    if not hasattr(os, "fork"):
+        raise CannotStart("Several workers need fork, which this system doesn't have; set MCP_SERVER_WORKERS to 1")
+    from mcpkit.transports.workers import Workers, WorkersFailed  # noqa: PLC0415 - few need it
+
+    if settings.redis_url is None:
+        logger.warning("several workers without MCP_SERVER_REDIS_URL: no sessions are kept, every call is for itself")
+    try:
+        Workers(settings.workers, work).run()
+    except WorkersFailed as failed:
+        raise CannotStart(str(failed)) from None
+
+
+def _stop_parent() -> None:
+    os.kill(os.getppid(), signal.SIGTERM)
+
+
+def _nothing() -> None:
+    """One greeting is enough."""
 
 
 def greet(url: str) -> None:
