@@ -28,14 +28,23 @@ if TYPE_CHECKING:
 class MCPServer:
     """The application: a server with everything in `routers/`, as a FastAPI app (:attr:`app`) or run by itself."""
 
-    def __init__(self, host: str | None = None, port: int | None = None, settings: Settings | None = None) -> None:
-        """``host`` and ``port`` win over the settings, which come from the environment when not given.
+    def __init__(
+        self,
+        host: str | None = None,
+        port: int | None = None,
+        settings: Settings | None = None,
+        workers: int | None = None,
+    ) -> None:
+        """``host``, ``port`` and ``workers`` win over the settings, which come from the environment when not given.
 
         Raises: SettingsError.
         """
         settings = settings or Settings.load()
         self.settings = replace(
-            settings, host=settings.host if host is None else host, port=settings.port if port is None else port
+            settings,
+            host=settings.host if host is None else host,
+            port=settings.port if port is None else port,
+            workers=settings.workers if workers is None else workers,
         )
         self.server = Server(
             "mcp-server",
@@ -85,7 +94,7 @@ def main(argv: Sequence[str] | None = None, server_class: type[MCPServer] = MCPS
     parser = command_line()
     given = parser.parse_args(argv)
     try:
-        server_class(given.host, given.port).run(stdio=given.stdio)
+        server_class(given.host, given.port, workers=given.workers).run(stdio=given.stdio)
     except SettingsError as error:
         parser.error(str(error))
 
@@ -107,6 +116,7 @@ def command_line() -> argparse.ArgumentParser:
     )
     parser.add_argument("--host", type=_host, help="address to listen on, instead of MCP_SERVER_HOST")
     parser.add_argument("--port", type=_port, help="port to listen on, instead of MCP_SERVER_PORT; 0 takes a free one")
+    parser.add_argument("--workers", type=_workers, help="processes that serve, instead of MCP_SERVER_WORKERS")
     parser.add_argument("--stdio", action="store_true", help="serve stdin and stdout instead of HTTP")
     return parser
 
@@ -115,6 +125,12 @@ def _host(text: str) -> str:
     if not text or not text.isascii() or not text.isprintable() or set(text) & set(" /?#@"):
         raise argparse.ArgumentTypeError(f"{text!r} is no host: give a name or an address such as 127.0.0.1")
     return text
+
+
+def _workers(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 256:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of workers: give one from 1 to 256")
+    return int(text)
 
 
 def _port(text: str) -> int:

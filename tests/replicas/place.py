@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -120,13 +120,21 @@ def nginx(folder: Path, replicas: list[Replica]) -> Iterator[str]:
 
 
 @contextmanager
-def place(folder: Path, *, count: int = 3, redis_url: str | None = None, **settings: str) -> Iterator[Place]:
+def place(
+    folder: Path,
+    *,
+    count: int = 3,
+    redis_url: str | None = None,
+    before: Callable[[RedisServer], None] = lambda _: None,
+    **settings: str,
+) -> Iterator[Place]:
     """Replicas, their Redis and, before three, nginx; all ready, all gone afterwards.
 
-    ``redis_url`` puts another address before Redis.
+    ``redis_url`` puts another address before Redis, which ``before`` may prepare as soon as Redis runs.
     """
     with ExitStack() as stack:
         redis = stack.enter_context(redis_server(folder / "redis"))
+        before(redis)
         env = environment(MCP_SERVER_REDIS_URL=redis_url or redis.url, MCP_SHUTDOWN_GRACE_SECONDS="5", **settings)
         replicas = []
         for _ in range(count):

@@ -10,12 +10,15 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+from pathlib import Path
 
 import pytest
 
+from tests.fixtures.redis_server import redis_server
 from tests.replicas.clients import Books
 from tests.replicas.conftest import CALLS, load
-from tests.replicas.place import Place, Replica
+from tests.replicas.forwarder import forwarding
+from tests.replicas.place import Place, Replica, place
 
 pytestmark = [pytest.mark.redis, pytest.mark.nginx, pytest.mark.slow]
 
@@ -40,7 +43,7 @@ async def test_a_rolling_restart(three: Place) -> None:
             await restarted(replica, signal.SIGTERM)
             await asyncio.sleep(0.5)
 
-    books = await load(three.url, CALLS // 4, roll())
+    books = await load(three.url, CALLS // 5, roll())
     said("rolling restart:", books)
     books.check()
 
@@ -53,7 +56,7 @@ async def test_kill_9_every_few_seconds(three: Place) -> None:
             await asyncio.sleep(1.5)
             await restarted(replica, signal.SIGKILL)
 
-    books = await load(three.url, CALLS // 4, kill())
+    books = await load(three.url, CALLS // 5, kill())
     said("kill -9:", books)
     books.check()
 
@@ -68,7 +71,7 @@ async def test_redis_is_restarted(three: Place) -> None:
         await asyncio.to_thread(three.redis.start)
         await asyncio.sleep(1)
 
-    books = await load(three.url, CALLS // 4, restart())
+    books = await load(three.url, CALLS // 5, restart())
     said("Redis restart:", books)
     assert books.retried["503"]
     books.check()
@@ -85,6 +88,29 @@ async def test_redis_stands_still_for_a_while(three: Place) -> None:
             three.redis.send(signal.SIGCONT)
         await asyncio.sleep(1)
 
-    books = await load(three.url, CALLS // 4, stop())
+    books = await load(three.url, CALLS // 5, stop())
     said("slow Redis:", books)
+    books.check()
+
+
+async def test_redis_fails_over(tmp_path: Path) -> None:
+    """The primary dies, its replica is promoted, and the address that the servers know leads there."""
+    with (
+        forwarding() as address,
+        redis_server(tmp_path / "second") as second,
+        place(tmp_path, redis_url=address.url, before=lambda redis: address.turn(redis.port)) as three,
+    ):
+        second.follow(three.redis.port)
+
+        async def fail_over() -> None:
+            await asyncio.sleep(1.5)
+            await asyncio.to_thread(three.redis.kill)
+            await asyncio.sleep(0.5)
+            assert second.ask("REPLICAOF", "NO", "ONE") == "+OK"
+            address.turn(second.port)
+            await asyncio.sleep(1)
+
+        books = await load(three.url, CALLS // 5, fail_over())
+    said("Redis failover:", books)
+    assert books.retried["503"]
     books.check()
