@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 import os
 import signal
@@ -19,6 +18,7 @@ from errno import EADDRINUSE
 from functools import partial
 from typing import Any, Final
 
+from mcpkit.observe.logs import JsonLines, remembering
 from mcpkit.server import Server
 from mcpkit.settings import Settings, SettingsError
 
@@ -48,7 +48,7 @@ def serve(target: Server | Any, settings: Settings | None = None, *, stdio: bool
     """
     try:
         settings = settings or Settings.load()
-        _set_up_log(settings)
+        _set_up_log(target, settings)
         if stdio:
             _serve_stdio(target, settings)
         else:
@@ -198,20 +198,11 @@ def _stoppable(stop: Callable[[], Any]) -> Iterator[None]:
         _stops.remove(stop)
 
 
-class JsonLines(logging.Formatter):
-    """A log of one JSON object a line."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """The record as JSON."""
-        line = {"time": self.formatTime(record), "level": record.levelname.lower(), "logger": record.name}
-        line["message"] = record.getMessage()
-        if record.exc_info:
-            line["error"] = self.formatException(record.exc_info)
-        return json.dumps(line)
-
-
-def _set_up_log(settings: Settings) -> None:
+def _set_up_log(target: Server | Any, settings: Settings) -> None:
     """The log goes to stderr, unless the program has set one up already."""
+    server = getattr(target, "mcp_server", target)
+    if settings.log_format == "json" and isinstance(server, Server):
+        server.use(remembering)
     handler = logging.StreamHandler()
     text = logging.Formatter("%(levelname)s %(name)s: %(message)s")
     handler.setFormatter(JsonLines() if settings.log_format == "json" else text)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import os
 import signal
 import socket
@@ -18,7 +17,7 @@ import orjson
 import pytest
 
 from mcpkit.protocol.revisions.registry import NEWEST_HANDSHAKE
-from mcpkit.run import CannotStart, JsonLines, listen, request_shutdown, url_of
+from mcpkit.run import CannotStart, listen, request_shutdown, url_of
 from tests.transports.sockets import Connection
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -333,12 +332,12 @@ def test_a_port_that_this_user_may_not_use(monkeypatch: pytest.MonkeyPatch) -> N
         listen("127.0.0.1", 80)
 
 
-def test_the_log_can_be_json() -> None:
-    record = logging.LogRecord("mcpkit.x", logging.WARNING, "f", 1, "hello %s", ("you",), None)
-    line = json.loads(JsonLines().format(record))
-    assert (line["level"], line["logger"], line["message"]) == ("warning", "mcpkit.x", "hello you")
-    try:
-        raise ValueError("inner")
-    except ValueError:
-        record.exc_info = sys.exc_info()
-    assert "inner" in json.loads(JsonLines().format(record))["error"]
+async def test_the_log_can_be_json() -> None:
+    """Every line says which request it is about."""
+    async with running(MCP_LOG_FORMAT="json") as program:
+        await program.greeting()
+        connection = await program.call("block", seconds=1e20)  # more than a clock can count
+        assert "failed" in await text_of(connection)
+        assert await program.line() == "begun"
+        line = json.loads(await program.line())
+        assert (line["request"], line["method"], "OverflowError" in line["error"]) == ("1", "tools/call", True)
