@@ -29,6 +29,11 @@ def at(file: Path, now: float = NOW) -> ApiKeys:
     return ApiKeys(KeyFile(file), now=lambda: now)
 
 
+def kept(file: Path) -> str:
+    assert file.stat().st_mode & 0o077 == 0, "others may read it"
+    return file.read_text()
+
+
 async def test_a_key_is_shown_once_and_lets_in_until_it_ends(file: Path) -> None:
     key, said = await keys(file, "add", "alice", "--scope", "read,write", "--scope", "run", "--expires", "2d")
     assert "only time" in said
@@ -40,8 +45,7 @@ async def test_a_key_is_shown_once_and_lets_in_until_it_ends(file: Path) -> None
     listed = await keys(file, "list")
     assert len(listed) == 1
     assert "read run write" in listed[0]
-    assert key.rpartition("_")[2] not in file.read_text() + listed[0]
-    assert file.stat().st_mode & 0o077 == 0
+    assert key.rpartition("_")[2] not in kept(file) + listed[0]
 
 
 async def test_rotating_and_revoking(file: Path) -> None:
