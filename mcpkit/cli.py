@@ -47,14 +47,7 @@ USES: Final = {
     "keys": "add | list | revoke | rotate    the API keys of a server",
     "serve": "FILE.py[:NAME]              serve the Server in a Python file",
 }
-CLIENT_def _keys(options: argparse.Namespace, command: list[str]) -> int:
-    from mcpkit.host import keys  # noqa: PLC0415 - a client needs none
-
-    print("\n".join(asyncio.run(keys.run(options, Settings.load().api_keys_file))))
-    return OK
-
-
-COMMANDS: Final = tuple(name for name in USES if name not in {"keys", "serve"})
+CLIENT_COMMANDS: Final = tuple(name for name in USES if name not in {"keys", "serve"})
 TARGETS: Final = """TARGET is a URL or a command in quotes; a command may also stand at the end, after --.
 Without one it is MCP_SERVER_URL; for chat MCP_SERVER_URLS, else the two examples on 18080 and 18081."""
 
@@ -230,6 +223,13 @@ def _serve(options: argparse.Namespace, command: list[str]) -> int:
         port=settings.port if options.port is None else options.port,
     )
     serve(server, settings, stdio=options.stdio)
+    return OK
+
+
+def _keys(options: argparse.Namespace, command: list[str]) -> int:
+    from mcpkit.host import keys  # noqa: PLC0415 - a client needs none
+
+    print("\n".join(asyncio.run(keys.run(options, Settings.load().api_keys_file))))
     return OK
 
 
