@@ -233,22 +233,6 @@ def _keys(options: argparse.Namespace, command: list[str]) -> int:
     return OK
 
 
-COMMANDS: Final[dict[str, Callable[[argparse.Namespace, list[str]], int]]] = {
-    **dict.fromkeys(("list", "call", "read", "prompt", "ping"), _one_server),
-    "chat": _chat,
-    "doctor": _doctor,
-    "keys": _keys,
-    "serve": _serve,
-}
-
-
-def _keys(options: argparse.Namespace, command: list[str]) -> int:
-    from mcpkit.host import keys  # noqa: PLC0415 - a client needs none
-
-    print("\n".join(asyncio.run(keys.run(options, Settings.load().api_keys_file))))
-    return OK
-
-
 def load_server(place: str) -> Server:
     """The server in a Python file: the one with the name after the colon, or the only one there is.
 
