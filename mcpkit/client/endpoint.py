@@ -109,15 +109,17 @@ class Endpoint:
 
     async def _send_home(self, request: HttpRequest) -> tuple[HttpRequest, HttpAnswer]:
         for _ in range(_HOPS):
-            with paused():
-                credentials = await self._auth.headers(request) if self._auth is not None else {}
-            sent = replace(request, headers={**request.headers, **credentials})
+            sent = request if self._auth is None else await self._authorized(request, self._auth)
             answer = await self._carrier.send(sent)
             if answer.status not in _REDIRECTS:
                 return sent, answer
             await answer.close()
             request = replace(request, url=_followed(request, answer))
         raise HttpRefused(answer.status, f"{origin_text(request.url)} redirects in circles")
+
+    async def _authorized(self, request: HttpRequest, auth: Authorizer) -> HttpRequest:
+        with paused():
+            return replace(request, headers={**request.headers, **await auth.headers(request)})
 
     async def _challenged(self, request: HttpRequest, answer: HttpAnswer, attempt: int) -> None:
         try:
