@@ -49,6 +49,7 @@ def serve(target: Server | Any, settings: Settings | None = None, *, stdio: bool
     try:
         settings = settings or Settings.load()
         _set_up_log(target, settings)
+        _extend(target, settings)
         if stdio:
             _serve_stdio(target, settings)
         else:
@@ -196,6 +197,14 @@ def _stoppable(stop: Callable[[], Any]) -> Iterator[None]:
         yield
     finally:
         _stops.remove(stop)
+
+
+def _extend(target: Server | Any, settings: Settings) -> None:
+    server = getattr(target, "mcp_server", target)
+    if settings.extensions and isinstance(server, Server):
+        from mcpkit.extensions.named import install_named  # noqa: PLC0415 - few need it
+
+        install_named(server, settings.extensions)
 
 
 def _set_up_log(target: Server | Any, settings: Settings) -> None:

@@ -184,6 +184,10 @@ class Server:
         extension.install(self)
         self._reopened()
 
+    def installed(self, identifier: str) -> bool:
+        """Whether an extension of that identifier is installed."""
+        return identifier in self._extensions
+
     def declare(self, capability: str, settings: JsonObject) -> None:
         """Declare a capability that doesn't follow from what is registered; revisions without it drop it."""
         self._declared[capability] = settings

@@ -161,10 +161,7 @@ class Settings:
         "MCP_SHUTDOWN_GRACE_SECONDS", 8.0, _seconds(0, 600), "how long calls in flight may go on at shutdown", unit="s"
     )
     http_parser: Literal["auto", "httptools", "h11"] = _setting(
-        "MCP_HTTP_PARSER",
-        "auto",
-        _one_of("auto", "httptools", "h11"),
-        "what parses HTTP; auto: httptools where it is installed",
+        "MCP_HTTP_PARSER", "auto", _one_of("auto", "httptools", "h11"), "parser of HTTP; auto: the fastest installed"
     )
     redis_url: str | None = _setting(
         "MCP_SERVER_REDIS_URL",
@@ -303,6 +300,9 @@ class Settings:
     # ── the rest ──
     state_key: str | None = _setting(
         "MCP_STATE_KEY", None, _key, "seals requestState; equal on all replicas; default: random at start", secret=True
+    )
+    extensions: tuple[str, ...] = _setting(
+        "MCP_EXTENSIONS", (), _list, "extensions to install, by name, separated by commas: tasks, telemetry, …"
     )
     log_level: str = _setting(
         "MCP_LOG_LEVEL", "warning", _one_of("debug", "info", "warning", "error"), "least level of the server's log"
