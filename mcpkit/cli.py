@@ -233,6 +233,15 @@ def _keys(options: argparse.Namespace, command: list[str]) -> int:
     return OK
 
 
+COMMANDS: Final[dict[str, Callable[[argparse.Namespace, list[str]], int]]] = {
+    **dict.fromkeys(("list", "call", "read", "prompt", "ping"), _one_server),
+    "chat": _chat,
+    "doctor": _doctor,
+    "keys": _keys,
+    "serve": _serve,
+}
+
+
 def load_server(place: str) -> Server:
     """The server in a Python file: the one with the name after the colon, or the only one there is.
 
