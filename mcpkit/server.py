@@ -188,6 +188,11 @@ class Server:
         """Whether an extension of that identifier is installed."""
         return identifier in self._extensions
 
+    @property
+    def extensions(self) -> tuple[Extension, ...]:
+        """What has been installed."""
+        return tuple(self._extensions.values())
+
     def declare(self, capability: str, settings: JsonObject) -> None:
         """Declare a capability that doesn't follow from what is registered; revisions without it drop it."""
         self._declared[capability] = settings
