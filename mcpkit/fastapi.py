@@ -21,9 +21,7 @@ from mcpkit.observe.metrics import Metrics
 from mcpkit.protocol.revisions.registry import NEWEST, NEWEST_HANDSHAKE, SUPPORTED
 from mcpkit.security.principal import Principal
 from mcpkit.server import Server
-from mcpkit.sessions.mailbox import Bounds
-from mcpkit.sessions.memory import MemoryStore
-from mcpkit.sessions.none import NoSessions
+from mcpkit.sessions.choice import replica_for, store_for
 from mcpkit.sessions.store import SessionStore
 from mcpkit.settings import Settings
 from mcpkit.transports.access import authentication_of
@@ -105,9 +103,9 @@ def create_app(
     settings = settings or Settings()
     authenticate = authenticate or authentication_of(settings)
     gate = Gate(settings, authenticate)
-    replica = None if store is not None else _replica(settings)
+    replica = None if store is not None else _replica(server, settings)
     server.kernel.max_result_bytes = settings.max_result_bytes
-    endpoint = McpEndpoint(server.kernel, store or _store(settings, replica), gate, settings, MCP_PATH)
+    endpoint = McpEndpoint(server.kernel, store or store_for(settings, replica), gate, settings, MCP_PATH)
     info = _Info(gate, describe or (lambda url: describe_server(server, url)))
     metrics = _observed(server, settings, endpoint)
     doors: dict[str, Door] = {"/": info, "/metrics": MetricsPage(metrics, gate, authenticated=bool(authenticate))}
@@ -166,10 +164,10 @@ def mcp_router(
     ``request.state.principal``. The server's lifespan joins the application's. Raises: ValueError, as create_app.
     """
     settings = settings or Settings()
-    replica = None if store is not None else _replica(settings)
+    replica = None if store is not None else _replica(server, settings)
     server.kernel.max_result_bytes = settings.max_result_bytes
     gate = Gate(settings, None if principal else authentication_of(settings))
-    endpoint = McpEndpoint(server.kernel, store or _store(settings, replica), gate, settings, MCP_PATH)
+    endpoint = McpEndpoint(server.kernel, store or store_for(settings, replica), gate, settings, MCP_PATH)
     return _router(server, endpoint, principal, replica)
 
 
@@ -295,38 +293,22 @@ def _drain(server: Server, endpoint: McpEndpoint) -> None:
     server.close_streams()
 
 
-def _bounds(settings: Settings) -> Bounds:
-    return Bounds(events=settings.max_stored_events, bytes=settings.max_stored_bytes, seconds=settings.stored_seconds)
-
-
-def _replica(settings: Settings) -> Replica | None:
-    """What is shared over Redis, where the settings name one."""
-    if settings.redis_url is None:
-        return None
-    try:
-        from mcpkit.sessions.redis_replica import Replica  # noqa: PLC0415 - an extra, and slow to load
-    except ImportError:
-        raise ValueError("MCP_SERVER_REDIS_URL needs redis-py: pip install 'mcpkit[redis]'") from None
-    return Replica(
-        settings.redis_url,
-        most=settings.max_sessions,
-        idle_seconds=settings.session_idle_seconds,
-        bounds=_bounds(settings),
-    )
-
-
-def _store(settings: Settings, replica: Replica | None) -> SessionStore:
+def _replica(server: Server, settings: Settings) -> Replica | None:
+    """What this process shares with others; extensions that can, share too."""
+    replica = replica_for(settings)
     if replica is not None:
-        return replica.store
-    if settings.workers > 1:
-        return NoSessions()
-    return MemoryStore(settings.max_sessions, settings.session_idle_seconds, _bounds(settings))
+        for extension in server.extensions:
+            share = getattr(extension, "share", None)
+            if share is not None:
+                share(replica.link)
+    return replica
 
 
 def _observed(server: Server, settings: Settings, endpoint: McpEndpoint) -> Metrics:
     """Count what is served; write the audit trail where somebody reads it."""
     metrics = Metrics(
-        knows_method=server.kernel.knows, knows_tool=lambda name: server.tools.get(name) is not None,
+        knows_method=server.kernel.knows,
+        knows_tool=lambda name: server.tools.get(name) is not None,
         version=server.version,
     )
     metrics.gauge("mcp_server_sessions", "Handshake sessions that are open.", lambda: endpoint.sessions)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mcpkit.extensions.tasks_engine import TASK_CHANGED, Engine
 from mcpkit.extensions.tasks_methods import FORBIDDEN, IDENTIFIER, TaskMethods, face_of
@@ -22,6 +22,9 @@ from mcpkit.extensions.tasks_store import MemoryTasks, Step, TaskStore
 from mcpkit.jsonrpc.messages import JsonObject
 from mcpkit.protocol.revisions.revision import Revision
 from mcpkit.server import Server
+
+if TYPE_CHECKING:
+    from mcpkit.sessions.redis_link import Link
 
 
 class Tasks:
@@ -62,6 +65,15 @@ class Tasks:
     def settings(self, revision: Revision) -> JsonObject | None:
         """Advertised where it is an extension; where it is part of the core, by a capability (CAP-06)."""
         return {} if face_of(revision) is EXTENSION else None
+
+    def share(self, link: Link) -> None:
+        """Keep tasks in Redis, for all replicas, unless a store was given."""
+        from mcpkit.extensions.tasks_redis import RedisTasks  # noqa: PLC0415 - redis-py is an extra
+
+        if isinstance(self._store, MemoryTasks):
+            self._store = RedisTasks(link)
+            if self._engine is not None:
+                self._engine.store = self._store
 
     def install(self, server: Server) -> None:
         """Register the methods and wrap ``tools/call``."""

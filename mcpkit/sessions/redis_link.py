@@ -13,6 +13,7 @@ import secrets
 from collections import deque
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from time import monotonic
 from typing import Any, Final
 
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -55,6 +56,7 @@ class Link:
         self.beats: list[Callable[[], Coroutine[Any, Any, None]]] = []
         """Awaited with every beat."""
         self._seconds = step_seconds
+        self._back_at = 0.0
         self._pool: Any = BlockingConnectionPool.from_url(
             url,
             max_connections=CONNECTIONS,
@@ -69,6 +71,11 @@ class Link:
         self._owed: deque[tuple[str, tuple[Any, ...]]] = deque(maxlen=OWED)
         self._tasks: set[asyncio.Task[None]] = set()
         self._nudge = asyncio.Event()
+
+    @property
+    def settled(self) -> bool:
+        """Whether Redis has been there for long enough that a missing lease means a replica that is gone."""
+        return not self.away and monotonic() - self._back_at > LEASE_MS / 1000
 
     def begin(self) -> None:
         """Take a name; in the process that serves, which may be a fork of the one that made this."""
@@ -118,6 +125,7 @@ class Link:
         )
         if self.away:
             self.away = False
+            self._back_at = monotonic()
             logger.warning("Redis is back")
             for listener in tuple(self.back):
                 listener()
