@@ -7,13 +7,16 @@ environment or `.env`. What must never stand here: the work of a tool, a rule of
 from __future__ import annotations
 
 import argparse
+import json
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, NoReturn
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from mcpkit import Server, Settings, SettingsError, __version__
-from mcpkit.run import serve
+from mcpkit.run import serve, url_of
 from routers.base_router import MCPBaseRouter
 from routers.info_router import server_information
 from routers.prompt_router import register_prompts
@@ -94,9 +97,27 @@ def main(argv: Sequence[str] | None = None, server_class: type[MCPServer] = MCPS
     parser = command_line()
     given = parser.parse_args(argv)
     try:
-        server_class(given.host, given.port, workers=given.workers).run(stdio=given.stdio)
+        server = server_class(given.host, given.port, workers=given.workers)
+        if given.print_config:
+            print(json.dumps(client_config(given.print_config, server.settings), indent=2))  # noqa: T201 - what was asked for
+        else:
+            server.run(stdio=given.stdio)
     except SettingsError as error:
         parser.error(str(error))
+
+
+def client_config(client: str, settings: Settings) -> dict[str, Any]:
+    """What to put into the configuration of an MCP client, so that it finds this server."""
+    remote = {"url": f"{url_of(settings.host, settings.port)}/api"}
+    local = {"command": sys.executable, "args": [str(Path(sys.argv[0]).resolve()), "--stdio"]}
+    typed = {"type": "http", **remote}
+    configs: dict[str, dict[str, Any]] = {
+        "claude": {"mcpServers": {"mcpkit": local}},
+        "cursor": {"mcpServers": {"mcpkit": remote}},
+        "vscode": {"servers": {"mcpkit": typed}},
+        "json": {"mcpServers": {"mcpkit": typed, "mcpkit-stdio": local}},
+    }
+    return configs[client]
 
 
 class _Arguments(argparse.ArgumentParser):
@@ -118,6 +139,11 @@ def command_line() -> argparse.ArgumentParser:
     parser.add_argument("--port", type=_port, help="port to listen on, instead of MCP_SERVER_PORT; 0 takes a free one")
     parser.add_argument("--workers", type=_workers, help="processes that serve, instead of MCP_SERVER_WORKERS")
     parser.add_argument("--stdio", action="store_true", help="serve stdin and stdout instead of HTTP")
+    parser.add_argument(
+        "--print-config",
+        choices=("claude", "cursor", "vscode", "json"),
+        help="print what a client needs to find this server, and end",
+    )
     return parser
 
 

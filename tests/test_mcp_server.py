@@ -307,6 +307,29 @@ class Greeting(MCPServer):
         return {"hello": params.get("name", "world")}
 
 
+@pytest.mark.parametrize(
+    ("client", "servers"), [("claude", "mcpServers"), ("cursor", "mcpServers"), ("vscode", "servers")]
+)
+def test_a_client_is_told_how_to_find_it(client: str, servers: str, tmp_path: Path) -> None:
+    """As JSON, in the words of that client, with this program's own address and path."""
+    done = run("mcp_server.py", "--port", "25001", "--print-config", client, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    [found] = json.loads(done.stdout)[servers].values()
+    if client == "claude":
+        assert found == {"command": sys.executable, "args": [str(ROOT / "mcp_server.py"), "--stdio"]}
+    else:
+        assert found["url"] == "http://127.0.0.1:25001/api"
+
+
+async def test_what_any_client_is_told_opens_the_server(running: Started, here: Path) -> None:
+    """Both doors of the printed configuration lead in."""
+    port = running.url.rpartition(":")[2]
+    done = run("mcp_server.py", "--port", port, "--print-config", "json", cwd=here)
+    for entry in json.loads(done.stdout)["mcpServers"].values():
+        async with MCPClient(entry) as client:
+            assert (await client.call_tool("add", {"a": 2, "b": 3})).data == 5
+
+
 async def test_a_subclass_registers_its_own(settings: Settings) -> None:
     server = Greeting(settings=settings)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(server.app), base_url="http://localhost") as http:
