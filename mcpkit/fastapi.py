@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.params import Depends as Dependency
 from sse_starlette.sse import AppStatus
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 from mcpkit.jsonrpc.codec import encode
 from mcpkit.observe.audit import Audit, wanted
@@ -120,6 +120,7 @@ def create_app(
     fence = Fence(gate, {*doors, *HEALTH}, authenticated=bool(authenticate))
     given = {"title": server.name, "version": server.version, "docs_url": None, "redoc_url": None}
     app = McpApp(server, endpoint, doors, fence, **{"redirect_slashes": False, **given, **options})
+    app.add_exception_handler(404, _lost)
     app.include_router(_router(server, endpoint, None, replica))
     for path in set(doors) - {MCP_PATH, SSE_PATH, f"{MCP_PATH}/", f"{SSE_PATH}/"}:
         app.add_api_route(path, _handing_over(doors[path], None), include_in_schema=False)
@@ -317,6 +318,14 @@ def _observed(server: Server, settings: Settings, endpoint: McpEndpoint) -> Metr
     if wanted(settings.log_level):
         server.observe(Audit())
     return metrics
+
+
+async def _lost(request: Request, error: Exception) -> Response:
+    """Whoever tries the path of another server learns this one's; an application's own 404 keeps its words."""
+    detail = getattr(error, "detail", "Not Found")
+    if detail == "Not Found":
+        detail = f"Nothing is here: MCP is at {MCP_PATH}, and / says what else there is"
+    return JSONResponse({"detail": detail}, 404, getattr(error, "headers", None))
 
 
 async def _healthy() -> Response:

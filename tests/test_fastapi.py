@@ -121,7 +121,19 @@ async def test_health_and_readiness() -> None:
 @pytest.mark.parametrize("path", ["/nothing", "/.well-known/oauth-protected-resource", "/healthz/", "/docs"])
 async def test_anything_else_is_404_at_once(path: str) -> None:
     """mcp-remote asks for ten well-known paths first; anything but 404 means OAuth to it."""
-    assert (await Wire(create_app(make_server())).send("GET", path=path).done()).status == 404
+    answer = await Wire(create_app(make_server())).send("GET", path=path).done()
+    assert (answer.status, "/api" in answer.json["detail"]) == (404, True)
+
+
+async def test_an_applications_own_404_keeps_its_words() -> None:
+    app = create_app(make_server())
+
+    @app.get("/mine")
+    async def mine() -> None:
+        raise HTTPException(404, "no such fruit", {"x-tried": "shelf"})
+
+    answer = await Wire(app).send("GET", path="/mine").done()
+    assert (answer.json, answer.headers["x-tried"]) == ({"detail": "no such fruit"}, "shelf")
 
 
 async def test_the_openapi_document_shows_the_door_once() -> None:

@@ -162,6 +162,11 @@ class SessionHttp:
                 400, encode_error(None, InvalidRequest("This revision has no batches; send one message"))
             )
             return
+        kinds = {isinstance(entry, (Response, ErrorResponse)) for entry in batch.messages}
+        if len(kinds) > 1:
+            fault = InvalidRequest("A batch holds requests and notifications, or answers; send answers by themselves")
+            await visit.answer(400, encode_error(None, fault))
+            return
 
         async def notified(notification: Notification) -> None:
             await hear(session, notification)

@@ -331,6 +331,16 @@ async def test_a_batch_is_answered_as_one_array(revision: str) -> None:
     assert (await session.ask([notification("x")])).status == 202
 
 
+@pytest.mark.parametrize("revision", BATCHING)
+async def test_answers_travel_in_a_batch_of_their_own(revision: str) -> None:
+    """SHL-01, SHL-03: nothing of a mixed one is served."""
+    _, session = await opened(revision)
+    response = {"jsonrpc": "2.0", "id": 7, "result": {}}
+    mixed = await session.ask([SUM, response])
+    assert (mixed.status, mixed.json["error"]["code"]) == (400, -32600)
+    assert (await session.ask([response, response])).status == 202
+
+
 @pytest.mark.parametrize("revision", WITHOUT_BATCHES)
 async def test_other_revisions_have_no_batches(revision: str) -> None:
     """BAT-02, BAT-06."""
