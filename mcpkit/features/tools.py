@@ -163,10 +163,10 @@ class Tools:
         params = exchange.params
         name = params.get("name")
         tool = self._tools.offered.get(name) if type(name) is str else None
-        if tool is None:
-            raise self._unknown(exchange, name)
-        if tool.guarded and (kept_out := self._kept_out(tool, exchange)):
-            return kept_out
+        if tool is None or tool.guarded:
+            tool, kept_out = self._admitted(tool, name, exchange)
+            if kept_out is not None:
+                return kept_out
         given = params.get("arguments")
         try:
             arguments = tool.bound.bind(given if type(given) is dict else _object(given))
@@ -175,7 +175,9 @@ class Tools:
         seconds = tool.timeout
         if seconds is None:
             seconds = 0 if BEGUN in exchange.state else self._timeout
-        self._begin()
+        if self._active >= self._most_calls:
+            raise Overloaded
+        self._active += 1
         try:
             return tool.returns.result(await within(seconds, tool.work(arguments, exchange, self._make_context)))
         except RpcError:
@@ -185,24 +187,20 @@ class Tools:
         finally:
             self._active -= 1
 
-    def _begin(self) -> None:
-        if self._active >= self._most_calls:
-            raise Overloaded
-        self._active += 1
-
-    def _kept_out(self, tool: Tool, exchange: Exchange) -> JsonObject | None:
-        """What a caller is told who may not use the tool; None for who may.
+    def _admitted(self, tool: Tool | None, name: Any, exchange: Exchange) -> tuple[Tool, JsonObject | None]:
+        """The tool, and what a caller is told who lacks a scope for it.
 
         Raises: InvalidParams, and over HTTP, which has an answer of its own for it (STEP-03), InsufficientScope.
         """
         try:
-            if not tool.admits(exchange):
-                raise self._unknown(exchange, tool.key)
+            if tool is None or not tool.admits(exchange):
+                raise self._unknown(exchange, name)
         except InsufficientScope as error:
             if exchange.headers:
                 raise
-            return _error_result(error.message)
-        return None
+            assert tool is not None
+            return tool, _error_result(error.message)
+        return tool, None
 
     def _refused(self, tool: Tool, error: BadArguments, exchange: Exchange) -> JsonObject:
         """Bad arguments, in the way of the caller's revision (TOOL-23, AMB-02).
