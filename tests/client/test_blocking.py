@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import sys
 import threading
@@ -94,11 +95,14 @@ def test_an_interrupt_cancels_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
             raise KeyboardInterrupt
         return real(self, timeout)
 
-    client = made()
+    async def never(params: Any) -> Any:
+        await asyncio.Event().wait()
+
+    client = made({**ROWS, "never/answered": never})
     client.connect()
     monkeypatch.setattr(Future, "result", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        client.request("x/y")
+        client.request("never/answered")
     assert pressed[0].cancelled()
     assert client.request("x/y", {"a": 1})["echo"] == 1
     client.close()
