@@ -84,15 +84,11 @@ class Server:
         changes = options.get("changes") or LocalChanges()
         self.kernel = Kernel(self.info, changes=changes, sealer=StateSealer(key) if key else StateSealer())
         page_size, timeout = options.get("page_size", 100), options.get("tool_timeout", 60.0)
+        most = options.get("max_calls", MOST_CALLS)
         self._services = Services(self.kernel.changes, self._read_resource)
         self.subscriptions = Subscriptions(self.kernel.changes)
-        self.tools = Tools(
-            self._context,
-            page_size=page_size,
-            timeout=timeout,
-            most_calls=options.get("max_calls", MOST_CALLS),
-            changed=self._tools_changed,
-        )
+        changed = self._tools_changed
+        self.tools = Tools(self._context, page_size=page_size, timeout=timeout, most_calls=most, changed=changed)
         self.resources = Resources(self._context, page_size=page_size, changed=self._resources_changed)
         self.prompts = Prompts(self._context, page_size=page_size, changed=self._prompts_changed)
         self.completions = Completions(self.prompts, self.resources, self._context)
