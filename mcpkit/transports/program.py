@@ -5,6 +5,7 @@ What must never stand here: which sockets, what an application is, anything of M
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import math
@@ -36,6 +37,7 @@ class HttpProgram(uvicorn.Server):
         self._app = app
         self._started = started
         self._owns_process = False
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._grace = math.ceil(settings.grace_seconds)
         for name in ("uvicorn", "uvicorn.error"):
             logging.getLogger(name).setLevel(logging.CRITICAL)  # it reports clients' mistakes with tracebacks
@@ -65,18 +67,25 @@ class HttpProgram(uvicorn.Server):
             leave_within(AT_ONCE_SECONDS if self.should_exit else self._grace + LATE_SECONDS)
         self.force_exit = self.should_exit
         self.should_exit = True
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # it is closed: all is over
+                self._loop.call_soon_threadsafe(self._drain)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to accept connections."""
+        self._loop = asyncio.get_running_loop()
         await super().startup(sockets=sockets)
         self._started()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Say farewell to streams, then wait for calls."""
+        self._drain()
+        await super().shutdown(sockets=sockets)
+
+    def _drain(self) -> None:
         drain = getattr(self._app, "drain", None)
         if drain is not None:
             drain()
-        await super().shutdown(sockets=sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """A signal asks to end."""
