@@ -147,11 +147,7 @@ class Server:
         return function
 
     def register_method(
-        self,
-        method: str,
-        handler: Callable[..., Any],
-        *,
-        revisions: Collection[str] | None = None,
+        self, method: str, handler: Callable[..., Any], *, revisions: Collection[str] | None = None
     ) -> None:
         """Offer a JSON-RPC method: ``handler(params)`` or ``handler(context, params)``, sync or async, returns a dict.
 
