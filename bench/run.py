@@ -71,6 +71,7 @@ def _load(
 
     able = [name for name in names if name not in scenario.leave_out]
     micros = _rounds(f"{scenario.title} ({era}), µs CPU", measure, able, asked.rounds)
+    loads[:] = [one for one in loads if (one["scenario"], one["era"]) != (scenario.name, era)]
     loads.append({"scenario": scenario.name, "title": scenario.title, "era": era, "micros": micros})
 
 
