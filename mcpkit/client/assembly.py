@@ -10,22 +10,23 @@ import json
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from mcpkit.client import era
+from mcpkit.client import era, handlers
 from mcpkit.client.answers import Answers
 from mcpkit.client.background import Background, log
 from mcpkit.client.cache import ResponseCache
 from mcpkit.client.calls import Calls, Habits
-from mcpkit.client.connection import Connection, Manner
+from mcpkit.client.connection import Connection
 from mcpkit.client.core import Core, Setup
 from mcpkit.client.endpoint import Authorizer, Bearer
 from mcpkit.client.errors import ClientError, ServerRefused
 from mcpkit.client.identity import DEFAULT_INFO, Identity
 from mcpkit.client.limits import Patience
 from mcpkit.client.listening import Listening, Subjects
-from mcpkit.client.notices import Delivery, change_of, log_message_of
+from mcpkit.client.notices import Delivery, MessageHandler, change_of, log_message_of
 from mcpkit.client.options import ClientOptions
 from mcpkit.client.target import Means, Target, reach
 from mcpkit.client.toolbox import Toolbox
+from mcpkit.client.underway import Manner
 from mcpkit.jsonrpc.messages import Notification
 from mcpkit.protocol.types import LOG_LEVELS
 
@@ -42,6 +43,7 @@ class Parts:
     tools: Toolbox
     options: ClientOptions
     delivery: Delivery
+    hears_all: MessageHandler | None = None
     background: Background = field(default_factory=Background)
 
     async def stop(self) -> None:
@@ -55,11 +57,11 @@ class Parts:
         change = change_of(notification)
         if change is not None:
             self.calls.changed(change)
-        log_handler, message_handler = self.options.get("log_handler"), self.options.get("message_handler")
+        log_handler = self.options.get("log_handler")
         if log_handler is not None and notification.method == "notifications/message":
             self.delivery.put(log_handler, log_message_of(notification.params))
-        if message_handler is not None:
-            self.delivery.put(message_handler, notification.method, notification.params)
+        if self.hears_all is not None:
+            self.delivery.put(self.hears_all, notification.method, notification.params)
 
     def log_level(self, level: str) -> None:
         """Ask for this level on every connection from now on."""
@@ -113,9 +115,9 @@ def assembled(target: Target, mode: str, auth: Authorizer | str | None, options:
         raise TypeError(f"a client has no option {', '.join(sorted(unknown))}; see mcpkit.client.options")
     patience = _patience(options)
     answers = Answers(
-        options.get("elicitation_handler"),
-        options.get("elicitation_url_handler"),
-        options.get("sampling_handler"),
+        handlers.elicitation_handler(options.get("elicitation_handler")),
+        handlers.elicitation_handler(options.get("elicitation_url_handler")),
+        handlers.sampling_handler(options.get("sampling_handler")),
         options.get("sampling_tools", False),
         options.get("roots"),
     )
@@ -126,10 +128,14 @@ def assembled(target: Target, mode: str, auth: Authorizer | str | None, options:
     )
     core = Core(setup)
     habits = Habits(
-        patience.deadlines.call, options.get("progress_handler"), patience.bounds.rounds, _context(authorizer, options)
+        patience.deadlines.call,
+        handlers.progress_handler(options.get("progress_handler")),
+        patience.bounds.rounds,
+        _context(authorizer, options),
     )
     calls = Calls(core, habits, _cache(options))
-    parts = Parts(core, calls, Toolbox(), options, Delivery(patience.bounds.notices))
+    hears_all = handlers.message_handler(options.get("message_handler"))
+    parts = Parts(core, calls, Toolbox(), options, Delivery(patience.bounds.notices), hears_all)
     core.told.append(parts.told)
     core.restore.append(parts.restore)
     return parts

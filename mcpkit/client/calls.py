@@ -11,13 +11,14 @@ from typing import Final
 
 from mcpkit.client.answers import Answers
 from mcpkit.client.cache import ResponseCache
-from mcpkit.client.connection import Manner
 from mcpkit.client.core import Core
 from mcpkit.client.errors import ProtocolViolation, ServerRefused
+from mcpkit.client.handlers import progress_handler
 from mcpkit.client.notices import Change, ProgressHandler
 from mcpkit.client.options import CallOptions
 from mcpkit.client.rounds import asked_until_complete, pages_opened
 from mcpkit.client.tasks import TASKS_EXTENSION
+from mcpkit.client.underway import Manner
 from mcpkit.jsonrpc.messages import JsonObject
 from mcpkit.protocol.revisions.revision import ErrorKind
 
@@ -151,12 +152,12 @@ class Calls:
     def _manner(self, options: CallOptions, repeatable: bool) -> Manner:
         if not options.keys() <= _OPTIONS:
             raise TypeError(f"a call has no option {', '.join(sorted(options.keys() - _OPTIONS))}")
-        silence = options.get("timeout", self._habits.timeout)
+        silence, habitual = options.get("timeout", self._habits.timeout), self._habits.progress
         whole = self._core.setup.patience.deadlines.whole_call
         return Manner(
             silence=silence,
             whole=None if silence is None or whole is None else max(whole, silence),
-            progress=options.get("progress_handler", self._habits.progress),
+            progress=progress_handler(options["progress_handler"]) if "progress_handler" in options else habitual,
             meta=options.get("meta", {}),
             repeatable=repeatable,
         )

@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import itertools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from mcpkit.client.answers import Answers
@@ -20,52 +19,13 @@ from mcpkit.client.deadline import Deadline
 from mcpkit.client.errors import ClientError, ConnectionLost, Timeout
 from mcpkit.client.identity import Identity
 from mcpkit.client.limits import Patience
-from mcpkit.client.notices import Delivery, ProgressHandler, progress_of
+from mcpkit.client.notices import Delivery
 from mcpkit.client.questions import Questions
 from mcpkit.client.results import ServerDescription
 from mcpkit.client.transports.transport import Call, Transport
+from mcpkit.client.underway import Manner, Underway
 from mcpkit.jsonrpc.messages import JsonObject, Notification, Request
 from mcpkit.protocol.revisions.revision import Asks, Revision
-
-
-@dataclass(slots=True)
-class Manner:
-    """How one request is to be made."""
-
-    silence: float | None = 60.0
-    """Seconds without a sign of life after which it is given up."""
-    whole: float | None = 600.0
-    """Seconds after which it is given up whatever happens."""
-    progress: ProgressHandler | None = None
-    meta: Mapping[str, Any] = field(default_factory=dict)
-    headers: Mapping[str, str] = field(default_factory=dict)
-    repeatable: bool = False
-    """Sending it twice does no harm."""
-    sent: Callable[[Call], None] | None = None
-    """Is shown the call before it goes out: subscriptions are told apart by its id."""
-
-
-class _Progressing:
-    """A call that may report progress: whom to tell, and the deadline that each report moves."""
-
-    __slots__ = ("_deadline", "_end", "_last", "_manner")
-
-    def __init__(self, manner: Manner, deadline: asyncio.Timeout, started: float) -> None:
-        self._manner = manner
-        self._deadline = deadline
-        self._end = None if manner.whole is None else started + manner.whole
-        self._last: float | None = None
-
-    def reported(self, params: JsonObject, delivery: Delivery) -> None:
-        progress = progress_of(params)
-        if progress is None or (self._last is not None and progress.progress <= self._last):
-            return  # PROG-02: a report that does not go forward is no sign of life
-        self._last = progress.progress
-        if self._deadline.expired():
-            return
-        self._deadline.reschedule(_sooner(asyncio.get_running_loop().time(), self._manner.silence, self._end))
-        if self._manner.progress is not None:
-            delivery.put(self._manner.progress, progress)
 
 
 class Connection:
@@ -90,9 +50,9 @@ class Connection:
         self.lost: ClientError | None = None
         self.on_lost: Callable[[Connection], None] | None = None
         self._told = told
-        self._questions = Questions(answers, transport.send, patience.bounds.questions)
+        self._questions = Questions(answers, transport.send, patience.bounds.questions, self._answering)
         self._tokens = itertools.count(1)
-        self._progressing: dict[int, _Progressing] = {}
+        self._underway: dict[int, Underway] = {}
         self._in_flight = 0
         self._idle: asyncio.Event | None = None
 
@@ -179,22 +139,19 @@ class Connection:
         await self.delivery.stop()
 
     async def _timed(self, call: Call, manner: Manner) -> JsonObject:
-        started = asyncio.get_running_loop().time()
-        token = next(self._tokens) if manner.progress is not None else None
-        meta = manner.meta if token is None else {**manner.meta, "progressToken": token}
+        started, token = asyncio.get_running_loop().time(), next(self._tokens)
+        meta = manner.meta if manner.progress is None else {**manner.meta, "progressToken": token}
         call.params = self._stamped(call.params, meta)
-        end = None if manner.whole is None else started + manner.whole
         try:
-            async with Deadline(_sooner(started, manner.silence, end)) as deadline:
-                if token is not None:
-                    self._progressing[token] = _Progressing(manner, deadline, started)
+            async with Deadline(manner.until(started, started)) as deadline:
+                self._underway[token] = Underway(manner, deadline, started)
                 return await self.transport.call(call)
         except TimeoutError:
             waited = asyncio.get_running_loop().time() - started
             raise Timeout(f"{call.method} was not answered within {waited:.3g} seconds") from None
         finally:
-            if token is not None:
-                self._progressing.pop(token, None)
+            self._underway.pop(token, None)
+            if manner.progress is not None:
                 await self.delivery.drained(self.patience.deadlines.goodbye)
 
     def _stamped(self, params: JsonObject, meta: Mapping[str, Any]) -> JsonObject:
@@ -220,17 +177,20 @@ class Connection:
 
     def _progressed(self, params: JsonObject) -> None:
         token = params.get("progressToken")
-        progressing = self._progressing.get(token) if type(token) is int else None
-        if progressing is not None:
-            progressing.reported(params, self.delivery)
+        underway = self._underway.get(token) if type(token) is int else None
+        if underway is not None:
+            underway.reported(params, self.delivery)
+
+    def _answering(self, begins: bool) -> None:
+        """While a question is being answered, perhaps by a user, no call runs out of time for the server's silence."""
+        for underway in self._underway.values():
+            if begins:
+                underway.suspend()
+            else:
+                underway.alive()
 
     def _was_lost(self, error: ClientError) -> None:
         if self.lost is None:
             self.lost = error
             if self.on_lost is not None:
                 self.on_lost(self)
-
-
-def _sooner(now: float, silence: float | None, end: float | None) -> float | None:
-    until = None if silence is None else now + silence
-    return min((moment for moment in (until, end) if moment is not None), default=None)

@@ -16,7 +16,7 @@ from typing import Final
 from mcpkit.client import era
 from mcpkit.client.answers import Answers
 from mcpkit.client.background import Background, log
-from mcpkit.client.connection import Connection, Manner
+from mcpkit.client.connection import Connection
 from mcpkit.client.errors import (
     AuthorizationFailed,
     ClientError,
@@ -30,6 +30,7 @@ from mcpkit.client.errors import (
 from mcpkit.client.identity import Identity
 from mcpkit.client.limits import Patience
 from mcpkit.client.target import Reach
+from mcpkit.client.underway import Manner
 from mcpkit.jsonrpc.messages import JsonObject, Notification
 
 _TRIES: Final = 3

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from mcpkit.client.display import clean
 from mcpkit.jsonrpc.errors import McpKitError, RpcError
 
 
@@ -85,7 +86,7 @@ class ServerRefused(ClientError):
     """The server answered with a JSON-RPC error."""
 
     def __init__(self, error: RpcError, *, status: int | None = None) -> None:
-        super().__init__(f"{error.message} ({error.code})")
+        super().__init__(f"{clean(error.message, 500)} ({error.code})")
         self.error = error
         self.status = status
         """The HTTP status that the answer came with, if it came over HTTP."""
@@ -123,8 +124,8 @@ class InputUnavailable(ClientError):
 
 
 class ToolFailed(ClientError):
-    """The tool itself failed; ``result`` is its whole answer, and the message is its text."""
+    """The tool itself failed; ``result`` is its whole answer, and the message is its text, fit to be shown."""
 
     def __init__(self, message: str, result: Any) -> None:
-        super().__init__(message)
+        super().__init__(clean(message, lines=True))
         self.result = result

@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 from mcpkit.client.errors import ClientError, ConnectionLost, ProtocolViolation, Timeout, Unreachable
@@ -19,12 +19,12 @@ from mcpkit.client.urls import origin_text
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """What is sent. ``body`` is None where there is none."""
+    """What is sent; its headers and body hold secrets and are not shown. ``body`` is None where there is none."""
 
     method: str
     url: str
-    headers: Mapping[str, str]
-    body: bytes | None = None
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes | None = field(default=None, repr=False)
 
 
 class HttpAnswer(Protocol):

@@ -14,11 +14,12 @@ from types import MethodType, TracebackType
 from typing import Any, Final, Self
 
 from mcpkit.client.background import Background, log
-from mcpkit.client.connection import Connection, Manner
+from mcpkit.client.connection import Connection
 from mcpkit.client.core import Core
 from mcpkit.client.errors import ClientError, ServerRefused, Timeout, Unsupported
 from mcpkit.client.notices import Change, ChangeKind, change_of
 from mcpkit.client.transports.transport import Call
+from mcpkit.client.underway import Manner
 from mcpkit.jsonrpc.messages import Id, JsonObject, Notification
 from mcpkit.protocol.types import META_SUBSCRIPTION_ID
 

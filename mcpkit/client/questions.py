@@ -31,14 +31,22 @@ class _Work:
 
 
 class Questions:
-    """What the server has asked and not yet heard an answer to."""
+    """What the server has asked and not yet heard an answer to.
+
+    ``answering`` hears when the first of several begins, and when the last has ended.
+    """
 
     def __init__(
-        self, answers: Answers, send: Callable[[Response | ErrorResponse], Awaitable[None]], most: int
+        self,
+        answers: Answers,
+        send: Callable[[Response | ErrorResponse], Awaitable[None]],
+        most: int,
+        answering: Callable[[bool], None] = lambda begins: None,
     ) -> None:
         self._answers = answers
         self._send = send
         self._most = most
+        self._answering = answering
         self._peer = Peer()
         self._background = Background()
 
@@ -55,7 +63,9 @@ class Questions:
             task.cancel()
             log.warning("the server uses the id of a question that is not answered yet")
             return
-        task.add_done_callback(lambda _: self._peer.end(request.id))
+        task.add_done_callback(lambda _: self._ended(request))
+        if self._peer.in_flight == 1:
+            self._answering(True)
 
     def cancelled(self, id: Any, reason: Any) -> None:
         """The server no longer wants to know."""
@@ -64,6 +74,11 @@ class Questions:
     async def stop(self) -> None:
         """Answer nothing any more."""
         await self._background.stop()
+
+    def _ended(self, request: Request) -> None:
+        self._peer.end(request.id)
+        if not self._peer.in_flight:
+            self._answering(False)
 
     async def _work(self, request: Request) -> None:
         try:

@@ -176,6 +176,25 @@ async def test_the_server_asks_in_the_handshake_era() -> None:
         assert (await soon(client.call_tool("t"))).text == "7"
 
 
+async def test_a_user_may_take_longer_than_the_server_may_be_silent() -> None:
+    """While a question is being answered, the call that made the server ask does not run out of time."""
+    asked = {"message": "?", "requestedSchema": {"type": "object", "properties": {}}}
+
+    async def call_tool(params: dict[str, Any]) -> dict[str, Any]:
+        transport.sent.clear()
+        transport.ask("q1", "elicitation/create", asked)
+        await transport.next_sent()
+        return {"content": []}
+
+    async def thinks(elicitation: Any) -> bool:
+        await asyncio.sleep(0.3)
+        return True
+
+    transport = FakeTransport(answering({"tools/call": call_tool}, modern=False))
+    async with MCPClient(transport, mode=HANDSHAKE, elicitation_handler=thinks, timeout=0.1) as client:
+        assert (await soon(client.call_tool("t"))).content == []
+
+
 async def test_handlers_hear_what_the_server_says() -> None:
     """Log messages, any notification, changes of lists."""
     heard: list[Any] = []

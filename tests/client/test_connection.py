@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 
 from mcpkit.client.answers import Answers
-from mcpkit.client.connection import Connection, Manner
+from mcpkit.client.connection import Connection
 from mcpkit.client.errors import ClientError, ConnectionLost, ProtocolViolation, Timeout
 from mcpkit.client.identity import Identity
 from mcpkit.client.limits import Deadlines, Patience
 from mcpkit.client.notices import Progress
 from mcpkit.client.results import ServerDescription
 from mcpkit.client.transports.transport import Call
+from mcpkit.client.underway import Manner
 from mcpkit.jsonrpc.messages import Notification, Response
 from mcpkit.protocol.revisions.registry import NEWEST, NEWEST_HANDSHAKE, REVISIONS
 from mcpkit.protocol.revisions.revision import Revision
@@ -61,7 +62,7 @@ async def test_requests_are_stamped() -> None:
     assert await soon(connection.request("m", {}, Manner())) == {"params": {"_meta": STAMP}}
     manner = Manner(meta={"traceparent": "t"}, progress=lambda _: None)
     answer = await soon(connection.request("m", {"a": 1, "_meta": {"own": 1}}, manner))
-    assert answer["params"] == {"a": 1, "_meta": {**STAMP, "own": 1, "traceparent": "t", "progressToken": 1}}
+    assert answer["params"] == {"a": 1, "_meta": {**STAMP, "own": 1, "traceparent": "t", "progressToken": 2}}
     await soon(connection.notify("n", {}))
     assert spoken.transport.sent == [Notification("n", {"_meta": STAMP})]
     await connection.close()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mcpkit.client.answers import Answers
-from mcpkit.client.connection import Connection, Manner
+from mcpkit.client.connection import Connection
 from mcpkit.client.core import Core, Setup
 from mcpkit.client.era import Agreement, Door, EraMemory
 from mcpkit.client.errors import (
@@ -26,6 +26,7 @@ from mcpkit.client.identity import Identity
 from mcpkit.client.limits import Bounds, Deadlines, Patience, Pauses
 from mcpkit.client.target import Reach
 from mcpkit.client.transports.transport import Call
+from mcpkit.client.underway import Manner
 from mcpkit.jsonrpc.errors import RpcError
 from tests.client.scripted import DISCOVERED, HANDSHAKE, MODERN, FakeTransport, answering, soon, until
 

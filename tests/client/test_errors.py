@@ -12,6 +12,7 @@ from mcpkit.client.errors import (
     ServerRefused,
     SessionEnded,
     Timeout,
+    ToolFailed,
     Unreachable,
 )
 from mcpkit.jsonrpc.errors import McpKitError, RpcError
@@ -41,3 +42,10 @@ def test_an_ended_session_was_not_served() -> None:
     """SHL-45."""
     assert not SessionEnded().sent
     assert ConnectionLost("x").sent
+
+
+def test_what_a_server_says_is_fit_to_be_shown() -> None:
+    """TSEC-03: a traceback is shown on a terminal too; the result itself is as it came."""
+    assert str(ServerRefused(RpcError(1, "a\x1b[2J\u202eb"))) == "a[2Jb (1)"
+    failed = ToolFailed("on\x1b fire\nreally", {"raw": "\x1b"})
+    assert (str(failed), failed.result) == ("on fire\nreally", {"raw": "\x1b"})

@@ -175,3 +175,9 @@ def test_the_library_is_loaded_when_it_is_needed() -> None:
         [sys.executable, "-c", script], cwd=ROOT, check=True, capture_output=True, text=True, timeout=30
     ).stdout
     assert json.loads(said) == []
+
+
+def test_secrets_are_not_shown() -> None:
+    """TOK-11, LEAK-05: a request in a log or a traceback."""
+    shown = repr(HttpRequest("POST", "http://h/", {"Authorization": "Bearer hush"}, b"hush"))
+    assert "hush" not in shown

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from mcpkit.client.background import Background, log
+from mcpkit.client.display import clean
 from mcpkit.client.errors import ConnectionLost, Unreachable
 from mcpkit.client.limits import Patience
 from mcpkit.client.transports.duplex import Duplex, encode_message
@@ -140,7 +141,7 @@ class Stdio:
             async with asyncio.timeout(self._patience.deadlines.goodbye):
                 await process.wait()
         code = "still runs" if process.returncode is None else f"ended with code {process.returncode}"
-        said = f"; it said: {self._last_words[-1]}" if self._last_words else ""
+        said = f"; it said: {clean(self._last_words[-1], 300)}" if self._last_words else ""
         return ConnectionLost(f"{self._command.name} closed its output and {code}{said}")
 
     async def _read_errors(self, process: asyncio.subprocess.Process) -> None:
@@ -153,7 +154,7 @@ class Stdio:
 
     def _heard(self, line: str) -> None:
         self._last_words.append(line[:500])
-        log.debug("%s: %s", self._command.name, line)
+        log.debug("%s: %s", self._command.name, clean(line))
         if self._command.stderr is not None:
             self._command.stderr(line)
 
