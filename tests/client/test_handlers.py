@@ -144,9 +144,8 @@ async def test_forms_of_the_others() -> None:
 
 def test_none_stays_none() -> None:
     """No handler, no capability."""
-    assert (
-        elicitation_handler(None) is sampling_handler(None) is progress_handler(None) is message_handler(None) is None
-    )
+    for form in (elicitation_handler, sampling_handler, progress_handler, message_handler):
+        assert form(None) is None
 
 
 async def test_what_can_not_be_counted_is_ours() -> None:
