@@ -15,6 +15,7 @@ from typing import Any, Final, TypeAlias
 from redis.exceptions import RedisError
 
 from mcpkit.sessions.redis_link import Link
+from mcpkit.sessions.store import StoreAway
 
 Take: TypeAlias = Callable[[str, bytes], Awaitable[None]]
 """A session's id and the message's body."""
@@ -41,6 +42,14 @@ class Inbox:
         """Have messages of this kind taken by ``take``, one after the other: it must not wait for clients."""
         self._kinds[kind] = take
 
+    async def begin(self) -> None:
+        """From here on no notice is missed.
+
+        Raises: StoreAway.
+        """
+        newest = await self._link.do("XREVRANGE", self._feed, "+", "-", "COUNT", 1)
+        self._feed_at = newest[0][0].decode() if newest else "0-0"
+
     async def read(self) -> None:
         """Read until cancelled."""
         client = self._link.reader()
@@ -49,7 +58,7 @@ class Inbox:
                 try:
                     async with asyncio.timeout(3 * BLOCK_MS / 1000):
                         await self._read_some(client)
-                except (RedisError, OSError, TimeoutError) as error:
+                except (RedisError, OSError, TimeoutError, StoreAway) as error:
                     self._link.lost(error)
                     with suppress(RedisError, OSError):
                         await client.connection_pool.disconnect()
@@ -60,8 +69,7 @@ class Inbox:
     async def _read_some(self, client: Any) -> None:
         own = f"{self._link.prefix}inbox:{self._link.id}"
         if not self._feed_at:
-            newest = await client.execute_command("XREVRANGE", self._feed, "+", "-", "COUNT", 1)
-            self._feed_at = newest[0][0].decode() if newest else "0-0"
+            await self.begin()
         found = await client.execute_command(
             "XREAD",
             "COUNT",

@@ -20,6 +20,7 @@ from mcpkit.sessions.redis_store import RedisStore
 from mcpkit.sessions.store import StoreAway
 
 KEY_BYTES: Final = 32
+AGAIN_SECONDS: Final = 0.2
 
 Adopt = Callable[[bytes], None]
 
@@ -54,6 +55,7 @@ class Replica:
             self.link.beats.append(self._keyed(adopt))
         with suppress(StoreAway):
             await self.link.beat()
+            await self._inbox.begin()
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self.link.close)
             stack.callback(self.feed.join(changes))
@@ -73,6 +75,7 @@ class Replica:
 
 
 async def _ended(task: asyncio.Future[None]) -> None:
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
+    """Cancel a task until it is over: redis-py, in the middle of connecting, takes a cancel for a failure."""
+    while not task.done():
+        task.cancel()
+        await asyncio.wait([task], timeout=AGAIN_SECONDS)

@@ -253,7 +253,7 @@ if not s then
   if ARGV[2] ~= '0' then return 'unknown' end
   s = fresh('0')
   local feed = redis.call('XREVRANGE', P .. 'feed', '+', '-', 'COUNT', 1)
-  if feed[1] then redis.call('HSET', meta, 'told', feed[1][1]) end
+  redis.call('HSET', meta, 'told', feed[1] and feed[1][1] or '0-0')
 end
 local place = tonumber(redis.call('HGET', meta, 'place') or '0')
 local after = ARGV[3] == '' and s.sent or tonumber(ARGV[3])

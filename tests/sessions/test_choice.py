@@ -1,0 +1,34 @@
+"""The settings choose the store of sessions."""
+
+from __future__ import annotations
+
+import pytest
+
+from mcpkit.sessions.choice import bounds_of, replica_for, store_for
+from mcpkit.sessions.memory import MemoryStore
+from mcpkit.sessions.none import NoSessions
+from mcpkit.sessions.redis_store import RedisStore
+from mcpkit.settings import Settings, SettingsError
+
+
+@pytest.mark.parametrize(
+    ("settings", "store"),
+    [
+        (Settings(), MemoryStore),
+        (Settings(workers=2), NoSessions),
+        (Settings(redis_url="redis://127.0.0.1:1"), RedisStore),
+        (Settings(redis_url="redis://127.0.0.1:1", workers=2), RedisStore),
+    ],
+)
+def test_memory_unless_there_is_redis_or_more_than_one_process(settings: Settings, store: type) -> None:
+    assert type(store_for(settings, replica_for(settings))) is store
+
+
+def test_the_bounds_are_the_settings() -> None:
+    bounds = bounds_of(Settings(max_stored_events=7, max_stored_bytes=8, stored_seconds=9))
+    assert (bounds.events, bounds.bytes, bounds.seconds) == (7, 8, 9)
+
+
+def test_a_url_that_redis_py_can_not_read_is_one_clear_line() -> None:
+    with pytest.raises(SettingsError, match="MCP_SERVER_REDIS_URL"):
+        replica_for(Settings(redis_url="redis://127.0.0.1:port"))

@@ -1,0 +1,229 @@
+"""Sessions that any replica finds, and what one replica does to them is known to the others."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from mcpkit.jsonrpc.errors import McpKitError, RpcError
+from mcpkit.jsonrpc.messages import ErrorResponse, JsonObject, Response
+from mcpkit.protocol.changes import Notice
+from mcpkit.protocol.exchange import Client
+from mcpkit.protocol.lifecycle import Phase
+from mcpkit.protocol.revisions.registry import NEWEST_HANDSHAKE, REVISIONS
+from mcpkit.security.principal import Principal
+from mcpkit.sessions import redis_store
+from mcpkit.sessions.delivery import GENERAL
+from mcpkit.sessions.redis_replica import Replica
+from mcpkit.sessions.session import Session
+from mcpkit.sessions.store import Posted, StoreAway, StoreFull
+from tests.fixtures.redis_server import RedisServer
+from tests.sessions.conftest import replica, until
+
+pytestmark = pytest.mark.redis
+Two = tuple[Replica, Replica]
+ALICE, BOB = Principal("alice", frozenset({"read"})), Principal("bob")
+
+
+class Waiting:
+    """Who asked a question, or works on a call."""
+
+    def __init__(self) -> None:
+        self.heard: list[object] = []
+
+    def resolve(self, result: JsonObject) -> None:
+        self.heard.append(result)
+
+    def reject(self, error: McpKitError) -> None:
+        self.heard.append(error)
+
+    def cancel(self, reason: str | None) -> None:
+        self.heard.append(reason)
+
+
+async def both(two: Two, principal: Principal | None = None) -> tuple[Session, Session]:
+    one = await two[0].store.create(NEWEST_HANDSHAKE, principal)
+    other = await two[1].store.get(one.id, principal)
+    assert other is not None
+    return one, other
+
+
+async def test_a_session_is_found_anywhere_by_its_owner_only(two: Two) -> None:
+    """SESS-03, SHL-48."""
+    session = await two[0].store.create(NEWEST_HANDSHAKE, ALICE)
+    for store in (two[0].store, two[1].store):
+        assert await store.get(session.id, Principal("alice")) is not None
+        assert await store.get(session.id, BOB) is None
+        assert await store.get(session.id) is None
+    anonymous = await two[0].store.create(NEWEST_HANDSHAKE)
+    assert await two[1].store.get(anonymous.id, BOB) is None
+
+
+@pytest.mark.parametrize("id", ["", "unknown", "é", "a\nb", "x" * 10_000])
+async def test_what_is_no_session_is_none(two: Two, id: str) -> None:
+    assert await two[0].store.get(id) is None
+
+
+async def test_what_is_kept_here_is_known_there(two: Two) -> None:
+    """Revision, client, phase, level and subscriptions; what changes later too, without being looked up."""
+    one, other = await both(two)
+    one.revision, one.client = REVISIONS[list(REVISIONS)[-1]], Client({"name": "c"}, {"sampling": {}})
+    one.phase, one.log_level, one.subscriptions = Phase.READY, "error", {"a:1", "a:2"}
+    await one.keep()
+    found = await two[1].store.get(one.id)
+    assert found is other
+    assert (other.revision, other.client, other.phase) == (one.revision, one.client, Phase.READY)
+    assert (other.log_level, other.subscriptions) == ("error", {"a:1", "a:2"})
+    one.subscriptions.discard("a:1")
+    await one.keep()
+    await until(lambda: other.subscriptions == {"a:2"})
+
+
+async def test_changes_at_two_replicas_add_up(two: Two) -> None:
+    """What is not kept yet here is not undone by what has been kept there."""
+    one, other = await both(two)
+    one.subscriptions.add("here")
+    other.subscriptions.add("there")
+    await other.keep()
+    await two[0].store.get(one.id)
+    assert one.subscriptions == {"here", "there"}
+    await one.keep()
+    await until(lambda: other.subscriptions == {"here", "there"})
+
+
+async def test_an_end_is_an_end_everywhere(two: Two) -> None:
+    """SHL-44, SHL-46."""
+    one, other = await both(two)
+    await two[0].store.end(one)
+    assert await two[1].store.get(one.id) is None
+    assert (one.phase, other.phase) == (Phase.CLOSED, Phase.CLOSED)
+    again, there = await both(two)
+    await two[0].store.end(again)
+    await until(lambda: there.phase is Phase.CLOSED)
+
+
+async def test_an_answer_reaches_who_asked(two: Two) -> None:
+    """And only in its own session."""
+    one, other = await both(two)
+    asked, refused, unread = Waiting(), Waiting(), Waiting()
+    questions = [one.peer.ask("x", {}, waiting).id for waiting in (asked, refused, unread)]
+    assert len(set(questions)) == 3
+    stranger, _ = await both(two)
+    await stranger.answered(Response(questions[0], {"from": "stranger"}))
+    await other.answered(Response(questions[0], {"from": "owner"}))
+    await other.answered(ErrorResponse(questions[1], RpcError(-1, "no")))
+    await other.unreadable(questions[2], RpcError(-2, "bad"))
+    await until(lambda: bool(asked.heard and refused.heard and unread.heard))
+    assert asked.heard == [{"from": "owner"}]
+    assert [error.message for waiting in (refused, unread) for error in waiting.heard] == ["no", "bad"]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("id", [1, "nobody-1", "-1", "x", None])
+async def test_an_answer_to_nothing_is_ignored(two: Two, id: int | str | None) -> None:
+    _, other = await both(two)
+    await other.answered(ErrorResponse(id, RpcError(-1, "no")))
+
+
+async def test_a_cancellation_reaches_the_call(two: Two) -> None:
+    """CANC-01; type-exact: 1 is not "1"."""
+    one, other = await both(two)
+    number, text = Waiting(), Waiting()
+    one.peer.begin(1, number)
+    one.peer.begin("1", text)
+    await other.cancelled("1", "enough")
+    await other.cancelled(True, "never")
+    await until(lambda: bool(text.heard))
+    assert (number.heard, text.heard) == ([], ["enough"])
+
+
+async def test_there_is_a_limit_of_sessions(redis: RedisServer) -> None:
+    async with replica(redis, most=2) as one, replica(redis, most=2) as other:
+        first = await one.store.create(NEWEST_HANDSHAKE)
+        await other.store.create(NEWEST_HANDSHAKE)
+        with pytest.raises(StoreFull):
+            await other.store.create(NEWEST_HANDSHAKE)
+        await one.store.end(first)
+        await other.store.create(NEWEST_HANDSHAKE)
+        assert await one.store.sweep() == 0
+
+
+async def test_what_was_posted_goes_to_the_replica_that_has_the_stream(two: Two) -> None:
+    """HTTP+SSE: in order, with who posted it."""
+    taken: asyncio.Queue[tuple[Session, Posted]] = asyncio.Queue()
+
+    async def take(session: Session, posted: Posted) -> None:
+        await taken.put((session, posted))
+
+    class Nowhere:
+        async def put(self, data: bytes) -> None: ...
+        def offer(self, data: bytes) -> None: ...
+        def close(self) -> None: ...
+
+    two[0].store.take_posts(take)
+    home = await two[0].store.create(NEWEST_HANDSHAKE, ALICE)
+    home.outbox = Nowhere()
+    await home.keep()
+    other = await two[1].store.get(home.id, ALICE)
+    assert other is not None
+    assert other.streamed
+    posted = [Posted({"a": "b"}, ALICE, b'{"n":%d}\n' % n) for n in range(3)]
+    for one in posted:
+        assert await two[1].store.hand_over(other, one)
+    async with asyncio.timeout(10):
+        assert [await taken.get() for _ in posted] == [(home, one) for one in posted]
+
+
+async def test_nothing_can_be_handed_to_a_replica_that_is_gone(redis: RedisServer) -> None:
+    class Nowhere:
+        async def put(self, data: bytes) -> None: ...
+        def offer(self, data: bytes) -> None: ...
+        def close(self) -> None: ...
+
+    async with replica(redis) as stays:
+        async with replica(redis) as goes:
+            home = await goes.store.create(NEWEST_HANDSHAKE)
+            home.outbox = Nowhere()
+            await home.keep()
+        other = await stays.store.get(home.id)
+        assert other is not None
+        assert not await stays.store.hand_over(other, Posted({}, None, b"{}"))
+
+
+async def test_what_a_session_missed_is_remembered(two: Two, redis: RedisServer) -> None:
+    one, _ = await both(two)
+    assert await two[0].store.missed(one) == []
+    reader = one.mailbox.follow(GENERAL)
+    await reader.begin()
+    reader.close()
+    two[1].feed.publish(Notice.updated("a:1"))
+    await until(lambda: redis.ask("EXISTS", "{mcpkit}:feed") == ":1")
+    missed = await two[0].store.missed(one)
+    assert [notice.key for notice in missed] == ["a:1"]
+    assert missed[0].place
+
+
+async def test_a_session_at_hand_is_let_go_when_nothing_happens_in_it(
+    two: Two, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever asks for it finds it again; one with a call in flight stays."""
+    monkeypatch.setattr(redis_store, "AT_HAND_SECONDS", 0.0)
+    monkeypatch.setattr(redis_store, "STAY_SECONDS", 0.0)
+    idle, _ = await both(two)
+    busy, _ = await both(two)
+    busy.peer.begin(1, Waiting())
+    await two[0].link.beat()
+    assert list(two[0].store.open_sessions()) == [busy]
+    assert await two[0].store.get(idle.id) is not None
+    assert two[0].store.count == 2
+
+
+async def test_while_redis_is_away_nothing_is_said_of_any_session(two: Two) -> None:
+    one, _ = await both(two)
+    two[0].link.lost(TimeoutError())
+    for step in (two[0].store.get(one.id), two[0].store.create(NEWEST_HANDSHAKE), two[0].store.end(one)):
+        with pytest.raises(StoreAway):
+            await step
+    assert two[0].store.away
+    await two[0].link.beat()
+    assert await two[1].store.get(one.id) is None  # what was to end has ended
