@@ -43,13 +43,13 @@ if not found[1] then return false end
 return {found[1], redis.call('EXISTS', P .. 'replica:' .. found[2])}
 """
 _SWAP: Final = """
--- id, before, after, whether that is terminal → whether it was still as before
+-- id, before, after, whether that is terminal, token → whether it was still as before
 local P = KEYS[1]
 local task = P .. 'task:' .. ARGV[1]
 local now = redis.call('HGET', task, 'task')
-if now == ARGV[3] then return 1 end
+if redis.call('HGET', task, 'token') == ARGV[5] then return 1 end
 if now ~= ARGV[2] then return 0 end
-redis.call('HSET', task, 'task', ARGV[3])
+redis.call('HSET', task, 'task', ARGV[3], 'token', ARGV[5])
 if ARGV[4] == '1' then
   redis.call('SREM', P .. 'tasks-open:' .. redis.call('HGET', task, 'owner'), ARGV[1])
 end
@@ -108,7 +108,8 @@ class RedisTasks:
             after = step(before)
             if after == before:
                 return before, after
-            if await self._link.run(_SWAP, id, found[0], encode(after.to_json()), int(after.terminal)):
+            given = (id, found[0], encode(after.to_json()), int(after.terminal), self._link.token())
+            if await self._link.run(_SWAP, *given):
                 return before, after
 
     async def page(self, owner: tuple[str, str], after: str | None, size: int) -> list[Task]:

@@ -58,8 +58,8 @@ class Inbox:
                 try:
                     async with asyncio.timeout(3 * BLOCK_MS / 1000):
                         await self._read_some(client)
-                except (RedisError, OSError, TimeoutError, StoreAway) as error:
-                    self._link.lost(error)
+                except (RedisError, OSError, TimeoutError, StoreAway):
+                    self._link.doubt()
                     with suppress(RedisError, OSError):
                         await client.connection_pool.disconnect()
                     await asyncio.sleep(AGAIN_SECONDS)

@@ -173,6 +173,10 @@ class Link:
         )
         return Redis.from_pool(pool)
 
+    def doubt(self) -> None:
+        """Something may be wrong: the next beat, at once, shows whether it is."""
+        self._nudge.set()
+
     def lost(self, error: BaseException) -> None:
         """Something shows that Redis is out of reach."""
         if not self.away:
