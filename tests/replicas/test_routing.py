@@ -249,9 +249,13 @@ async def test_while_redis_is_away(tmp_path: Path, http: httpx.AsyncClient) -> N
     with place(tmp_path, count=1) as one:
         client = await opened(http, one.replicas[0].url)
         url = f"{one.replicas[0].url}/api"
-        call = asyncio.create_task(http.post(url, headers=client.headers, json=calling("sleep", 2, seconds=2)))
-        async with stream(http, "GET", url, headers={**client.headers, **EVENTS}) as events:
+        async with (
+            stream(http, "GET", url, headers={**client.headers, **EVENTS}) as events,
+            stream(http, "POST", url, headers=client.headers, json=calling("ask", 2, question="?")) as asking,
+        ):
             await events.next()
+            await asking.next()
+            question = await asking.next()
             await asyncio.to_thread(one.redis.kill)
             for method, options in (("POST", {"json": request("ping")}), ("GET", {}), ("DELETE", {})):
                 began = time.monotonic()
@@ -259,20 +263,49 @@ async def test_while_redis_is_away(tmp_path: Path, http: httpx.AsyncClient) -> N
                 assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
                 assert time.monotonic() - began < 2.5
             assert (await http.get(f"{one.replicas[0].url}/readyz")).json() == {"status": "redis is away"}
-            opening = await http.post(
-                url, headers=USUAL, json=request("initialize", protocolVersion=NEWEST_HANDSHAKE.name)
-            )
-            assert opening.status_code == 503
+            opening = request("initialize", protocolVersion=NEWEST_HANDSHAKE.name)
+            assert (await http.post(url, headers=USUAL, json=opening)).status_code == 503
             assert (await http.get(f"{one.replicas[0].url}/sse", headers=EVENTS)).status_code == 503
             plain = await http.post(url, headers=USUAL, json=calling("echo", 1, text="hello"))
             assert plain.json()["result"]["content"][0]["text"] == "hello"
-            assert (await call).json()["result"]["content"][0]["text"] == "slept 2 seconds"
             await asyncio.to_thread(one.redis.start)
             async with asyncio.timeout(SECONDS):
                 while (await http.get(f"{one.replicas[0].url}/readyz")).status_code != 200:
                     pass
+            result = {"action": "accept", "content": {"value": "patient"}}
+            await http.post(
+                url, headers=client.headers, json={"jsonrpc": "2.0", "id": question["id"], "result": result}
+            )
+            assert (await asking.next())["result"]["content"][0]["text"] == "patient"
             uri = "probe://back"
             answer = await http.post(url, headers=client.headers, json=request("resources/subscribe", 3, uri=uri))
             assert answer.json()["result"] == {}
             await http.post(url, headers=USUAL, json=calling("touch", 1, uri=uri))
             assert (await events.next())["params"]["uri"] == uri
+
+
+async def test_a_call_that_speaks_while_redis_is_away_reaches_its_caller(
+    tmp_path: Path, http: httpx.AsyncClient
+) -> None:
+    """What can't be stored is sent without an event id; and stored later, for whoever comes back for it."""
+    with place(tmp_path, count=1) as one:
+        client = await opened(http, one.replicas[0].url)
+        url = f"{one.replicas[0].url}/api"
+        call = calling("announce", 3, seconds=1.5)
+        call["params"]["_meta"] = {"progressToken": "p"}
+        async with stream(http, "POST", url, headers=client.headers, json=call) as events:
+            assert await events.next() == ""
+            assert (await events.next())["params"]["progress"] == 1
+            before = events.id
+            await asyncio.to_thread(one.redis.kill)
+            assert (await events.next())["params"]["progress"] == 2
+            assert (await events.next())["result"]["content"][0]["text"] == "announced"
+            assert events.id == before
+        await asyncio.to_thread(one.redis.start)
+        resumed = {**client.headers, **EVENTS, "last-event-id": before}
+        async with asyncio.timeout(SECONDS):
+            while (await http.get(f"{one.replicas[0].url}/readyz")).status_code != 200:
+                pass
+        async with stream(http, "GET", url, headers=resumed) as events:
+            assert (await events.next())["result"]["content"][0]["text"] == "announced"
+            assert await events.next() is None
