@@ -285,7 +285,8 @@ class ReplyChannel:
         """The client has left: by revision that cancels the call, or it may come back (CANC-06, CANC-09)."""
         if self._events is not None:
             self._events.open = False
-        if self._rules.disconnect_cancels and not self.cancelled:
+        fetched_later = self._session is not None and not self._rules.disconnect_cancels
+        if not fetched_later and not self.cancelled:
             self.cancel("the client went away")
 
     def _one_at_a_time(self) -> asyncio.Lock:
