@@ -20,6 +20,8 @@ from tests.replicas.conftest import CALLS, load
 from tests.replicas.forwarder import forwarding
 from tests.replicas.place import Place, Replica, place
 
+ROUNDS = max(1, CALLS // 10_000)
+"""How often each fault comes again."""
 pytestmark = [pytest.mark.redis, pytest.mark.nginx, pytest.mark.slow]
 
 
@@ -39,7 +41,7 @@ async def test_a_rolling_restart(three: Place) -> None:
     """Each replica ends by SIGTERM, in turn, and comes back; sessions go on at the others."""
 
     async def roll() -> None:
-        for replica in three.replicas:
+        for replica in three.replicas * ROUNDS:
             await restarted(replica, signal.SIGTERM)
             await asyncio.sleep(0.5)
 
@@ -52,7 +54,7 @@ async def test_kill_9_every_few_seconds(three: Place) -> None:
     """A replica that dies takes its running calls with it, and each of their callers is told."""
 
     async def kill() -> None:
-        for replica in three.replicas:
+        for replica in three.replicas * ROUNDS:
             await asyncio.sleep(1.5)
             await restarted(replica, signal.SIGKILL)
 
@@ -65,11 +67,12 @@ async def test_redis_is_restarted(three: Place) -> None:
     """Sessions survive a Redis that writes down what it is told; meanwhile 503, and no 404."""
 
     async def restart() -> None:
-        await asyncio.sleep(2)  # appendfsync everysec
-        await asyncio.to_thread(three.redis.kill)
-        await asyncio.sleep(1)
-        await asyncio.to_thread(three.redis.start)
-        await asyncio.sleep(1)
+        for end in (three.redis.kill, three.redis.end) * ROUNDS:
+            await asyncio.sleep(1)
+            await asyncio.to_thread(end)
+            await asyncio.sleep(1)
+            await asyncio.to_thread(three.redis.start)
+            await asyncio.sleep(1)
 
     books = await load(three.url, CALLS // 5, restart())
     said("Redis restart:", books)
@@ -81,7 +84,7 @@ async def test_redis_stands_still_for_a_while(three: Place) -> None:
     """SIGSTOP and SIGCONT: slower than any lease, but nothing is forgotten."""
 
     async def stop() -> None:
-        for seconds in (0.5, 3):
+        for seconds in (0.5, 3) * ROUNDS:
             await asyncio.sleep(1)
             three.redis.send(signal.SIGSTOP)
             await asyncio.sleep(seconds)
