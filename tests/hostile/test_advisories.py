@@ -215,3 +215,22 @@ async def test_calls_of_one_session_are_bounded(parser: str) -> None:
             assert said.statuses == [status]
             assert b"retry-after" in said.data.lower()
         first.reset()
+
+
+@pytest.mark.parametrize("parser", PARSERS)
+async def test_a_stream_ends_with_its_credentials(parser: str) -> None:
+    """TOK-09: GET streams and the HTTP+SSE stream."""
+
+    async def briefly(headers: Mapping[str, str]) -> Principal:
+        return Principal("alice", expires=time.time() + 0.5)
+
+    async with standing(parser, authenticate=briefly) as place:
+        session = await open_session(place)
+        for path, more in (("/api", f"Mcp-Session-Id: {session}\r\n"), ("/sse", "")):
+            stream = await place.connect()
+            head = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n{more}\r\n"
+            stream.send(head.encode())
+            assert b"200 OK" in await stream.until(b"\r\n\r\n")
+            async with asyncio.timeout(10):  # the response ends, or the connection does
+                while (chunk := await stream.reader.read(65536)) and not chunk.endswith(b"0\r\n\r\n"):
+                    pass
