@@ -25,6 +25,7 @@ from mcpkit.transports.listener import Deadlines, bounded_protocol
 KEEP_ALIVE_SECONDS: Final = 65
 LATE_SECONDS: Final = 1.5
 """What the way out may take after the grace of calls in flight; then the process ends with threads and all."""
+PARTING_SECONDS: Final = 0.3
 AT_ONCE_SECONDS: Final = 0.5
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
@@ -78,9 +79,16 @@ class HttpProgram(uvicorn.Server):
         self._started()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Say farewell to streams, then wait for calls."""
+        """Say farewell to streams and to connections, then wait for calls."""
         self._drain()
+        if self.server_state.connections and not self.force_exit:
+            await self._part()
         await super().shutdown(sockets=sockets)
+
+    async def _part(self) -> None:
+        """Let a proxy's idle connections go with their next answer: one that is just closed breaks a request on it."""
+        self.server_state.default_headers = [*self.server_state.default_headers, (b"connection", b"close")]
+        await asyncio.sleep(PARTING_SECONDS)
 
     def _drain(self) -> None:
         drain = getattr(self._app, "drain", None)
