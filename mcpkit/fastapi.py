@@ -314,6 +314,8 @@ def _observed(server: Server, settings: Settings, endpoint: McpEndpoint) -> Metr
     )
     metrics.gauge("mcp_server_sessions", "Handshake sessions that are open.", lambda: endpoint.sessions)
     metrics.gauge("mcp_server_streams", "Event streams that are open.", lambda: endpoint.streams)
+    if settings.redis_url is not None:
+        metrics.gauge("mcp_server_redis_up", "Whether Redis can be reached.", lambda: not endpoint.away)
     server.observe(metrics)
     if wanted(settings.log_level):
         server.observe(Audit())

@@ -263,6 +263,7 @@ async def test_while_redis_is_away(tmp_path: Path, http: httpx.AsyncClient) -> N
                 assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
                 assert time.monotonic() - began < 2.5
             assert (await http.get(f"{one.replicas[0].url}/readyz")).json() == {"status": "redis is away"}
+            assert "mcp_server_redis_up 0.0" in (await http.get(f"{one.replicas[0].url}/metrics")).text
             opening = request("initialize", protocolVersion=NEWEST_HANDSHAKE.name)
             assert (await http.post(url, headers=USUAL, json=opening)).status_code == 503
             assert (await http.get(f"{one.replicas[0].url}/sse", headers=EVENTS)).status_code == 503
