@@ -16,7 +16,7 @@ RESOURCE = ProtectedResource("https://mcp.example.com/api", ["https://login.exam
 METADATA = 'resource_metadata="https://mcp.example.com/.well-known/oauth-protected-resource/api"'
 
 EXPIRED = "The token is not accepted: the token has expired"
-MALFORMED = "the Authorization header must be: Bearer <token>"
+UNREAD = "the Authorization header must be: Bearer <token>"
 
 
 class Known:
@@ -49,7 +49,7 @@ async def test_a_good_token_is_its_principal_with_all_it_amounts_to() -> None:
         (None, 401, f'Bearer scope="read", {METADATA}'),
         ("Basic YTpi", 401, f'Bearer scope="read", {METADATA}'),
         ("Bearer old", 401, f'Bearer error="invalid_token", error_description="{EXPIRED}", scope="read", {METADATA}'),
-        ("Bearer a b", 400, f'Bearer error="invalid_request", error_description="{MALFORMED}", scope="read", {METADATA}'),
+        ("Bearer a b", 400, f'Bearer error="invalid_request", error_description="{UNREAD}", scope="read", {METADATA}'),
         ("Bearer good-other", 403, f'Bearer error="insufficient_scope", scope="read", {METADATA}'),
     ],
 )
