@@ -27,7 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", nargs="?", help="whose key; list takes none")
     parser.add_argument("--scope", action="append", default=[], help="what the key allows; may be given several times")
     parser.add_argument("--expires", help="when it ends: 90d, 12h, or a date such as 2027-01-31 (default: never)")
-    parser.add_argument("--file", type=Path, help=f"where keys are kept (default: MCP_API_KEYS_FILE, or {DEFAULT_FILE})")
+    parser.add_argument(
+        "--file", type=Path, help=f"where keys are kept (default: MCP_API_KEYS_FILE, or {DEFAULT_FILE})"
+    )
 
 
 async def run(given: argparse.Namespace, file: Path | None, now: Callable[[], float] = time) -> list[str]:
@@ -98,6 +100,8 @@ def _shown(key: str) -> list[str]:
 
 
 def _line(key: ApiKey, now: float) -> str:
-    ends = "never ends" if key.expires is None else f"ends {datetime.fromtimestamp(key.expires, UTC):%Y-%m-%d %H:%M} UTC"
+    ends = (
+        "never ends" if key.expires is None else f"ends {datetime.fromtimestamp(key.expires, UTC):%Y-%m-%d %H:%M} UTC"
+    )
     ended = "" if key.live(now) else " (over)"
     return f"{key.name}  id {key.id}  {ends}{ended}  scopes: {' '.join(key.scopes) or 'none'}"

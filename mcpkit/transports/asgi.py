@@ -117,7 +117,9 @@ async def refuse(send: Send, refusal: Refused, extra: Iterable[Header] = ()) -> 
 async def failed(send: Send, extra: Iterable[Header] = ()) -> None:
     """Answer for a fault of our own, if no answer has begun; its details go to the log."""
     logger.exception("a request could not be answered")
-    refusal = Refused(503, "The server failed to answer; try again", [(b"retry-after", b"1"), CLOSE], code=INTERNAL_ERROR)
+    refusal = Refused(
+        503, "The server failed to answer; try again", [(b"retry-after", b"1"), CLOSE], code=INTERNAL_ERROR
+    )
     with suppress(Exception):
         await refuse(send, refusal, extra)
 
