@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mcpkit.host import openai
 from mcpkit.host.openai import OpenAIModel
-from mcpkit.jsonrpc.errors import InvalidParams, MethodNotFound, RpcError
+from mcpkit.jsonrpc.errors import InvalidParams, InvalidRequest, MethodNotFound, RpcError
 from mcpkit.server import Server
 from mcpkit.settings import Settings
 from routers import sampling_router
@@ -155,6 +156,31 @@ async def test_shutdown_hangs_up_and_stops_the_server_only_where_set(
     assert result == {"status": "shutting_down"}
     assert channel.hung_up
     assert stops == stopped
+
+
+@pytest.mark.parametrize(
+    ("settings", "refused"),
+    [
+        (Settings(host="0.0.0.0", shutdown="server"), True),
+        (Settings(host="0.0.0.0", shutdown="session"), True),
+        (Settings(host="0.0.0.0", shutdown="server", api_keys_file=Path("keys.json")), False),
+        (Settings(host="127.0.0.1", shutdown="server"), False),
+    ],
+)
+async def test_shutdown_is_refused_where_anybody_could_ask(stops: list[str], settings: Settings, refused: bool) -> None:
+    """Beyond this machine only callers who have authenticated; over a pipe the one who started the server."""
+    server = Server("s")
+    register_sampling(MCPBaseRouter(server), settings)
+    asked = exchange("shutdown", revision="", channel=Recorder())
+    await server.kernel.serve(asked)
+    stops.clear()
+    asked.headers = {"host": "localhost"}
+    if refused:
+        with pytest.raises(InvalidRequest, match="MCP_API_KEYS_FILE"):
+            await server.kernel.serve(asked)
+    else:
+        await server.kernel.serve(asked)
+    assert stops == ([] if refused else ["stopped"])
 
 
 async def test_shutdown_can_be_taken_away() -> None:
