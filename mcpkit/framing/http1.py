@@ -30,7 +30,7 @@ _TEXT: Final = rb"[\t\x20-\x7e\x80-\xff]*+"
 _LINE: Final = rb"(%b) ([\x21-\x7e]++) HTTP/([0-9]\.[0-9])\r\n" % _NAME
 _HEAD: Final = re.compile(rb"%b(?:%b:%b\r\n)*+\r\n" % (_LINE, _NAME, _TEXT))
 _FIRST_LINE: Final = re.compile(_LINE)
-_FRAMING: Final = re.compile(rb"\r\n(content-length|transfer-encoding|upgrade):([^\r]*)", re.IGNORECASE)
+_FRAMING: Final = re.compile(rb"\r\n(content-length|transfer-encoding|upgrade|host):([^\r]*)", re.IGNORECASE)
 _UPGRADE: Final = re.compile(rb"\r\nupgrade:[^\r]*", re.IGNORECASE)
 _HOST: Final = re.compile(rb"\r\nhost:[ \t]*([^\r]*?)[ \t]*\r\n", re.IGNORECASE)
 _ABSOLUTE: Final = re.compile(rb"https?://([^/?#]*)(.*)", re.IGNORECASE)
@@ -164,6 +164,9 @@ class RequestFramer:
         if method not in METHODS:
             raise BadHttp(501, "This method is not known here; see the Allow header of a GET")
         framing = _FRAMING.findall(head)
+        hosts = sum(name[0] in b"Hh" for name, _ in framing)
+        if hosts > 1 or (version == b"1.1" and not hosts):
+            raise BadHttp(400, "One Host header is needed, and no more than one")
         self._expect_body(framing, version)
         if any(name.lower() == b"upgrade" for name, _ in framing):  # nothing to change to; some parsers would wait
             head = _UPGRADE.sub(b"", head)

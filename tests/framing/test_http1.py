@@ -48,7 +48,7 @@ def test_what_is_sound_goes_on_unchanged(data: bytes) -> None:
         assert ours.idle
 
 
-@given(st.lists(st.sampled_from([PLAIN, IN_CHUNKS, b"GET / HTTP/1.1\r\n\r\n"]), max_size=4), st.data())
+@given(st.lists(st.sampled_from([PLAIN, IN_CHUNKS, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"]), max_size=4), st.data())
 def test_how_bytes_are_cut_changes_nothing(requests: list[bytes], data: st.DataObject) -> None:
     whole = b"".join(requests)
     ours, passed = framer(), b""
@@ -93,6 +93,7 @@ def test_a_malformed_field_is_400(field: bytes) -> None:
 @pytest.mark.parametrize(
     "framing",
     [
+        LENGTH + b"Host: localhost\r\n",
         LENGTH + LENGTH,
         LENGTH + b"Content-Length: 5\r\n",
         b"Content-Length: 40, 40\r\n",
@@ -124,6 +125,11 @@ def test_a_malformed_field_is_400(field: bytes) -> None:
 def test_a_body_whose_end_can_be_read_in_two_ways_is_400(framing: bytes) -> None:
     """CVE-2025-43859 and all of its kin: CL+TE, TE+CL, CL+CL, TE+TE, and numbers that are none."""
     assert fault(START + framing + b"\r\n" + CHUNKS) == 400
+
+
+def test_a_request_names_its_host() -> None:
+    assert fault(b"GET / HTTP/1.1\r\nX: y\r\n\r\n") == 400
+    assert framer().feed(b"GET / HTTP/1.0\r\nX: y\r\n\r\n")
 
 
 def test_chunks_belong_to_http_1_1() -> None:
@@ -199,7 +205,7 @@ def test_a_whole_url_is_taken_for_its_path() -> None:
     for url in (b"http://localhost/api", b"HTTP://LOCALHOST/api"):
         assert framer().feed(PLAIN.replace(b"/api", url)) == PLAIN
     assert framer().feed(PLAIN.replace(b"/api", b"http://localhost?q")) == PLAIN.replace(b"/api", b"/?q")
-    assert framer().feed(b"OPTIONS * HTTP/1.1\r\n\r\n")
+    assert framer().feed(b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n")
 
 
 def test_an_upgrade_is_not_heard() -> None:
