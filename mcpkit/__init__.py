@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from mcpkit import _start
 from mcpkit.features.asking import NeedInput
 from mcpkit.features.content import Annotations, Audio, EmbeddedResource, File, Image, ResourceLink, Text
 from mcpkit.features.contents import ResourceContents, ResourceResult
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from mcpkit.client import ClientError, MCPClient
 
 __version__ = "0.1.0.dev0"
+
+_start.over()
 
 _CLIENT = ("ClientError", "MCPClient")
 
