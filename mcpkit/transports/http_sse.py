@@ -30,8 +30,8 @@ from mcpkit.transports.asgi import Event, Header, Receive, Refused, Scope, Send,
 from mcpkit.transports.calls import encoded, id_of
 from mcpkit.transports.gate import EVENTS, Gate
 from mcpkit.transports.outbox import StreamOutbox
+from mcpkit.transports.question import Question
 from mcpkit.transports.reception import Reception, exchange_in, hear, refusal_of, unknown_session
-from mcpkit.transports.reply import Question
 
 ALLOW_GET: Final[Header] = (b"allow", b"GET, OPTIONS")
 ALLOW_NOTHING: Final[Header] = (b"allow", b"OPTIONS")

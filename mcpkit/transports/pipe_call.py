@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, TypeAlias
 
 from mcpkit.jsonrpc.codec import encode_batch, encode_notification, encode_request
-from mcpkit.jsonrpc.errors import McpKitError
 from mcpkit.jsonrpc.messages import JsonObject
 from mcpkit.jsonrpc.peer import Peer
 from mcpkit.protocol.exchange import Client, Exchange, NoBackChannel
 from mcpkit.protocol.lifecycle import Phase
 from mcpkit.protocol.revisions.revision import Revision
+from mcpkit.transports.question import Question
 
 CANCELLED: Final = "notifications/cancelled"
 
@@ -45,25 +45,6 @@ class PipeSession:
     id: str = field(default_factory=lambda: secrets.token_hex(16))
     log_level: str | None = None
     subscriptions: set[str] = field(default_factory=set)
-
-
-class Question:
-    """A request of ours, and the handler that waits for its answer."""
-
-    __slots__ = ("answer",)
-
-    def __init__(self) -> None:
-        self.answer: asyncio.Future[JsonObject] = asyncio.get_running_loop().create_future()
-
-    def resolve(self, result: JsonObject) -> None:
-        """The answer has come."""
-        if not self.answer.done():
-            self.answer.set_result(result)
-
-    def reject(self, error: McpKitError) -> None:
-        """No answer will come."""
-        if not self.answer.done():
-            self.answer.set_exception(error)
 
 
 class Call:

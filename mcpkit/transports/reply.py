@@ -22,6 +22,7 @@ from mcpkit.sessions.session import Session
 from mcpkit.sessions.store import StoreAway
 from mcpkit.transports.asgi import Visit
 from mcpkit.transports.gate import EVENTS, JSON
+from mcpkit.transports.question import Question
 from mcpkit.transports.steps import Resumed
 from mcpkit.transports.streams import KEEP_ALIVE, EventResponse, Guard, Patience
 
@@ -31,30 +32,6 @@ CANCELLED: Final = "notifications/cancelled"
 
 class Cancelled(McpKitError):
     """The call was cancelled by its caller: there is nobody to answer."""
-
-
-class Question:
-    """A request that we sent to the client, and the handler that waits for its answer."""
-
-    __slots__ = ("answer",)
-
-    def __init__(self) -> None:
-        self.answer: asyncio.Future[JsonObject] = asyncio.get_running_loop().create_future()
-
-    def resolve(self, result: JsonObject) -> None:
-        """The answer has come."""
-        if not self.answer.done():
-            self.answer.set_result(result)
-
-    def reject(self, error: McpKitError) -> None:
-        """No answer will come."""
-        if not self.answer.done():
-            self.answer.set_exception(error)
-
-    def drop(self) -> None:
-        """Nobody waits any more."""
-        if not self.answer.cancel() and not self.answer.cancelled():
-            self.answer.exception()  # seen, so that the event loop doesn't report it as forgotten
 
 
 class ReplyChannel:

@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 
-from mcpkit.jsonrpc.errors import McpKitError
 from mcpkit.jsonrpc.peer import Peer
 from mcpkit.protocol.exchange import UNKNOWN_CLIENT
 from mcpkit.protocol.revisions.registry import HANDSHAKES
-from mcpkit.transports.pipe_call import BatchReply, Call, PipeSession, Question, lowered
+from mcpkit.transports.pipe_call import BatchReply, Call, PipeSession, lowered
 from tests.exchanges import Remembered, exchange
 
 
@@ -27,19 +26,6 @@ class Outlet:
 
     async def drained(self) -> None:
         """At once."""
-
-
-async def test_a_question_is_answered_once() -> None:
-    """STDIO-44: whatever comes first counts; what comes after it does no harm."""
-    answered, refused = Question(), Question()
-    answered.resolve({"a": 1})
-    answered.resolve({"a": 2})
-    answered.reject(McpKitError("late"))
-    assert await answered.answer == {"a": 1}
-    refused.reject(McpKitError("no"))
-    refused.resolve({})
-    with pytest.raises(McpKitError, match="no"):
-        await refused.answer
 
 
 def test_a_batch_is_answered_when_all_is_there() -> None:
