@@ -97,14 +97,16 @@ class _Job:
     given_up: bool = False
     """Its caller waits no longer, but its thread is still at it."""
 
-    def run(self) -> None:
+    def run(self) -> Outcome:
         if self.future.cancelled():  # given up while it waited for a thread
-            return
-        outcome: Outcome
+            return None, None
         try:
-            outcome = self.call(), None
+            return self.call(), None
         except BaseException as error:
-            outcome = None, _carried(error)
+            return None, _carried(error)
+
+    def tell(self, outcome: Outcome) -> None:
+        """From the thread: let the caller know."""
         with suppress(RuntimeError):  # the loop is gone, and with it whoever asked
             self.loop.call_soon_threadsafe(self._settle, outcome)
 
@@ -180,8 +182,11 @@ class Workers:
             job = self._jobs.get()
             with self._lock:
                 job.runs = True
-            job.run()
-            if not self._goes_on(job):
+            outcome = job.run()
+            goes_on = self._goes_on(job)  # counted before it is told: whoever knows of the end finds a free place
+            job.tell(outcome)
+            del job, outcome  # a thread at rest keeps nothing alive
+            if not goes_on:
                 return
 
     def _goes_on(self, job: _Job) -> bool:
