@@ -1,6 +1,6 @@
 """A chat put together from what its user said, and run from its first line to its last.
 
-What must never stand here: reading the command line (mcpkit/cli.py), the environment (mcpkit/settings.py).
+What must never stand here: reading the command line (mcpkit/cli.py), the environment (mcpkit/settings/).
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ ALLOWED = {"base_router", "MCPBaseRouter"}
 """Names that the project's card fixes."""
 
 READS_THE_ENVIRONMENT = {
-    "mcpkit/settings.py": "the one place",
+    "mcpkit/settings/sources.py": "the one place",
     "mcpkit/client/transports/stdio.py": "hands a child process the part of the environment that programs need to run",
 }
 
@@ -44,7 +44,7 @@ def test_names_say_what_a_thing_is() -> None:
 
 
 def test_the_environment_is_read_in_one_place() -> None:
-    """Every variable and its default stands in mcpkit/settings.py, nowhere else."""
+    """Every variable and its default stands in mcpkit/settings/, nowhere else."""
     readers = [
         f"{path}:{node.lineno}"
         for path in CODE

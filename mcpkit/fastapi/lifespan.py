@@ -1,0 +1,74 @@
+"""From start to end: what runs beside an application that serves a server, and how it comes to rest.
+
+What must never stand here: a request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext, suppress
+from typing import TYPE_CHECKING, Any, Final
+
+from sse_starlette.sse import AppStatus
+
+from mcpkit.server import Server
+from mcpkit.sessions.choice import replica_for
+from mcpkit.settings import Settings
+from mcpkit.transports.streamable_http import McpEndpoint
+
+if TYPE_CHECKING:
+    from mcpkit.sessions.redis_replica import Replica
+
+EXIT_POLL_SECONDS: Final = 0.5
+
+
+def lifespan_of(server: Server, endpoint: McpEndpoint, replica: Replica | None) -> Any:
+    """The lifespan of whatever serves ``server``: its own resources up and down, and no stream left open."""
+    kernel = server.kernel
+
+    @asynccontextmanager
+    async def lifespan(app: Any) -> AsyncIterator[None]:
+        shared = replica.running(kernel.changes, kernel.sealer.adopt) if replica else nullcontext()
+        async with shared, server.running():
+            watcher = asyncio.create_task(_drain_at_exit(server, endpoint))
+            try:
+                yield
+            finally:
+                watcher.cancel()
+                drain(server, endpoint)
+                with suppress(asyncio.CancelledError):
+                    await watcher
+
+    return lifespan
+
+
+async def _drain_at_exit(server: Server, endpoint: McpEndpoint) -> None:
+    """Under a foreign uvicorn nobody tells us that it wants to exit, and it waits for streams that never end."""
+    if _exiting():  # left over from an earlier server of this process
+        return
+    while not _exiting():  # noqa: ASYNC110 - a flag of another library, set in a signal handler
+        await asyncio.sleep(EXIT_POLL_SECONDS)
+    drain(server, endpoint)
+
+
+def _exiting() -> bool:
+    """Whether uvicorn has been told to exit, as sse-starlette has hooked it."""
+    return AppStatus.should_exit
+
+
+def drain(server: Server, endpoint: McpEndpoint) -> None:
+    """Let every stream end gracefully and open no new ones."""
+    endpoint.drain()
+    server.close_streams()
+
+
+def replica_of(server: Server, settings: Settings) -> Replica | None:
+    """What this process shares with others; extensions that can, share too."""
+    replica = replica_for(settings)
+    if replica is not None:
+        for extension in server.extensions:
+            share = getattr(extension, "share", None)
+            if share is not None:
+                share(replica.link)
+    return replica

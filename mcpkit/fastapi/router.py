@@ -1,0 +1,114 @@
+"""The MCP URLs as routes of FastAPI, for an application of its own and for somebody else's.
+
+What must never stand here: a rule of the protocol.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.params import Depends as Dependency
+from starlette.responses import Response
+
+from mcpkit.fastapi.documented import DOCUMENTED
+from mcpkit.fastapi.lifespan import lifespan_of, replica_of
+from mcpkit.fastapi.pages import MCP_PATH, SSE_PATH
+from mcpkit.security.principal import Principal
+from mcpkit.server import Server
+from mcpkit.sessions.choice import store_for
+from mcpkit.sessions.store import SessionStore
+from mcpkit.settings import Settings
+from mcpkit.transports.access import authentication_of
+from mcpkit.transports.asgi import PRINCIPAL_KEY, Receive, Scope, Send
+from mcpkit.transports.gate import Gate
+from mcpkit.transports.streamable_http import McpEndpoint
+
+if TYPE_CHECKING:
+    from mcpkit.sessions.redis_replica import Replica
+
+Door = Callable[[Scope, Receive, Send], Any]
+
+
+def mcp_router(
+    server: Server,
+    settings: Settings | None = None,
+    *,
+    principal: Callable[..., Any] | Dependency | None = None,
+    store: SessionStore | None = None,
+) -> APIRouter:
+    """The MCP URLs as a router: ``app.include_router(mcp_router(server, principal=current_user), prefix="/mcp")``.
+
+    ``principal`` is a dependency whose result (a Principal, or a text that identifies the caller) is who calls, as
+    sessions and contexts see it. Dependencies given to ``include_router`` are obeyed too; one of those may set
+    ``request.state.principal``. The server's lifespan joins the application's. Raises: ValueError, as create_app.
+    """
+    settings = settings or Settings()
+    replica = None if store is not None else replica_of(server, settings)
+    server.kernel.max_result_bytes = settings.max_result_bytes
+    gate = Gate(settings, None if principal else authentication_of(settings))
+    endpoint = McpEndpoint(server.kernel, store or store_for(settings, replica), gate, settings, MCP_PATH)
+    return router_of(server, endpoint, principal, replica)
+
+
+def router_of(
+    server: Server,
+    endpoint: McpEndpoint,
+    principal: Callable[..., Any] | Dependency | None,
+    replica: Replica | None,
+) -> APIRouter:
+    """Routes to ``endpoint``, in the OpenAPI document once; ``principal`` is a dependency that says who calls."""
+    router = APIRouter(lifespan=lifespan_of(server, endpoint, replica), tags=["MCP"])
+    serve, stream = handing_over(endpoint, principal), handing_over(endpoint.sse, principal)
+    router.add_api_route(MCP_PATH, serve, methods=["POST"], openapi_extra=DOCUMENTED, summary="JSON-RPC and MCP")
+    router.add_api_route(SSE_PATH, stream, methods=["GET"], summary="The stream of the first HTTP transport")
+    for path in (MCP_PATH, f"{MCP_PATH}/"):
+        router.add_api_route(path, serve, methods=["POST", "GET", "DELETE", "OPTIONS"], include_in_schema=False)
+    for path in (SSE_PATH, f"{SSE_PATH}/"):
+        router.add_api_route(path, stream, methods=["GET", "POST", "OPTIONS"], include_in_schema=False)
+    return router
+
+
+class _Handover(Response):
+    """What a route returns so that the endpoint, not FastAPI, answers."""
+
+    def __init__(self, door: Door, principal: Any) -> None:
+        super().__init__()
+        self._door = door
+        self._principal = principal
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        given = self._principal if self._principal is not None else scope.get("state", {}).get("principal")
+        scope[PRINCIPAL_KEY] = as_principal(given)
+        await self._door(scope, receive, send)
+        if self.background is not None:
+            await self.background()
+
+
+def as_principal(given: Any) -> Principal | None:
+    """What a dependency returned, as the caller's identity; None is an anonymous caller.
+
+    Raises: TypeError for anything but a Principal, a non-empty text, or None.
+    """
+    if given is None or isinstance(given, Principal):
+        return given
+    if isinstance(given, str) and given:
+        return Principal(given)
+    raise TypeError(f"the principal dependency returned {type(given).__name__}; return a Principal or the caller's id")
+
+
+def handing_over(door: Door, principal: Callable[..., Any] | Dependency | None) -> Callable[..., Any]:
+    """A route that lets ``door`` answer, in the name of whoever the dependency says calls."""
+    if principal is None:
+
+        async def anonymous(request: Request) -> Response:
+            return _Handover(door, None)
+
+        return anonymous
+    dependency = principal if isinstance(principal, Dependency) else Depends(principal)
+
+    async def identified(request: Request, caller: Any = dependency) -> Response:
+        return _Handover(door, caller)
+
+    return identified

@@ -1,0 +1,294 @@
+"""Every environment variable of the server and the client, its default, its unit and its limits: one table.
+
+Reading it is cheap (no pydantic), since a stdio server starts with it. What must never stand here: what a
+setting does; how a value is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from mcpkit.settings import values
+from mcpkit.settings.sources import DOTENV, environment
+
+FILES_ROOT: Final = Path("data/files")
+DATABASE: Final = Path("data/app.db")
+KIB: Final = 1024
+MIB: Final = 1024 * KIB
+
+
+def _setting(env: str, default: Any, parse: values.Parse, meaning: str, *, unit: str = "", secret: bool = False) -> Any:
+    about = {"env": env, "parse": parse, "meaning": meaning, "unit": unit, "secret": secret}
+    return field(default=default, repr=not secret, metadata=about)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the documented table of settings."""
+
+    name: str
+    env: str
+    default: Any
+    unit: str
+    meaning: str
+    secret: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the environment says, checked. Make one with :meth:`load`; tests make one by keyword arguments."""
+
+    # ── where the server listens ──
+    host: str = _setting("MCP_SERVER_HOST", "127.0.0.1", values.host, "address to listen on")
+    port: int = _setting("MCP_SERVER_PORT", 12000, values.whole(0, 65535), "port to listen on; 0 takes a free one")
+    shutdown: Literal["session", "server", "off"] = _setting(
+        "MCP_SERVER_SHUTDOWN",
+        "session",
+        values.one_of("session", "server", "off"),
+        "what the method `shutdown` ends: the caller's session, the whole server, or nothing (no such method)",
+    )
+    grace_seconds: float = _setting(
+        "MCP_SHUTDOWN_GRACE_SECONDS",
+        8.0,
+        values.seconds(0, 600),
+        "how long calls in flight may go on at shutdown",
+        unit="s",
+    )
+    http_parser: Literal["auto", "httptools", "h11"] = _setting(
+        "MCP_HTTP_PARSER",
+        "auto",
+        values.one_of("auto", "httptools", "h11"),
+        "parser of HTTP; auto: the fastest installed",
+    )
+    redis_url: str | None = _setting(
+        "MCP_SERVER_REDIS_URL",
+        None,
+        values.redis,
+        "Redis that replicas share sessions over, e.g. redis://127.0.0.1:6379/0; default: this process's memory",
+        secret=True,
+    )
+    workers: int = _setting(
+        "MCP_SERVER_WORKERS", 1, values.whole(1, 256), "processes that serve; sessions with more than one need Redis"
+    )
+    # ── who may enter ──
+    allowed_hosts: tuple[str, ...] = _setting(
+        "MCP_ALLOWED_HOSTS",
+        (),
+        values.entries,
+        "Host names served besides loopback's, separated by commas; without a port: any port; * for all",
+    )
+    allowed_origins: tuple[str, ...] = _setting(
+        "MCP_ALLOWED_ORIGINS",
+        (),
+        values.entries,
+        "Origins of web pages let in besides loopback's, e.g. https://app.example.com; * for all",
+    )
+    auth_issuer: str | None = _setting(
+        "MCP_AUTH_ISSUER", None, values.issuer, "issuer of the OAuth access tokens that are accepted; unset: no OAuth"
+    )
+    auth_resource: str | None = _setting(
+        "MCP_AUTH_RESOURCE", None, values.url, "public URL of the MCP endpoint, which tokens must be issued for"
+    )
+    auth_jwks_url: str | None = _setting(
+        "MCP_AUTH_JWKS_URL",
+        None,
+        values.secure_url,
+        "where the issuer publishes its signing keys, for tokens that are JWTs",
+    )
+    auth_introspection_url: str | None = _setting(
+        "MCP_AUTH_INTROSPECTION_URL", None, values.secure_url, "where the issuer is asked about tokens that are none"
+    )
+    auth_client_id: str | None = _setting("MCP_AUTH_CLIENT_ID", None, str, "this server's name when it asks there")
+    auth_client_secret: str | None = _setting("MCP_AUTH_CLIENT_SECRET", None, str, "and its secret", secret=True)
+    auth_scopes: tuple[str, ...] = _setting(
+        "MCP_AUTH_SCOPES", (), values.entries, "scopes that every caller's token must carry, separated by commas"
+    )
+    auth_stream_seconds: float = _setting(
+        "MCP_AUTH_STREAM_SECONDS",
+        3600.0,
+        values.seconds(1, 86_400),
+        "an authenticated caller's stream ends after this, or when the token does",
+        unit="s",
+    )
+    api_keys_file: Path | None = _setting(  # noqa: RUF009 - a field, made by dataclasses
+        "MCP_API_KEYS_FILE", None, Path, "file of API keys, made by `mcpkit keys`; unset: no API keys"
+    )
+    # ── limits of one HTTP request ──
+    max_body_bytes: int = _setting(
+        "MCP_MAX_BODY_BYTES", 4 * MIB, values.whole(1 * KIB, 1024 * MIB), "longest request body", unit="bytes"
+    )
+    max_header_bytes: int = _setting(
+        "MCP_MAX_HEADER_BYTES", 32 * KIB, values.whole(1 * KIB, 1 * MIB), "longest header block", unit="bytes"
+    )
+    max_header_fields: int = _setting("MCP_MAX_HEADER_FIELDS", 100, values.whole(16, 10_000), "most header fields")
+    max_uri_bytes: int = _setting(
+        "MCP_MAX_URI_BYTES", 8 * KIB, values.whole(256, 1 * MIB), "longest request URI", unit="bytes"
+    )
+    max_json_depth: int = _setting("MCP_MAX_JSON_DEPTH", 64, values.whole(8, 512), "deepest nesting of JSON")
+    max_batch: int = _setting("MCP_MAX_BATCH", 100, values.whole(1, 10_000), "most messages in a JSON-RPC batch")
+    header_seconds: float = _setting(
+        "MCP_HEADER_SECONDS", 10.0, values.seconds(0.1, 600), "time for a client to send its header block", unit="s"
+    )
+    body_silence_seconds: float = _setting(
+        "MCP_BODY_SILENCE_SECONDS", 20.0, values.seconds(0.1, 600), "longest pause while a body arrives", unit="s"
+    )
+    request_seconds: float = _setting(
+        "MCP_REQUEST_SECONDS", 60.0, values.seconds(0.1, 3600), "time for a whole request to arrive", unit="s"
+    )
+    # ── limits of what is served ──
+    max_argument_bytes: int = _setting(
+        "MCP_MAX_ARGUMENT_BYTES",
+        1 * MIB,
+        values.whole(1 * KIB, 1024 * MIB),
+        "longest arguments of one call",
+        unit="bytes",
+    )
+    max_result_bytes: int = _setting(
+        "MCP_MAX_RESULT_BYTES", 1 * MIB, values.whole(1 * KIB, 1024 * MIB), "longest result of one call", unit="bytes"
+    )
+    tool_seconds: float = _setting(
+        "MCP_TOOL_SECONDS", 60.0, values.seconds(0.01, 86_400), "time for a tool that sets none of its own", unit="s"
+    )
+    max_session_calls: int = _setting(
+        "MCP_MAX_SESSION_CALLS", 100, values.whole(1, 100_000), "most calls in flight in one session"
+    )
+    max_sessions: int = _setting("MCP_MAX_SESSIONS", 10_000, values.whole(1, 1_000_000), "most sessions at a time")
+    session_idle_seconds: float = _setting(
+        "MCP_SESSION_IDLE_SECONDS", 1800.0, values.seconds(1, 604_800), "an unused session ends after this", unit="s"
+    )
+    max_calls: int = _setting(
+        "MCP_MAX_CALLS", 2000, values.whole(1, 1_000_000), "most tool calls in flight in this process"
+    )
+    rate_per_second: float = _setting(
+        "MCP_RATE_PER_SECOND",
+        0.0,
+        values.number(0, 1_000_000),
+        "requests a second that one caller may send; 0: any number",
+    )
+    rate_burst: int = _setting(
+        "MCP_RATE_BURST", 50, values.whole(1, 1_000_000), "requests that a caller may send at once before that counts"
+    )
+    # ── event streams ──
+    keep_alive_seconds: float = _setting(
+        "MCP_KEEP_ALIVE_SECONDS",
+        15.0,
+        values.seconds(0.05, 3600),
+        "a silent stream gets a comment this often",
+        unit="s",
+    )
+    send_seconds: float = _setting(
+        "MCP_SEND_SECONDS",
+        30.0,
+        values.seconds(0.1, 3600),
+        "a client that reads nothing for this long is gone",
+        unit="s",
+    )
+    max_stored_events: int = _setting(
+        "MCP_MAX_STORED_EVENTS", 256, values.whole(1, 100_000), "events a session keeps for a client that reconnects"
+    )
+    max_stored_bytes: int = _setting(
+        "MCP_MAX_STORED_BYTES", 1 * MIB, values.whole(1 * KIB, 1024 * MIB), "bytes of those events", unit="bytes"
+    )
+    stored_seconds: float = _setting(
+        "MCP_STORED_SECONDS", 300.0, values.seconds(1, 86_400), "age after which such an event is dropped", unit="s"
+    )
+    retry_ms: int = _setting(
+        "MCP_RETRY_MS",
+        1000,
+        values.whole(1, 600_000),
+        "how long a client is told to wait before it reconnects",
+        unit="ms",
+    )
+    # ── the model behind `sample` ──
+    base_url: str | None = _setting(
+        "BASE_URL", None, values.url, "base URL of an OpenAI-compatible API, e.g. https://api.openai.com/v1"
+    )
+    api_key: str | None = _setting("API_KEY", None, str, "key of that API", secret=True)
+    model_name: str | None = _setting("MODEL_NAME", None, str, "model to ask there")
+    sample_autodetect: bool = _setting(
+        "MCP_SAMPLE_AUTODETECT", False, values.flag, "1: without BASE_URL, look for a model server on this machine"
+    )
+    # ── the example tools ──
+    files_root: Path = _setting(  # noqa: RUF009 - a field, made by dataclasses
+        "MCP_FILES_ROOT", FILES_ROOT, Path, "folder that the file tools and documents stay in"
+    )
+    database_path: Path = _setting(  # noqa: RUF009 - as above
+        "MCP_DATABASE_PATH", DATABASE, Path, "file of the SQLite database"
+    )
+    weather_url: str = _setting(
+        "MCP_WEATHER_URL",
+        "https://api.open-meteo.com",
+        values.url,
+        "base URL of the weather service (Open-Meteo's API)",
+    )
+    # ── the rest ──
+    state_key: str | None = _setting(
+        "MCP_STATE_KEY",
+        None,
+        values.key,
+        "seals requestState; equal on all replicas; default: random at start",
+        secret=True,
+    )
+    extensions: tuple[str, ...] = _setting(
+        "MCP_EXTENSIONS", (), values.entries, "extensions to install, by name, separated by commas: tasks, telemetry, …"
+    )
+    log_level: str = _setting(
+        "MCP_LOG_LEVEL",
+        "warning",
+        values.one_of("debug", "info", "warning", "error"),
+        "least level of the server's log",
+    )
+    log_format: Literal["text", "json"] = _setting(
+        "MCP_LOG_FORMAT", "text", values.one_of("text", "json"), "form of the server's log on stderr"
+    )
+    server_url: str = _setting(
+        "MCP_SERVER_URL", "http://127.0.0.1:12000", values.url, "server that the example client connects to"
+    )
+    server_urls: tuple[str, ...] = _setting(
+        "MCP_SERVER_URLS", (), values.urls, "servers that the chat connects to, separated by commas"
+    )
+
+    @classmethod
+    def load(cls, env: Mapping[str, str] | None = None, dotenv: Path | None = DOTENV) -> Settings:
+        """Read the environment (``os.environ`` by default) over the file ``dotenv``, which may be missing.
+
+        An empty value counts as unset. Raises: SettingsError.
+        """
+        return cls(**_values(environment(dotenv, env)))
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine can connect (NET-03)."""
+        return self.host in {"localhost", "::1"} or self.host.startswith("127.")
+
+    @property
+    def authenticated(self) -> bool:
+        """Whether callers have to say who they are."""
+        return self.auth_issuer is not None or self.api_keys_file is not None
+
+    @property
+    def exposed(self) -> bool:
+        """Whether anybody who can reach this machine can call."""
+        return not self.loopback and not self.authenticated
+
+    @classmethod
+    def table(cls) -> tuple[Row, ...]:
+        """All settings in order, for documentation and ``--help``."""
+        return tuple(
+            Row(one.name, about["env"], one.default, about["unit"], about["meaning"], about["secret"])
+            for one in fields(cls)
+            for about in (one.metadata,)
+        )
+
+
+def _values(given: Mapping[str, str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for one in fields(Settings):
+        env: str = one.metadata["env"]
+        text = given.get(env, "").strip()
+        if text:
+            found[one.name] = values.parsed(env, text, one.metadata["parse"], shown=not one.metadata["secret"])
+    return found

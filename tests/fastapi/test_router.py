@@ -1,0 +1,87 @@
+"""The MCP URLs as a router in somebody's application."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import pytest
+from fastapi import Depends, FastAPI, Header, HTTPException, Request
+
+from mcpkit.fastapi import as_principal, mcp_router
+from mcpkit.protocol.revisions.registry import NEWEST_HANDSHAKE
+from mcpkit.security.principal import Principal
+from tests.fastapi.house import CALL, SLASHES, make_server, text
+from tests.transports.asgi_client import SessionWire, Wire, request
+
+
+def current_user(x_user: Annotated[str, Header()]) -> str:
+    if x_user == "mallory":
+        raise HTTPException(403, "not you")
+    return x_user
+
+
+@pytest.mark.parametrize("path", SLASHES)
+async def test_a_router_serves_both_slashes_below_a_prefix(path: str) -> None:
+    app = FastAPI()
+    app.include_router(mcp_router(make_server()), prefix="/tools")
+    assert text(await Wire(app).ask(CALL, path=f"/tools{path}")) == "nobody"
+
+
+@pytest.mark.parametrize("wrap", [lambda f: f, Depends])
+async def test_the_applications_own_dependency_says_who_calls(wrap: Any) -> None:
+    app = FastAPI()
+    app.include_router(mcp_router(make_server(), principal=wrap(current_user)))
+    wire = Wire(app)
+    assert text(await wire.ask(CALL, {"x-user": "alice"})) == "alice"
+    assert (await wire.ask(CALL, {"x-user": "mallory"})).status == 403
+    assert (await wire.ask(CALL)).status == 422
+
+
+async def test_sessions_are_bound_to_that_caller() -> None:
+    """SESS-03: another's session looks unknown."""
+    app = FastAPI()
+    app.include_router(mcp_router(make_server(), principal=current_user))
+    wire = Wire(app)
+    params = {"protocolVersion": NEWEST_HANDSHAKE.name}
+    opened = await wire.ask(request("initialize", params), {"x-user": "alice"})
+    session = SessionWire(wire, opened.headers["mcp-session-id"], NEWEST_HANDSHAKE.name)
+    assert text(await session.ask(CALL, {"x-user": "alice"})) == "alice"
+    assert (await session.ask(CALL, {"x-user": "bob"})).status == 404
+
+
+async def test_dependencies_given_when_including_are_obeyed() -> None:
+    """CVE-2026-33032; they may name the caller by request.state.principal."""
+
+    def authenticate(request: Request, x_user: Annotated[str, Header()]) -> None:
+        request.state.principal = Principal(current_user(x_user))
+
+    app = FastAPI()
+    app.include_router(mcp_router(make_server()), dependencies=[Depends(authenticate)])
+    wire = Wire(app)
+    assert text(await wire.ask(CALL, {"x-user": "alice"})) == "alice"
+    for path in (*SLASHES, "/sse"):
+        assert (await wire.ask(CALL, {"x-user": "mallory"}, path=path)).status == 403
+
+
+async def test_the_announced_uri_has_the_routers_prefix() -> None:
+    """HSSE-02, HSSE-10."""
+    app = FastAPI()
+    app.include_router(mcp_router(make_server()), prefix="/tools")
+    outer = FastAPI()
+    outer.mount("/v1", app)
+    stream = Wire(outer).send("GET", path="/v1/tools/sse")
+    announced = (await stream.event()).data
+    assert announced.startswith("/v1/tools/api?session_id=")
+    assert (await Wire(outer).ask(request("ping"), path=announced)).status == 202
+    assert '"result"' in (await stream.event()).data
+    stream.disconnect()
+    await stream.done()
+
+
+def test_who_a_dependency_may_name() -> None:
+    assert as_principal(None) is None
+    assert as_principal("x") == Principal("x")
+    assert as_principal(Principal("y")) == Principal("y")
+    for wrong in ("", 7, {"id": "x"}):
+        with pytest.raises(TypeError, match="return a Principal"):
+            as_principal(wrong)
