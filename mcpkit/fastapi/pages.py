@@ -80,6 +80,7 @@ async def healthy() -> Response:
 
 def readiness(endpoint: McpEndpoint) -> Callable[..., Any]:
     """The route that says whether ``endpoint`` wants requests."""
+
     async def ready() -> Response:
         """Whether requests should be sent here: not once the server is going down, nor while sessions can't be had."""
         if endpoint.draining:
