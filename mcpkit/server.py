@@ -8,13 +8,14 @@ from __future__ import annotations
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
-from typing import Any, Protocol, TypedDict, TypeVar, Unpack, overload
+from typing import Any, ClassVar, Protocol, TypedDict, TypeVar, Unpack, overload
 
 from mcpkit.features import logging, subscriptions
 from mcpkit.features.asking import rounds, settled
 from mcpkit.features.completion import Completions
 from mcpkit.features.context import Context, Services
 from mcpkit.features.lifecycle import Lifecycle
+from mcpkit.features.lifespan import SharedLifespan
 from mcpkit.features.options import PromptOptions, ResourceOptions, ToolOptions
 from mcpkit.features.prompts import Prompt, Prompts
 from mcpkit.features.resources import Resource, Resources
@@ -71,12 +72,17 @@ class Options(TypedDict, total=False):
 class Server:
     """Tools, resources, prompts and methods behind one kernel."""
 
+    transport: ClassVar[Callable[[Server], Any]]
+    """Makes a client's way into this very object, which lets it be a client's target; given by ``mcpkit`` itself, since
+    neither this file nor the transports may know the other."""
+
     def __init__(self, name: str, version: str = "0.1.0", **options: Unpack[Options]) -> None:
         self.name = name
         self.version = version
         self.instructions = options.get("instructions")
         self.info = _identity(name, version, options)
         self._lifespan = options.get("lifespan")
+        self._running = SharedLifespan(self._run)
         self._extensions: dict[str, Extension] = {}
         self._declared: dict[str, JsonObject] = {}
         self._closing: list[Callable[[], Awaitable[None]]] = []
@@ -107,7 +113,7 @@ class Server:
         The function is returned unchanged. Options are those of :meth:`~mcpkit.features.tools.Tools.add`.
         Raises: TypeError, with file, line and the fix, when its signature can't become a schema.
         """
-        return self._decorated(self.add_tool, function, options)
+        return _decorated(self.add_tool, function, options)
 
     def add_tool(self, function: Callable[..., Any] | Tool, **options: Unpack[ToolOptions]) -> Tool:
         """Offer a function (or a ready Tool) and get its handle: update, enable, disable, remove it while serving."""
@@ -134,7 +140,7 @@ class Server:
     def prompt(self, name: str | None = None, /, **options: Unpack[PromptOptions]) -> Callable[[F], F]: ...
     def prompt(self, function: Any = None, /, **options: Any) -> Any:
         """Offer a prompt to users: ``@server.prompt`` or ``@server.prompt("name", title=…)``."""
-        return self._decorated(self.add_prompt, function, options)
+        return _decorated(self.add_prompt, function, options)
 
     def add_prompt(self, function: Callable[..., Any] | Prompt, **options: Unpack[PromptOptions]) -> Prompt:
         """Offer a prompt and get its handle."""
@@ -154,6 +160,14 @@ class Server:
         A name of the spec replaces that method where the spec knows it; ``revisions`` says instead exactly where.
         """
         self.kernel.register(method, self._plain_handler(method, handler), revisions=revisions)
+
+    def log(self, level: str, data: Any, *, logger: str | None = None) -> None:
+        """Tell every session that wants to hear that level any JSON value, outside its requests; from any thread.
+
+        Revisions without sessions hear only what belongs to a request of theirs: there, log with ``ctx.log`` (LOG-06).
+        Raises: ValueError when there is no such level; TypeError when ``data`` is not JSON.
+        """
+        self.kernel.changes.publish(logging.notice(level, data, logger))
 
     # ── around every request ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -194,9 +208,12 @@ class Server:
         """Call ``close`` when the server ends, before its lifespan does."""
         self._closing.append(close)
 
+    def running(self) -> AbstractAsyncContextManager[None]:
+        """The server's lifespan: whoever serves the kernel does so inside of it, all at once inside the same one."""
+        return self._running.entered()
+
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        """The server's lifespan: whoever serves the kernel does so inside of it."""
+    async def _run(self) -> AsyncIterator[None]:
         async with self._lifespan(self) if self._lifespan else nullcontext() as state:
             self._services.lifespan.update(state if isinstance(state, Mapping) else {})
             try:
@@ -218,22 +235,6 @@ class Server:
 
     def _context(self, exchange: Exchange) -> Context:
         return Context(exchange, self._services)
-
-    @staticmethod
-    def _decorated(add: Callable[..., Any], function: Any, options: dict[str, Any]) -> Any:
-        if callable(function):
-            add(function, **options)
-            return function
-        if isinstance(function, str):
-            options["name"] = function
-        elif function is not None:
-            raise TypeError(f"expected a function or a name, got {type(function).__name__}")
-
-        def decorate(target: Any) -> Any:
-            add(target, **options)
-            return target
-
-        return decorate
 
     def _plain_handler(self, method: str, handler: Callable[..., Any]) -> Handler:
         wants_context = len(inspect.signature(handler).parameters) > 1
@@ -316,6 +317,22 @@ class Server:
 
     async def _read_resource(self, exchange: Exchange, uri: str) -> JsonObject:
         return await self.resources.read_uri(exchange, uri)
+
+
+def _decorated(add: Callable[..., Any], function: Any, options: dict[str, Any]) -> Any:
+    if callable(function):
+        add(function, **options)
+        return function
+    if isinstance(function, str):
+        options["name"] = function
+    elif function is not None:
+        raise TypeError(f"expected a function or a name, got {type(function).__name__}")
+
+    def decorate(target: Any) -> Any:
+        add(target, **options)
+        return target
+
+    return decorate
 
 
 def _identity(name: str, version: str, options: Options) -> JsonObject:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Unpack, get_overloads, get_type_hints
@@ -108,6 +109,22 @@ async def test_changes_on_offer_are_announced_and_seen_at_once() -> None:
     server.add_prompt(lambda: "x", name="p")
     server.add_resource("a://b", lambda: "x")
     assert heard[-2:] == [Notice(PROMPTS_CHANGED), Notice(RESOURCES_CHANGED)]
+
+
+async def test_what_is_logged_outside_requests_is_published_from_any_thread() -> None:
+    """LOG-06."""
+    server = adder()
+    heard: list[Notice] = []
+    server.kernel.changes.subscribe(heard.append)
+    server.log("notice", {"stock": 3}, logger="depot")
+    await asyncio.to_thread(server.log, "error", "fire")
+    assert [notice.method for notice in heard] == ["notifications/message"] * 2
+    assert [notice.params for notice in heard] == [
+        {"level": "notice", "data": {"stock": 3}, "logger": "depot"},
+        {"level": "error", "data": "fire"},
+    ]
+    with pytest.raises(ValueError, match="the levels are debug"):
+        server.log("loud", "x")
 
 
 async def test_methods_are_registered_as_plain_functions() -> None:

@@ -5,17 +5,18 @@ What must never stand here: the server's own log (that is the standard library's
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
+import orjson
+
+from mcpkit.jsonrpc.codec import encode
 from mcpkit.jsonrpc.errors import InvalidParams
 from mcpkit.jsonrpc.messages import JsonObject
-from mcpkit.protocol.envelope import LOG_LEVELS
+from mcpkit.protocol.changes import LOGGED, Notice
 from mcpkit.protocol.exchange import Exchange
+from mcpkit.protocol.log_levels import DEFAULT_LEVEL, is_level, reaches
 from mcpkit.protocol.revisions.revision import LogGate
-
-DEFAULT_LEVEL: Final = "info"
-"""What a handshake session hears before it has set a level (LOG-02: the server decides)."""
-_RANK: Final = {level: rank for rank, level in enumerate(LOG_LEVELS)}
+from mcpkit.protocol.types import LOG_LEVELS
 
 
 def audible(exchange: Exchange, level: str) -> bool:
@@ -23,10 +24,8 @@ def audible(exchange: Exchange, level: str) -> bool:
 
     Raises: ValueError when there is no such level.
     """
-    if level not in _RANK:
-        raise ValueError(f"no log level {level!r}; the levels are {', '.join(LOG_LEVELS)}")
     wanted = _wanted(exchange)
-    return wanted is not None and _RANK[level] >= _RANK[wanted]
+    return reaches(level, wanted or DEFAULT_LEVEL) and wanted is not None
 
 
 def _wanted(exchange: Exchange) -> str | None:
@@ -42,10 +41,23 @@ async def log(exchange: Exchange, level: str, data: Any, logger: str | None = No
     """Send ``notifications/message`` on the request's own stream, if the caller wants to hear it."""
     if not audible(exchange, level):
         return
+    await exchange.notify(LOGGED, _message(level, data, logger))
+
+
+def notice(level: str, data: Any, logger: str | None = None) -> Notice:
+    """A log message outside any request, as it is now: what ``data`` becomes later is not told.
+
+    Raises: ValueError when there is no such level; TypeError when ``data`` is not JSON.
+    """
+    reaches(level, DEFAULT_LEVEL)
+    return Notice.logged(_message(level, orjson.loads(encode(data)), logger))
+
+
+def _message(level: str, data: Any, logger: str | None) -> JsonObject:
     params: JsonObject = {"level": level, "data": data}
     if logger is not None:
         params["logger"] = logger
-    await exchange.notify("notifications/message", params)
+    return params
 
 
 async def set_level(exchange: Exchange) -> JsonObject:
@@ -54,7 +66,7 @@ async def set_level(exchange: Exchange) -> JsonObject:
     Raises: InvalidParams.
     """
     level = exchange.params.get("level")
-    if not isinstance(level, str) or level not in _RANK:
+    if not is_level(level):
         raise InvalidParams(f"level must be one of {', '.join(LOG_LEVELS)}")
     if exchange.session is not None:
         exchange.session.log_level = level

@@ -1,31 +1,38 @@
-"""Notices that something on offer has changed, and the feed that carries them to whoever listens.
+"""Notices that something on offer has changed, or was logged, and the feed that carries them to whoever listens.
 
-A feature publishes one :class:`Notice`; handshake sessions and ``subscriptions/listen`` streams each forward it in
-their own way. What must never stand here: who is connected, how a notice is written to a wire.
+Whoever has news publishes one :class:`Notice`; handshake sessions and ``subscriptions/listen`` streams each forward it
+in their own way. What must never stand here: who is connected, how a notice is written to a wire.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, TypeAlias
+
+from mcpkit.protocol.exchange import SessionState
+from mcpkit.protocol.log_levels import DEFAULT_LEVEL, reaches
 
 TOOLS_CHANGED: Final = "notifications/tools/list_changed"
 PROMPTS_CHANGED: Final = "notifications/prompts/list_changed"
 RESOURCES_CHANGED: Final = "notifications/resources/list_changed"
 RESOURCE_UPDATED: Final = "notifications/resources/updated"
+LOGGED: Final = "notifications/message"
+MOST_WAITING: Final = 1_000
+"""Notices that wait at one place before a log message gives way."""
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """One thing that changed: the notification that tells it, and the key it may be filtered by.
+    """One piece of news: the notification that tells it, and the key it may be filtered by.
 
     Two notices with the same method and key say the same, so a slow listener may be told once for both.
     """
 
     method: str
     key: str | None = None
-    """A resource's URI or a task's id; None where the notification is about a whole list."""
+    """A resource's URI, a task's id, a log message's own name; None where the notification is about a whole list."""
     params: dict[str, Any] = field(default_factory=dict, compare=False)
     place: str | None = field(default=None, compare=False)
     """Where it stands in a feed that several replicas share; None for one that was published in this process."""
@@ -35,12 +42,25 @@ class Notice:
         """The resource at ``uri`` has new contents."""
         return cls(RESOURCE_UPDATED, uri, {"uri": uri})
 
-    def concerns(self, subscriptions: Collection[str]) -> bool:
-        """Whether a handshake session that watches these URIs is told: of every list, and of resources it watches.
+    @classmethod
+    def logged(cls, params: dict[str, Any]) -> Notice:
+        """A log message that belongs to no request (LOG-06); two that say the same are still two."""
+        return cls(LOGGED, secrets.token_hex(8), params)
+
+    def concerns(self, session: SessionState) -> bool:
+        """Whether a handshake session is told: of every list, of resources it watches, of what is logged loud enough.
 
         What else has a key is for whoever may know of it: a session may "watch" any text, also the id of a task.
         """
-        return self.key is None or (self.method == RESOURCE_UPDATED and self.key in subscriptions)
+        if self.method == LOGGED:
+            return reaches(self.params["level"], session.log_level or DEFAULT_LEVEL)
+        return self.key is None or (self.method == RESOURCE_UPDATED and self.key in session.subscriptions)
+
+    def wait(self, waiting: dict[Notice, None]) -> None:
+        """Join those that wait, behind them all; where too many do, what was only said gives way to what changed."""
+        if self.method != LOGGED or len(waiting) < MOST_WAITING:
+            waiting.pop(self, None)
+            waiting[self] = None
 
 
 Listener: TypeAlias = Callable[[Notice], None]

@@ -67,8 +67,7 @@ class RedisFeed:
                 self._loop.call_soon_threadsafe(self._note, notice)
 
     def _note(self, notice: Notice) -> None:
-        self._waiting.pop(notice, None)
-        self._waiting[notice] = None
+        notice.wait(self._waiting)
         while len(self._waiting) > KEPT:
             del self._waiting[next(iter(self._waiting))]
         self._send()

@@ -58,7 +58,7 @@ class Duplex:
         self._held: list[Line] = []
         self._ending = False
         self._calls = InFlight(self._serve, settings.max_session_calls, self._settle)
-        self._notices = PipeNotices(kernel.changes, lambda: self._session, self._send)
+        self._notices = PipeNotices(kernel.changes, lambda: self._session, outlet)
 
     # ── the transport's side ─────────────────────────────────────────────────────────────────────────────────────
 

@@ -1,4 +1,4 @@
-"""Change notices on their way to handshake sessions: one listener and one short-lived task for all of them.
+"""Notices on their way to handshake sessions: one listener and one short-lived task for all of them.
 
 What must never stand here: ``subscriptions/listen`` (a handler like any other), HTTP.
 """
@@ -17,7 +17,10 @@ from mcpkit.sessions.store import SessionStore, StoreAway
 
 
 class Notices:
-    """Tells every session that listens what has changed; equal notices that wait are told once (LSUB-01, LSUB-02)."""
+    """Tells every session that listens what has changed, and what was logged outside its requests.
+
+    Equal notices that wait are told once (LSUB-01, LSUB-02, LOG-06).
+    """
 
     __slots__ = ("_loop", "_store", "_task", "_waiting", "unsubscribe")
 
@@ -33,14 +36,14 @@ class Notices:
         self._loop = asyncio.get_running_loop()
 
     def _hear(self, notice: Notice) -> None:
-        """Called in whatever thread the change was made."""
+        """Called in whatever thread it was published."""
         if self._loop is None or not self._store.count:
             return
         with suppress(RuntimeError):  # the loop has been closed: nobody is left to be told
             self._loop.call_soon_threadsafe(self._note, notice)
 
     def _note(self, notice: Notice) -> None:
-        self._waiting[notice] = None
+        notice.wait(self._waiting)
         if self._task is None:
             self._task = asyncio.ensure_future(self._tell())
 
@@ -63,7 +66,7 @@ class Notices:
 
 
 def _concerns(notice: Notice, session: Session) -> bool:
-    if session.phase is not Phase.READY or not notice.concerns(session.subscriptions):
+    if session.phase is not Phase.READY or not notice.concerns(session):
         return False
     return session.outbox is not None or session.mailbox.listening
 

@@ -1,4 +1,4 @@
-"""Change notices on their way to the session of a pipe (LSUB-01, LSUB-02).
+"""Notices on their way to the session of a pipe (LSUB-01, LSUB-02, LOG-06).
 
 What must never stand here: ``subscriptions/listen``, which is a call like any other.
 """
@@ -12,38 +12,47 @@ from contextlib import suppress
 from mcpkit.jsonrpc.codec import encode_notification
 from mcpkit.protocol.changes import ChangeFeed, Notice
 from mcpkit.protocol.lifecycle import Phase
-from mcpkit.transports.pipe_call import PipeSession, lowered
+from mcpkit.transports.pipe_call import Outlet, PipeSession, lowered
 
 
 class PipeNotices:
-    """Tells the session, once it is ready, what has changed; equal changes that came together are told once."""
+    """Tells the session, once it is ready, what is new; equal notices that wait are told once."""
 
-    def __init__(
-        self, changes: ChangeFeed, session: Callable[[], PipeSession | None], send: Callable[[bytes], None]
-    ) -> None:
+    def __init__(self, changes: ChangeFeed, session: Callable[[], PipeSession | None], outlet: Outlet) -> None:
         self._session = session
-        self._send = send
+        self._outlet = outlet
         self._loop = asyncio.get_running_loop()
+        self._task: asyncio.Task[None] | None = None
         self._waiting: dict[Notice, None] = {}
-        self.close = changes.subscribe(self._hear)
+        self._closed = False
+        self._unsubscribe = changes.subscribe(self._hear)
+
+    def close(self) -> None:
         """Hear no more; may be called twice."""
+        self._closed = True
+        self._unsubscribe()
+        if self._task is not None:
+            self._task.cancel()
 
     def _hear(self, notice: Notice) -> None:
-        """Called in whatever thread the change was made."""
+        """Called in whatever thread it was published."""
         with suppress(RuntimeError):  # the loop has been closed: nobody is left to be told
             self._loop.call_soon_threadsafe(self._note, notice)
 
     def _note(self, notice: Notice) -> None:
         session = self._session()
-        if session is None or session.phase is not Phase.READY:
+        if self._closed or session is None or session.phase is not Phase.READY:
             return
-        if notice.concerns(session.subscriptions):
-            if not self._waiting:
-                self._loop.call_soon(self._tell, session)
-            self._waiting[notice] = None
+        if notice.concerns(session):
+            notice.wait(self._waiting)
+            if self._task is None:
+                self._task = self._loop.create_task(self._tell(session))
 
-    def _tell(self, session: PipeSession) -> None:
-        for notice in self._waiting:
+    async def _tell(self, session: PipeSession) -> None:
+        while self._waiting:
+            notice = next(iter(self._waiting))
+            del self._waiting[notice]
             params = lowered(session.revision, notice.method, notice.params)
-            self._send(encode_notification(notice.method, params))
-        self._waiting.clear()
+            self._outlet.write(encode_notification(notice.method, params))
+            await self._outlet.drained()
+        self._task = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mcpkit.features.logging import log, set_level
+from mcpkit.features.logging import log, notice, set_level
 from mcpkit.jsonrpc.errors import InvalidParams
 from mcpkit.protocol.envelope import LOG_LEVELS
 from mcpkit.protocol.revisions.registry import NEWEST, NEWEST_HANDSHAKE, PLAIN
@@ -58,3 +58,20 @@ async def test_an_unknown_level_is_refused_by_name(level: object) -> None:
     if isinstance(level, str):
         with pytest.raises(ValueError, match="no log level"):
             await log(exchange("tools/call"), level, "x")
+
+
+def test_a_notice_says_what_was_true_when_it_was_logged() -> None:
+    """LOG-06: it is told later, from the event loop, perhaps by another replica."""
+    data = {"left": [1, 2]}
+    said = notice("warning", data, "stock")
+    data["left"].clear()
+    assert said.params == {"level": "warning", "data": {"left": [1, 2]}, "logger": "stock"}
+    assert said != notice("warning", data, "stock")
+
+
+def test_what_nobody_could_be_told_is_refused_at_once() -> None:
+    """LOG-01: the one who logs hears of it, not the one who delivers."""
+    with pytest.raises(ValueError, match="no log level"):
+        notice("loud", "x")
+    with pytest.raises(TypeError):
+        notice("info", object())

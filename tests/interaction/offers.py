@@ -156,6 +156,13 @@ def offer_tools(server: Server) -> None:  # noqa: C901 - a list, however long
         return "said"
 
     @server.tool
+    async def announce(levels: list[LEVELS]) -> str:
+        """Log once at each of these levels, to everybody."""
+        for level in levels:
+            server.log(level, {"announced": level}, logger="crier")
+        return "announced"
+
+    @server.tool
     async def who(ctx: Context) -> dict[str, Any]:
         """Tell what the server knows of its caller."""
         return {

@@ -13,7 +13,7 @@ SHARED = ("memory", "http", "sse")
 """Over stdio every client has a process of its own."""
 
 
-@proves("LOG-06", over=SHARED)
+@proves("LOG-01", over=SHARED)
 async def test_log_levels_are_a_sessions_own(connect: Connect) -> None:
     loud: list[LogMessage] = []
     quiet: list[LogMessage] = []

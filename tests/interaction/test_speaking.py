@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
-from mcpkit.client import LogMessage, Progress, ServerRefused
+from mcpkit.client import Change, LogMessage, Progress, ServerRefused
 from tests.interaction.conftest import Connect
 from tests.interaction.requirements import proves
 from tests.interaction.ways import Way
@@ -68,3 +70,32 @@ async def test_a_request_with_an_unknown_level_is_refused(connect: Connect) -> N
         with pytest.raises(ServerRefused) as refused:
             await client.call_tool("add", {"a": 1, "b": 2}, meta={"io.modelcontextprotocol/logLevel": "loud"})
     assert refused.value.code == -32602
+
+
+@proves("LOG-06")
+async def test_what_is_logged_outside_a_request_reaches_every_session_at_its_level(connect: Connect) -> None:
+    """Once each, in order: also the session whose request it happened in, and one that said no level."""
+    heard: list[asyncio.Queue[LogMessage]] = [asyncio.Queue(), asyncio.Queue()]
+    async with (
+        connect(log_handler=heard[0].put_nowait, log_level="error") as one,
+        connect(log_handler=heard[1].put_nowait) as other,
+    ):
+        for client in (one, other):
+            await client.call_tool("announce", {"levels": ["debug", "info", "error", "error"]})
+        for line, levels in zip(heard, (["error"] * 2, ["info", "error", "error"]), strict=True):
+            for level in levels * (1 if connect.way.transport == "stdio" else 2):  # there, each has its own server
+                assert await line.get() == LogMessage(level, {"announced": level}, "crier")
+        for client in (one, other):
+            await client.call_tool("announce", {"levels": ["emergency"]})
+        for line in heard:
+            assert (await line.get()).level == "emergency"
+
+
+@proves("LOG-03", "SUB-10")
+async def test_who_has_no_session_hears_nothing_that_belongs_to_no_request(connect: Connect) -> None:
+    heard: list[LogMessage] = []
+    async with connect(log_handler=heard.append, log_level="debug") as client, client.listen(prompts=True) as changes:
+        await client.call_tool("announce", {"levels": ALL})
+        await client.call_tool("change", {"kind": "prompts", "how": "add"})
+        assert await anext(changes) == Change("prompts")
+    assert heard == []

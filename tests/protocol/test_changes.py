@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from mcpkit.protocol.changes import RESOURCE_UPDATED, TOOLS_CHANGED, LocalChanges, Notice
+from mcpkit.protocol.changes import MOST_WAITING, RESOURCE_UPDATED, TOOLS_CHANGED, LocalChanges, Notice
+from tests.exchanges import Remembered
 
 
 def test_every_listener_hears_every_notice_in_order() -> None:
@@ -45,8 +46,29 @@ def test_notices_of_one_method_and_key_are_equal_whatever_their_params() -> None
 
 def test_a_session_is_told_of_lists_and_of_the_resources_it_watches() -> None:
     """LSUB-01, TKS-01: watching a task's id as if it were a URI tells nothing of the task."""
-    watched = {"a://b", "task-1"}
-    assert Notice(TOOLS_CHANGED).concerns(set())
-    assert Notice.updated("a://b").concerns(watched)
-    assert not Notice.updated("a://c").concerns(watched)
-    assert not Notice("notifications/tasks", "task-1").concerns(watched)
+    session = Remembered()
+    assert Notice(TOOLS_CHANGED).concerns(session)
+    session.subscriptions |= {"a://b", "task-1"}
+    assert Notice.updated("a://b").concerns(session)
+    assert not Notice.updated("a://c").concerns(session)
+    assert not Notice("notifications/tasks", "task-1").concerns(session)
+
+
+def test_a_session_is_told_what_is_logged_at_its_level_and_above() -> None:
+    """LOG-02, LOG-06: one that set no level hears info."""
+    session = Remembered()
+    debug, info, error = (Notice.logged({"level": level, "data": 1}) for level in ("debug", "info", "error"))
+    assert [notice.concerns(session) for notice in (debug, info, error)] == [False, True, True]
+    session.log_level = "error"
+    assert [notice.concerns(session) for notice in (debug, info, error)] == [False, False, True]
+
+
+def test_what_is_logged_twice_is_said_twice_and_gives_way_where_much_waits() -> None:
+    """LOG-05, LOG-06: a flood of messages never takes the place of a change."""
+    waiting: dict[Notice, None] = {}
+    for _ in range(MOST_WAITING + 1):
+        Notice.logged({"level": "info", "data": "again"}).wait(waiting)
+    for notice in (Notice(TOOLS_CHANGED), Notice.updated("a://b"), Notice(TOOLS_CHANGED)):
+        notice.wait(waiting)
+    assert len(waiting) == MOST_WAITING + 2
+    assert list(waiting)[-2:] == [Notice.updated("a://b"), Notice(TOOLS_CHANGED)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 from mcpkit.protocol.changes import PROMPTS_CHANGED, TOOLS_CHANGED, LocalChanges, Notice
@@ -60,6 +61,19 @@ async def test_who_does_not_listen_stores_nothing() -> None:
     assert not silent.mailbox.listening
     assert hall.store.shelf.bytes == 0
     assert len([data async for data in box.messages()]) == 1
+
+
+async def test_what_is_logged_reaches_the_sessions_that_want_its_level() -> None:
+    """LOG-06: each message once, in order, by the level of each session."""
+    hall = Hall()
+    all_of_it, worst = await hall.session(), await hall.session()
+    worst.log_level = "error"
+    readers = [session.mailbox.follow(GENERAL) for session in (all_of_it, worst)]
+    for level in ("info", "info", "debug", "error"):
+        hall.changes.publish(Notice.logged({"level": level, "data": "x"}))
+    await settle()
+    heard_of = [[json.loads(data)["params"]["level"] for data in await heard(reader)] for reader in readers]
+    assert heard_of == [["info", "info", "error"], ["error"]]
 
 
 async def test_a_change_made_in_another_thread_arrives() -> None:

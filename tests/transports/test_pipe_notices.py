@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from mcpkit.protocol.changes import TOOLS_CHANGED, Listener, LocalChanges, Notice
+from mcpkit.kernel import Kernel
+from mcpkit.protocol.changes import LOGGED, TOOLS_CHANGED, Listener, LocalChanges, Notice
 from tests.pipes import SECONDS, Desk, Pipe, call, initialize, notification, small_kernel
 
 
@@ -57,6 +58,49 @@ async def test_a_change_may_be_made_in_any_thread(pipe: Pipe, desk: Desk) -> Non
     thread.start()
     assert await pipe.hear() == [notification(TOOLS_CHANGED)]
     thread.join(SECONDS)
+
+
+async def test_what_is_logged_outside_requests_is_told_by_level(pipe: Pipe, desk: Desk) -> None:
+    """LOG-06, DUAL-04: in a session only, each message once."""
+    feed = desk.kernel.changes
+    quiet, loud = (Notice.logged({"level": level, "data": "x"}) for level in ("debug", "info"))
+    feed.publish(loud)
+    await pipe.open()
+    for said in (quiet, loud, Notice.logged(loud.params)):
+        feed.publish(said)
+    assert await pipe.hear(2) == [notification(LOGGED, loud.params)] * 2
+    assert await pipe.quiet() == []
+
+
+class SlowReader(Pipe):
+    """Takes one message and then none until it is asked to."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self.read = asyncio.Event()
+        self.read.set()
+        super().__init__(kernel)
+
+    def write(self, message: bytes) -> None:
+        """The pipe is full now."""
+        self.read.clear()
+        super().write(message)
+
+    async def drained(self) -> None:
+        """Wait for the reader."""
+        await self.read.wait()
+
+
+async def test_who_reads_slowly_is_not_flooded(desk: Desk) -> None:
+    """LOG-05: what was said waits where changes take precedence, not in the pipe's buffer."""
+    pipe = SlowReader(desk.kernel)
+    await pipe.open()
+    for number in range(3):
+        desk.kernel.changes.publish(Notice.logged({"level": "info", "data": number}))
+    for number in range(3):
+        assert [said["params"]["data"] for said in await pipe.quiet()] == [number]
+        pipe.read.set()
+    pipe.duplex.close()
+    await pipe.over()
 
 
 class Feed(LocalChanges):
