@@ -268,7 +268,7 @@ def test_stdio_loads_no_web_framework_and_no_http_client(tmp_path: Path) -> None
 # ── with the tools of the tests ─────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_the_probe_is_the_application_with_five_tools_more(tmp_path: Path) -> None:
+async def test_the_probe_is_the_application_with_six_tools_more(tmp_path: Path) -> None:
     with started("tests/fixtures/probe_server.py", "--port", "0", cwd=tmp_path) as program:
 
         async def agree(*asked: Any) -> dict[str, Any]:
@@ -277,7 +277,7 @@ async def test_the_probe_is_the_application_with_five_tools_more(tmp_path: Path)
         async with MCPClient(f"{program.url}/api", elicitation_handler=agree) as client:
             names = {tool.name for tool in await client.list_tools()}
             assert {"echo", "sleep", "ask", "add", "calculate"} <= names
-            assert len(names) == 17
+            assert len(names) == 18
             assert (await client.call_tool("echo", {"text": "你好"})).data == "你好"
             assert (await client.call_tool("sleep", {"seconds": 0})).data == "slept 0 seconds"
             assert (await client.call_tool("ask", {"question": "Which colour?"})).data == "blue"

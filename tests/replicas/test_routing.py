@@ -165,6 +165,29 @@ async def test_notices_reach_the_streams_of_every_replica(three: Place, http: ht
         assert await second.next() is None
 
 
+async def test_what_is_logged_at_one_replica_is_heard_once_wherever_a_session_listens(
+    three: Place, http: httpx.AsyncClient
+) -> None:
+    """LOG-06, SHL-26: two sessions, two streams of the one, none where it is said."""
+    one, other = await opened(http, three.url), await opened(http, three.url)
+    a, b, c = (f"{replica.url}/api" for replica in three.replicas)
+    quiet = request("logging/setLevel", 2, level="error")
+    assert (await http.post(a, headers=other.headers, json=quiet)).json()["result"] == {}
+    async with (
+        stream(http, "GET", b, headers={**one.headers, **EVENTS}) as first,
+        stream(http, "GET", c, headers={**one.headers, **EVENTS}) as second,
+        stream(http, "GET", b, headers={**other.headers, **EVENTS}) as deaf,
+    ):
+        for events in (first, second, deaf):
+            assert await events.next() == ""
+        for text in ("fire", "fire", "all clear"):
+            await http.post(a, headers=USUAL, json=calling("shout", 1, text=text))
+            assert (await second.next())["params"] == {"level": "warning", "data": text}
+        for client in (one, other):
+            await http.delete(a, headers=client.headers)
+        assert [await events.next() for events in (first, second, deaf)] == [None] * 3
+
+
 async def test_what_was_missed_between_two_streams_is_told(three: Place, http: httpx.AsyncClient) -> None:
     """SHL-28: a change that came while the session had a stream nowhere."""
     client = await opened(http, three.url)
