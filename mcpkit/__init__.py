@@ -1,7 +1,7 @@
 """mcpkit: an MCP server and client framework. Its public names, by hand.
 
 What must never stand here: an import of FastAPI, uvicorn or httpx (a stdio server starts without them); the names of
-the client come when they are asked for.
+the client, and what connects it with a server in memory, come when they are asked for.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from mcpkit.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
     from mcpkit.client import ClientError, MCPClient
+    from mcpkit.transports.memory import Memory
 
 __version__ = "0.1.0.dev0"
 
@@ -43,6 +44,16 @@ def __getattr__(name: str) -> Any:
     from mcpkit import client  # noqa: PLC0415  # a server needs no HTTP client
 
     return getattr(client, name)
+
+
+def _transport(server: Server) -> Memory:
+    """A client's way into a server of this process: here, above the floors, of which neither may know the other."""
+    from mcpkit.transports.memory import Memory  # noqa: PLC0415  # a server by itself needs no client
+
+    return Memory(server.kernel, around=server.running)
+
+
+Server.transport = _transport
 
 
 __all__ = [

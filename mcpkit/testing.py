@@ -1,4 +1,4 @@
-"""A client straight into a server, in memory: for the tests of whoever writes a server.
+"""A client straight into a server, in memory, in a revision and under settings of the test's choice.
 
 What must never stand here: a shortcut that a real wire would not allow (the messages are bytes, the rules stdio's).
 """
@@ -20,13 +20,14 @@ from mcpkit.transports.memory import Memory
 async def connect(
     server: Server, *, revision: str = "auto", settings: Settings | None = None, **options: Unpack[ClientOptions]
 ) -> AsyncIterator[MCPClient]:
-    """A connected client of ``server``: ``async with connect(server) as client``.
+    """A connected client of ``server``: ``async with connect(server) as client``, as ``MCPClient(server)`` is too.
 
-    ``revision`` forces one protocol revision; the options are those of the client (handlers, timeouts …). The
-    server's lifespan runs around it. Raises: ClientError when they can't agree.
+    ``revision`` forces one protocol revision; ``settings`` are the server's; the options are those of the client
+    (handlers, timeouts …). The server's lifespan runs around it. Raises: ClientError when they can't agree.
     """
-    async with (
-        server.running(),
-        MCPClient(lambda: Memory(server.kernel, settings=settings), mode=revision, **options) as client,
-    ):
+
+    def pipe() -> Memory:
+        return Memory(server.kernel, settings=settings, around=server.running)
+
+    async with MCPClient(pipe, mode=revision, **options) as client:
         yield client

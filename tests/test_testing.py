@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
 import pytest
 
 from mcpkit import Context, Elicitation, MCPClient, Server
+from mcpkit.client import BlockingClient
 from mcpkit.protocol.revisions.registry import SUPPORTED
 from mcpkit.testing import connect
 from mcpkit.transports.memory import Memory
+
+SECONDS = 20
 
 
 def greeter() -> Server:
@@ -66,3 +73,48 @@ async def test_a_session_that_the_server_ends_is_opened_anew() -> None:
             for _ in range(3):
                 await client.request("leave")
                 assert len(await client.list_tools()) == 2
+
+
+async def test_a_server_is_a_target_by_itself() -> None:
+    """TR-05: in whatever revision, by many clients at once, inside one lifespan."""
+    seen: list[str] = []
+
+    @asynccontextmanager
+    async def lifespan(server: Server) -> AsyncIterator[dict[str, int]]:
+        seen.append("begins")
+        yield {"answer": 42}
+        seen.append("ends")
+
+    server = Server("object", lifespan=lifespan)
+    server.tool(told)
+    async with asyncio.timeout(SECONDS), AsyncExitStack() as clients:
+        for mode in ("auto", "legacy", *SUPPORTED):
+            client = await clients.enter_async_context(MCPClient(server, mode=mode))
+            assert client.server_info.name == "object"
+            assert (await client.call_tool("told")).text == "42"
+        assert seen == ["begins"]
+    assert seen == ["begins", "ends"]
+
+
+def told(ctx: Context) -> int:
+    """Tell what the lifespan has."""
+    return int(ctx.lifespan_context["answer"])
+
+
+async def test_a_lifespan_that_fails_is_the_callers_to_see() -> None:
+    """It is the application's own fault, so it is not hidden in a client's error."""
+
+    @asynccontextmanager
+    async def lifespan(server: Server) -> AsyncIterator[None]:
+        raise LookupError("no database")
+        yield
+
+    async with asyncio.timeout(SECONDS):
+        with pytest.raises(LookupError, match="no database"):
+            await MCPClient(Server("broken", lifespan=lifespan)).connect()
+
+
+def test_a_blocking_client_of_a_server() -> None:
+    """The server runs in the client's thread."""
+    with BlockingClient(greeter(), mode="legacy") as client:
+        assert client.call_tool("add", {"a": 5, "b": 3}).data == 8

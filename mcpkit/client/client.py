@@ -37,9 +37,9 @@ from mcpkit.jsonrpc.messages import JsonObject
 class MCPClient(ToolCalls):
     """A client of one server.
 
-    ``target`` is a URL, a command, ``{"url": …}`` or ``{"command": …}``, or a transport; ``mode`` is ``auto``,
-    ``legacy`` or one revision; ``auth`` a bearer token or an authorizer such as ``mcpkit.client.oauth.OAuth``.
-    The other keywords are those of :class:`~mcpkit.client.options.ClientOptions`.
+    ``target`` is a URL, a command, ``{"url": …}`` or ``{"command": …}``, a ``Server`` or a transport; ``mode`` is
+    ``auto``, ``legacy`` or one revision; ``auth`` a bearer token or an authorizer such as
+    ``mcpkit.client.oauth.OAuth``. The other keywords are those of :class:`~mcpkit.client.options.ClientOptions`.
 
     Raises: ValueError for a target or mode that is none.
     """

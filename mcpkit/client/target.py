@@ -1,4 +1,4 @@
-"""From what the caller calls a server (a URL, a command, an entry of a file, a transport) to the doors that lead to it.
+"""From what the caller calls a server (a URL, a command, an entry of a file, an object) to the doors that lead to it.
 
 What must never stand here: opening one, reading configuration files (the host's), which revision is spoken.
 """
@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias, runtime_checkable
 
 from mcpkit.client.endpoint import Authorizer, Endpoint
 from mcpkit.client.era import Door
@@ -23,8 +23,22 @@ from mcpkit.client.transports.streamable_http import StreamableHttp
 from mcpkit.client.transports.transport import Transport
 from mcpkit.client.urls import split_http
 
-Target: TypeAlias = str | Sequence[str] | Mapping[str, Any] | Transport | Callable[[], Transport]
-"""A URL; a command line or its words; ``{"url": …}`` or ``{"command": …}``; a transport, or what makes one."""
+
+@runtime_checkable
+class InProcess(Protocol):
+    """A server in this process, such as a ``mcpkit.Server``: it makes the transports that lead to it."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+
+    def transport(self) -> Transport:
+        """One way in, not opened yet."""
+
+
+Target: TypeAlias = str | Sequence[str] | Mapping[str, Any] | InProcess | Transport | Callable[[], Transport]
+"""A URL; a command line or its words; ``{"url": …}`` or ``{"command": …}``; a server object; a transport, or what makes
+one."""
 
 _HTTP_KINDS: Final = {
     "http": ("http", "sse"),
@@ -67,7 +81,7 @@ def reach(target: Target, means: Means) -> Reach:
         return _by_entry(target, means)
     if isinstance(target, Sequence):
         return _by_command(list(target), {}, means)
-    return _by_transport(target)
+    return _by_object(target)
 
 
 def _by_url(url: str, means: Means, kinds: Sequence[str], headers: Mapping[str, str] | None = None) -> Reach:
@@ -109,14 +123,16 @@ def _by_entry(entry: Mapping[str, Any], means: Means) -> Reach:
     return _by_url(entry["url"], means, _HTTP_KINDS[kind], headers)
 
 
-def _by_transport(target: Any) -> Reach:
+def _by_object(target: Any) -> Reach:
+    if isinstance(target, InProcess):
+        return Reach(target.name, None, (Door("custom", target.transport),))
     if isinstance(target, Transport):
         return Reach(type(target).__name__, None, (Door("custom", lambda: target, single=True),))
     if callable(target):
         return Reach("transport", None, (Door("custom", target),))
     raise ValueError(
-        "the target must be a URL, a command, an entry of a configuration file or a transport; "
-        f"for a server object use mcpkit.testing.connect, not {type(target).__name__}"
+        "the target must be a URL, a command, an entry of a configuration file, a Server or a transport, "
+        f"not {type(target).__name__}"
     )
 
 

@@ -1,4 +1,4 @@
-"""A pipe within one event loop: the rules of stdio without a process. What ``mcpkit.testing`` connects by.
+"""A pipe within one event loop: the rules of stdio without a process. What ``MCPClient(server)`` connects by.
 
 Messages are bytes in both directions, so that nothing passes here which a real wire would not carry. What must never
 stand here: a shortcut around the codec.
@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Final
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
+from typing import Any, Final
 
 from mcpkit.client.errors import ConnectionLost
 from mcpkit.client.limits import Patience
@@ -62,17 +63,30 @@ class MemoryPipe:
 
 
 class Memory:
-    """The client's end: a :class:`~mcpkit.client.transports.transport.Transport` straight into a kernel."""
+    """The client's end: a :class:`~mcpkit.client.transports.transport.Transport` straight into a kernel.
 
-    def __init__(self, kernel: Kernel, *, settings: Settings | None = None, patience: Patience | None = None) -> None:
+    ``around`` makes the context in which the kernel is served, such as the server's lifespan.
+    """
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        *,
+        settings: Settings | None = None,
+        patience: Patience | None = None,
+        around: Callable[[], AbstractAsyncContextManager[Any]] = nullcontext,
+    ) -> None:
         self._kernel = kernel
         self._settings = settings
         self._patience = patience or Patience()
+        self._around = around
+        self._surroundings = AsyncExitStack()
         self._pipe: MemoryPipe | None = None
         self._duplex: ClientDuplex | None = None
 
     async def open(self, receive: Receive, lost: Lost) -> None:
-        """Lay the pipe."""
+        """Lay the pipe. Raises: what the server's lifespan raises."""
+        await self._surroundings.enter_async_context(self._around())
         duplex = self._duplex = ClientDuplex(self._write, receive, self._patience.bounds.json)
 
         def ended() -> None:
@@ -106,6 +120,7 @@ class Memory:
         pipe, self._pipe = self._pipe, None
         if pipe is not None:
             await pipe.close()
+        await self._surroundings.aclose()
 
     async def _write(self, data: bytes) -> None:
         if self._pipe is None:

@@ -9,12 +9,14 @@ from typing import Any
 import httpx
 import pytest
 
+from mcpkit import Server
 from mcpkit.client.http import HttpxCarrier
 from mcpkit.client.limits import Patience
 from mcpkit.client.target import Means, reach
 from mcpkit.client.transports.http_sse import HttpSse
 from mcpkit.client.transports.stdio import Stdio
 from mcpkit.client.transports.streamable_http import StreamableHttp
+from mcpkit.transports.memory import Memory
 from tests.client.scripted import FakeTransport, answering
 
 MEANS = Means(Patience())
@@ -114,14 +116,23 @@ def test_entries_that_are_none(entry: dict[str, Any], words: str) -> None:
 
 
 def test_transports() -> None:
-    """One of the application's own, or what makes a new one each time; a server object is told where to go."""
+    """One of the application's own, or what makes a new one each time."""
     transport = FakeTransport(answering({}))
     assert reach(transport, MEANS).doors[0].make() is transport
     made = reach(lambda: FakeTransport(answering({})), MEANS)
     assert made.doors[0].make() is not made.doors[0].make()
     assert made.key is None
-    with pytest.raises(ValueError, match=r"mcpkit\.testing\.connect"):
+    with pytest.raises(ValueError, match=r"a Server or a transport, not int"):
         reach(5, MEANS)  # type: ignore[arg-type]
+
+
+def test_a_server_object() -> None:
+    """Anything that has a name and makes transports: a new one for each connection."""
+    server = Server("shop")
+    found = reach(server, MEANS)
+    assert (found.name, found.key) == ("shop", None)
+    assert isinstance(found.doors[0].make(), Memory)
+    assert found.doors[0].make() is not found.doors[0].make()
 
 
 async def test_an_http_client_of_the_application() -> None:
