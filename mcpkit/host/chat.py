@@ -13,7 +13,7 @@ from mcpkit.client.display import clean
 from mcpkit.client.errors import ClientError
 from mcpkit.client.results import Prompt
 from mcpkit.host.conversation import Conversation
-from mcpkit.host.exits import OK, UNREACHABLE, USAGE, exit_code
+from mcpkit.host.exits import OK, USAGE, exit_code
 from mcpkit.host.fleet import Fleet, Member
 from mcpkit.host.model import ChatMessage, ModelError
 from mcpkit.host.pins import Pins
@@ -72,8 +72,9 @@ class Chat:
             self._speech.heard(text)
             return await self._turn(text)
         except ModelError as error:
-            self._show.notice("model_failed", why=str(error))
-            return UNREACHABLE
+            said = self._speech("model_says", said=clean(error.said, 300)) if error.said else ""
+            self._show.notice("model_failed", why=f"{error}{said}")
+            return exit_code(error)
         except ClientError as error:
             self._show.notice("left_out", why=cut(str(error), 500))
             return exit_code(error)

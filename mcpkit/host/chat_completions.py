@@ -92,6 +92,11 @@ class _Fragments:
     name: str = ""
     arguments: list[str] = field(default_factory=list)
 
+    @property
+    def complete(self) -> bool:
+        """It is named, and its arguments could end here."""
+        return bool(self.name) and _arguments("".join(self.arguments))[1] is None
+
     def call(self, number: int) -> ToolCall:
         if not self.name:
             raise ModelError("The model called a tool without naming it")
@@ -133,8 +138,9 @@ class CompletionReader:
         if isinstance(answer.get("usage"), dict):
             self._usage = _usage(answer["usage"])
         choice = _first_choice(answer) or {}
-        if isinstance(choice.get("finish_reason"), str):
-            self._finish_reason = choice["finish_reason"]
+        reason = choice.get("finish_reason")
+        if isinstance(reason, str) and reason:  # some servers send an empty one with every fragment
+            self._finish_reason = reason
         for fragment in _list(message.get("tool_calls")):
             self._take_call(_object(fragment))
         text = _text(message.get("content"))
@@ -164,15 +170,21 @@ class CompletionReader:
     def _take_call(self, fragment: Mapping[str, Any]) -> None:
         call = self._underway(fragment)
         function = _object(fragment.get("function") or {})
-        call.name += _string(function.get("name"))
+        name = _string(function.get("name"))
+        call.name += name if name != call.name else ""  # some servers repeat it in every fragment
         arguments = function.get("arguments")
         # Some servers send the arguments as an object, not as text that holds one.
         call.arguments.append(encode(arguments).decode() if isinstance(arguments, dict) else _string(arguments))
 
     def _underway(self, fragment: Mapping[str, Any]) -> _Fragments:
-        """The call that a fragment belongs to: by index, unless its id says that another call begins."""
+        """The call that a fragment belongs to: by index, unless its id or name says that another call begins."""
         index, call_id = fragment.get("index"), _string(fragment.get("id"))
-        known = self._by_index.get(index) if isinstance(index, int) else (self._calls[-1] if self._calls else None)
+        if isinstance(index, int):
+            known = self._by_index.get(index)
+        else:
+            known = self._calls[-1] if self._calls else None
+            if known is not None and _names_one(fragment) and known.complete and not call_id:
+                known = None
         if known is None or (call_id and known.id and call_id != known.id):
             known = _Fragments()
             self._calls.append(known)
@@ -182,6 +194,17 @@ class CompletionReader:
         if isinstance(index, int):
             self._by_index[index] = known
         return known
+
+
+def complaint_in(body: bytes) -> str:
+    """What a body that goes with an error says, in any of the forms that servers have for it; else nothing."""
+    try:
+        value = load(body)
+    except ParseError:
+        return ""
+    for name in ("error", "detail", "message"):
+        value = value.get(name, value) if isinstance(value, dict) else value
+    return value if isinstance(value, str) else ""
 
 
 # ── reading leniently ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -214,6 +237,11 @@ def _string(value: Any) -> str:
     if not isinstance(value, str):
         raise ModelError(GARBLED)
     return value
+
+
+def _names_one(fragment: Mapping[str, Any]) -> bool:
+    function = fragment.get("function")
+    return isinstance(function, dict) and bool(function.get("name"))
 
 
 def _first_choice(answer: Mapping[str, Any]) -> Mapping[str, Any] | None:

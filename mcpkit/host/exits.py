@@ -18,7 +18,7 @@ from mcpkit.client.errors import (
     Unreachable,
     Unsupported,
 )
-from mcpkit.host.model import ModelError
+from mcpkit.host.model import ModelDenied, ModelError
 
 OK, USAGE, AUTHORIZATION, UNREACHABLE, TOOL_ERROR, NOT_MCP, REFUSED, FAILED = 0, 1, 3, 4, 5, 6, 7, 8
 INTERRUPTED, UNREAD = 130, 141
@@ -33,7 +33,7 @@ EXIT_CODES: Final = """exit codes:
 def exit_code(error: Exception) -> int:
     """What a failure is to the shell."""
     match error:
-        case AuthorizationFailed():
+        case AuthorizationFailed() | ModelDenied():
             return AUTHORIZATION
         case Unreachable() | ConnectionLost() | Timeout() | ModelError():
             return UNREACHABLE

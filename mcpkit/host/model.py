@@ -16,10 +16,16 @@ from mcpkit.jsonrpc.messages import JsonObject
 class ModelError(McpKitError):
     """The model gave no usable answer. The text may be shown to anyone: it holds no key and nothing upstream said."""
 
-    def __init__(self, message: str, *, retryable: bool = False) -> None:
+    def __init__(self, message: str, *, retryable: bool = False, said: str = "") -> None:
         super().__init__(message)
         self.retryable = retryable
         """Whether the same question may well be answered later."""
+        self.said = said
+        """What the endpoint said itself, safe on a terminal and without the key: for the eyes of who set it up only."""
+
+
+class ModelDenied(ModelError):
+    """The model's endpoint does not accept the key."""
 
 
 @dataclass(frozen=True, slots=True)

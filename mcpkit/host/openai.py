@@ -15,17 +15,21 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, TypeVar
 
+from mcpkit.client.display import clean
 from mcpkit.client.errors import ClientError, ConnectionLost, ProtocolViolation, Unreachable
 from mcpkit.client.http import HttpAnswer, HttpCarrier, HttpRequest, HttpxCarrier, read_body
 from mcpkit.framing.sse import EventDecoder, EventTooLarge
-from mcpkit.host.chat_completions import CompletionReader, read_completion, request_body
-from mcpkit.host.model import ChatMessage, Completion, ModelError, ToolOffer, Wishes
+from mcpkit.host.chat_completions import CompletionReader, complaint_in, read_completion, request_body
+from mcpkit.host.model import ChatMessage, Completion, ModelDenied, ModelError, ToolOffer, Wishes
 from mcpkit.jsonrpc.codec import load
 from mcpkit.jsonrpc.errors import ParseError
 
 MAX_BODY_BYTES: Final = 8 * 1024 * 1024
 MAX_EVENT_BYTES: Final = 1024 * 1024
 MAX_STREAM_BYTES: Final = 64 * 1024 * 1024
+MAX_COMPLAINT_BYTES: Final = 64 * 1024
+COMPLAINT_SECONDS: Final = 5.0
+SHOWN_COMPLAINT: Final = 300
 NO_WISHES: Final = Wishes()
 BUSY: Final = frozenset({408, 425, 429, 500, 502, 503, 504, 529})
 
@@ -38,7 +42,7 @@ LOCAL_ENDPOINTS: Final = (
 )
 
 REFUSALS: Final = {
-    400: "The model's endpoint does not accept the request (HTTP 400)",
+    400: "The model's endpoint does not accept the request (HTTP 400): check MODEL_NAME",
     401: "The model's endpoint does not accept the key (HTTP 401): check API_KEY",
     402: "The account at the model's endpoint has no credit left (HTTP 402)",
     403: "The model's endpoint does not accept the key (HTTP 403): check API_KEY",
@@ -55,7 +59,7 @@ class Persistence:
     answer: float = 120.0
     """Until a whole answer is there, or the first piece of a streamed one."""
     silence: float = 60.0
-    """Between two pieces of a streamed answer."""
+    """Between two pieces of a streamed answer; a server that sends comments meanwhile has ``answer`` for each."""
     attempts: int = 3
     first_pause: float = 0.5
     """Before the second attempt; doubled before each further one."""
@@ -79,6 +83,7 @@ class OpenAIModel:
         self.name = model
         self._url = base_url.rstrip("/").removesuffix("/chat/completions") + "/chat/completions"
         self._headers = {"Content-Type": "application/json", "Accept-Encoding": "identity", **_authorization(api_key)}
+        self._api_key = api_key
         self._carrier = carrier
         self._persistence = persistence or Persistence()
         self._pause = pause
@@ -113,7 +118,7 @@ class OpenAIModel:
                 yield whole.content
                 yield whole
                 return
-            async with aclosing(_events(answer, self._persistence.silence)) as events:
+            async with aclosing(_events(answer, self._persistence)) as events:
                 async for data in events:
                     if piece := reader.feed(data):
                         yield piece
@@ -133,10 +138,12 @@ class OpenAIModel:
         if self._carrier is None:
             self._carrier = HttpxCarrier()
         answer = await self._carrier.send(HttpRequest("POST", self._url, self._headers, body))
-        if answer.status != 200:
-            await answer.close()
-            raise Refused(answer)
-        return answer
+        if answer.status == 200:
+            return answer
+        said = await _complaint(answer)
+        await answer.close()
+        said = said.replace(self._api_key, "…") if self._api_key else said
+        raise (Denied if answer.status in {401, 403} else Refused)(answer, clean(said, SHOWN_COMPLAINT))
 
     async def _whole(self, answer: HttpAnswer) -> Completion:
         return read_completion(await read_body(answer, MAX_BODY_BYTES), self.name)
@@ -172,11 +179,15 @@ class OpenAIModel:
 class Refused(ModelError):
     """The endpoint answered with an HTTP status that is no success."""
 
-    def __init__(self, answer: HttpAnswer) -> None:
+    def __init__(self, answer: HttpAnswer, said: str = "") -> None:
         self.status = answer.status
         self.retry_after = _seconds(answer.headers.get("retry-after", ""))
         text = REFUSALS.get(answer.status, f"The model's endpoint failed (HTTP {answer.status})")
-        super().__init__(text, retryable=answer.status in BUSY)
+        super().__init__(text, retryable=answer.status in BUSY, said=said)
+
+
+class Denied(Refused, ModelDenied):
+    """The endpoint answered that the key is none."""
 
 
 async def find_local_model(
@@ -206,14 +217,24 @@ async def _first_model(carrier: HttpCarrier, endpoint: str, seconds: float) -> s
     return name if isinstance(name, str) and name else None
 
 
-async def _events(answer: HttpAnswer, silence: float) -> AsyncGenerator[str, None]:
+async def _complaint(answer: HttpAnswer) -> str:
+    """What the endpoint says of its refusal, if it says so in time and in a known form."""
+    try:
+        async with asyncio.timeout(COMPLAINT_SECONDS):
+            return complaint_in(await read_body(answer, MAX_COMPLAINT_BYTES))
+    except (TimeoutError, ClientError):
+        return ""
+
+
+async def _events(answer: HttpAnswer, persistence: Persistence) -> AsyncGenerator[str, None]:
     """The data of each event of a streamed answer.
 
     Raises: ModelError.
     """
-    decoder, size = EventDecoder(MAX_EVENT_BYTES), 0
+    decoder, size, clock = EventDecoder(MAX_EVENT_BYTES), 0, asyncio.get_running_loop().time
+    heard = clock()
     async with aclosing(answer.chunks()) as chunks:
-        while (chunk := await _next_chunk(chunks, silence)) is not None:
+        while (chunk := await _next_chunk(chunks, persistence.silence)) is not None:
             size += len(chunk)
             if size > MAX_STREAM_BYTES:
                 raise ModelError("The model's endpoint does not stop answering")
@@ -221,6 +242,10 @@ async def _events(answer: HttpAnswer, silence: float) -> AsyncGenerator[str, Non
                 events = decoder.feed(chunk)
             except EventTooLarge:
                 raise ModelError("The model's endpoint sent more at once than fits") from None
+            if events:
+                heard = clock()
+            elif clock() > heard + persistence.answer:
+                raise ModelError(f"The model's endpoint said nothing for {persistence.answer:g} seconds")
             for event in events:
                 yield event.data
 

@@ -23,6 +23,7 @@ ENGLISH: Final[Mapping[str, str]] = {
     "silent": "The model said nothing",
     "cancelled": "cancelled",
     "model_failed": "The model failed: {why}",
+    "model_says": "; the endpoint says: {said}",
     "no_model": "No model is configured: set MODEL_NAME, BASE_URL and API_KEY (empty for an endpoint without keys) "
     "in .env or the environment; commands such as /tools work without one",
     "approve": "{server} wants {name} called with {arguments}; it {why}. Allow? [y]es, [n]o, [a]lways: ",
@@ -64,6 +65,7 @@ CHINESE: Final[Mapping[str, str]] = {
     "silent": "模型没有回答",
     "cancelled": "已取消",
     "model_failed": "模型出错：{why}",
+    "model_says": "；端点的回答：{said}",
     "no_model": "尚未配置模型：请在 .env 或环境变量中设置 MODEL_NAME、BASE_URL 和 API_KEY（无需密钥的端点可留空）；"
     "/tools 等命令无需模型即可使用",
     "approve": "{server} 请求调用 {name}，参数 {arguments}；该工具{why}。是否允许？[y] 是，[n] 否，[a] 总是：",

@@ -209,6 +209,109 @@ def test_fragments_without_an_index_belong_to_the_call_underway() -> None:
     assert [(call.id, call.arguments) for call in found.tool_calls] == [("c1", {"a": 1}), ("c2", {})]
 
 
+def function(name: str | None, arguments: Any) -> dict[str, Any]:
+    return {"name": name, "arguments": arguments}
+
+
+CALLS_F = [("f", {"a": 1})]
+DIALECTS: dict[str, tuple[list[str], str, list[tuple[str, dict[str, Any]]], str]] = {
+    "DeepSeek thinks first": (
+        [
+            chunk({"role": "assistant", "content": None, "reasoning_content": "hm"}, usage=None),
+            chunk({"content": "hi", "reasoning_content": None}, usage=None),
+            chunk({"content": ""}, "stop", usage={"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}),
+            "[DONE]",
+        ],
+        "hi",
+        [],
+        "stop",
+    ),
+    "Ollama: whole calls, all of index 0, and the reason stop": (
+        [
+            chunk({"content": "", "tool_calls": [{"index": 0, "id": "x", "function": function("f", '{"a":1}')}]}),
+            chunk({"content": "", "tool_calls": [{"index": 0, "id": "y", "function": function("f", '{"a":1}')}]}),
+            chunk({"content": ""}, "stop"),
+            "[DONE]",
+        ],
+        "",
+        CALLS_F * 2,
+        "stop",
+    ),
+    "vLLM: an empty delta, the name once, then arguments, a reason, no usage": (
+        [
+            chunk({"role": "assistant", "content": ""}),
+            chunk({"tool_calls": [{"index": 0, "id": "c", "type": "function", "function": {"name": "f"}}]}),
+            chunk({"tool_calls": [{"index": 0, "function": {"arguments": '{"a"'}}]}),
+            chunk({"tool_calls": [{"index": 0, "function": {"arguments": ": 1}"}}]}),
+            chunk({}, "tool_calls", usage=None),
+            "[DONE]",
+        ],
+        "",
+        CALLS_F,
+        "tool_calls",
+    ),
+    "neither id nor index: whole calls in one fragment": (
+        [
+            chunk({"tool_calls": [{"function": function("f", {"a": 1})}, {"function": function("g", "")}]}),
+            chunk({"tool_calls": [{"function": function("g", "")}]}, "tool_calls"),
+        ],
+        "",
+        [*CALLS_F, ("g", {}), ("g", {})],
+        "tool_calls",
+    ),
+    "neither id nor index: arguments in fragments": (
+        [
+            chunk({"tool_calls": [{"function": function("f", '{"a"')}]}),
+            chunk({"tool_calls": [{"function": function(None, ":1}")}]}),
+            chunk(finish="tool_calls"),
+        ],
+        "",
+        CALLS_F,
+        "tool_calls",
+    ),
+    "the name in every fragment": (
+        [
+            chunk({"tool_calls": [{"index": 0, "id": "c", "function": function("f", '{"a"')}]}),
+            chunk({"tool_calls": [{"index": 0, "id": "c", "function": function("f", ":1}")}]}),
+            chunk(finish="tool_calls"),
+        ],
+        "",
+        CALLS_F,
+        "tool_calls",
+    ),
+    "the old reason, and nulls wherever they may be": (
+        [
+            chunk({"role": None, "content": None, "tool_calls": None}, None, usage=None, model=None, error=None),
+            json.dumps({"choices": [{"delta": None, "finish_reason": None}]}),
+            chunk({"tool_calls": [{"index": 0, "id": None, "function": function("f", '{"a":1}')}]}, "function_call"),
+        ],
+        "",
+        CALLS_F,
+        "function_call",
+    ),
+    "an empty reason with every fragment": (
+        [chunk({"content": "h"}, ""), chunk({"content": "i"}, ""), chunk(finish="length")],
+        "hi",
+        [],
+        "length",
+    ),
+}
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_every_dialect_is_understood(dialect: str) -> None:
+    data, text, calls, reason = DIALECTS[dialect]
+    found = read(*data)
+    assert (found.content, found.finish_reason) == (text, reason)
+    assert [(call.name, call.arguments) for call in found.tool_calls] == calls
+    assert len({call.id for call in found.tool_calls}) == len(calls)
+
+
+def test_an_empty_reason_is_no_end() -> None:
+    with pytest.raises(ModelError, match="broke off"):
+        read(chunk({"content": "h"}, ""))
+
+
 @pytest.mark.parametrize(
     "data",
     [

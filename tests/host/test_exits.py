@@ -6,7 +6,7 @@ import pytest
 
 from mcpkit.client import errors
 from mcpkit.host.exits import exit_code
-from mcpkit.host.model import ModelError
+from mcpkit.host.model import ModelDenied, ModelError
 from mcpkit.jsonrpc.errors import RpcError
 
 
@@ -18,6 +18,7 @@ from mcpkit.jsonrpc.errors import RpcError
         (errors.ConnectionLost("x"), 4),
         (errors.Timeout("x"), 4),
         (ModelError("x"), 4),
+        (ModelDenied("x"), 3),
         (errors.ToolFailed("x", None), 5),
         (errors.HttpRefused(404, "x"), 6),
         (errors.ProtocolViolation("x"), 6),

@@ -6,6 +6,7 @@ What is told of a failure holds neither the key nor anything that the endpoint s
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 
 from mcpkit.host import openai
-from mcpkit.host.model import ChatMessage, Completion, ModelError, ToolCall, ToolOffer, Usage
+from mcpkit.host.model import ChatMessage, Completion, ModelDenied, ModelError, ToolCall, ToolOffer, Usage
 from mcpkit.host.openai import OpenAIModel, Persistence, Refused, find_local_model
 from tests.fixtures.scripted_peer import ScriptedModel
 
@@ -251,6 +252,58 @@ async def test_a_stream_that_falls_silent_is_given_up() -> None:
             await heard(model)
         await model.close()
         await asyncio.wait_for(given_up.wait(), 10)
+
+
+async def test_a_stream_of_comments_alone_is_given_up() -> None:
+    given_up = asyncio.Event()
+
+    async def keep_open(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n")
+        leaving = asyncio.create_task(reader.read())
+        while not leaving.done():
+            writer.write(b": still thinking\n\n")
+            await asyncio.wait([leaving], timeout=0.01)  # the pace of the comments; nothing waits for it
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+        given_up.set()
+
+    async with await asyncio.start_server(keep_open, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        model = OpenAIModel(f"http://127.0.0.1:{port}", "m", persistence=Persistence(answer=1.0))
+        with pytest.raises(ModelError, match="said nothing for 1 seconds"):
+            await heard(model)
+        await model.close()
+        await asyncio.wait_for(given_up.wait(), 10)
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"error": {"message": f"model 'x' not found; key {KEY}"}}, "model 'x' not found; key …"),
+        ({"error": "try pulling it first"}, "try pulling it first"),
+        ({"detail": "Server is pinned to 'tiny'"}, "Server is pinned to 'tiny'"),
+        ({"message": "a\x1b[31mb\u202ec"}, "a[31mbc"),
+        ({"detail": [{"loc": ["body"]}]}, ""),
+        ("<html>no</html>", ""),
+        ("x" * (openai.MAX_COMPLAINT_BYTES + 1), ""),
+    ],
+)
+async def test_what_the_endpoint_says_of_its_refusal_is_kept_apart(
+    model: OpenAIModel, peer: ScriptedModel, body: Any, said: str
+) -> None:
+    """For who set it up: it is in no message that could reach others, and the key is in neither."""
+    peer.script({"status": 404, "body": body})
+    with pytest.raises(ModelError) as refused:
+        await model.complete(HELLO)
+    assert refused.value.said == said
+    assert str(refused.value) == openai.REFUSALS[404]
+
+
+async def test_a_key_that_is_refused_is_told_apart(model: OpenAIModel, peer: ScriptedModel) -> None:
+    peer.script({"status": 401})
+    with pytest.raises(ModelDenied):
+        await model.complete(HELLO)
 
 
 async def test_a_reader_that_has_heard_enough_may_leave(model: OpenAIModel, peer: ScriptedModel) -> None:
