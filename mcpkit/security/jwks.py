@@ -104,9 +104,18 @@ class KeySet:
             return
         finally:
             self._asked = self._now()
-        keys = [key for key in document.get("keys", ()) if isinstance(key, dict) and key.get("use", "sig") == "sig"]
-        self._keys = {key.get("kid"): key for key in keys}
+        self._keys = _signing(document.get("keys"))
         self._fetched = self._now()
 
     def _only(self) -> Mapping[str, Any] | None:
         return next(iter(self._keys.values())) if len(self._keys) == 1 else None
+
+
+def _signing(keys: Any) -> dict[str | None, Mapping[str, Any]]:
+    """The keys for signatures in what should be a list of JWKs; what is none is passed over."""
+    entries = [key for key in keys if isinstance(key, dict)] if isinstance(keys, list) else []
+    return {
+        key.get("kid"): key
+        for key in entries
+        if key.get("use", "sig") == "sig" and isinstance(key.get("kid"), str | None)
+    }

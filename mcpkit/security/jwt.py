@@ -106,7 +106,12 @@ def principal_of(issuer: str, claims: Mapping[str, Any]) -> Principal:
 def expiry_of(claims: Mapping[str, Any]) -> float | None:
     """When the token ends by its own word, in seconds since the epoch."""
     expiry = claims.get("exp")
-    return float(expiry) if isinstance(expiry, int | float) and not isinstance(expiry, bool) else None
+    if not isinstance(expiry, int | float) or isinstance(expiry, bool):
+        return None
+    try:
+        return float(expiry)
+    except OverflowError:  # an integer beyond every clock
+        return None if expiry > 0 else 0.0
 
 
 def scopes_of(claims: Mapping[str, Any]) -> frozenset[str]:

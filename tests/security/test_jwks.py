@@ -79,3 +79,15 @@ async def test_an_issuer_that_is_not_there_is_unavailable() -> None:
     for body in (b"", b"[]", b"{", b"3"):
         with pytest.raises(VerifierUnavailable):
             parse_object(body)
+
+
+@pytest.mark.parametrize("keys", [None, 7, {"kid": "a"}, "a", [None, ["a"]], [{"kid": ["a"]}], [{"kid": {}}]])
+async def test_a_document_without_keys_in_it_lets_nobody_in(keys: Any) -> None:
+    """Found by fuzzing: ``keys`` that is no list and a ``kid`` that is no text ended in a 500."""
+
+    async def fetch(url: str) -> Mapping[str, Any]:
+        return {"keys": keys}
+
+    for wanted in ("a", None):
+        with pytest.raises(InvalidToken):
+            await KeySet("https://issuer/jwks", fetch=fetch).key(wanted)

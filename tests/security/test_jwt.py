@@ -13,7 +13,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from mcpkit.security.bearer import InvalidToken
-from mcpkit.security.jwt import JwtVerifier, scopes_of
+from mcpkit.security.jwt import JwtVerifier, expiry_of, scopes_of
 from mcpkit.security.resource import ProtectedResource
 
 ISSUER = "https://login.example.com"
@@ -110,3 +110,11 @@ def test_scopes_come_as_text_or_list() -> None:
     assert scopes_of({"scope": "a  b"}) == {"a", "b"}
     assert scopes_of({"scp": ["a", 3]}) == {"a"}
     assert scopes_of({"scope": 3}) == scopes_of({}) == frozenset()
+
+
+def test_an_expiry_beyond_every_clock_is_none() -> None:
+    """Found by fuzzing: an integer that no float holds was an OverflowError."""
+    assert expiry_of({"exp": 10**400}) is None
+    assert expiry_of({"exp": -(10**400)}) == 0
+    assert expiry_of({"exp": 12}) == 12
+    assert expiry_of({"exp": True}) is None

@@ -12,7 +12,7 @@ from mcpkit.client.errors import AuthorizationFailed
 from mcpkit.client.oauth.challenge import Challenge
 from mcpkit.client.oauth.exchange import Exchanges
 from mcpkit.client.oauth.metadata import ResourceMetadata, ServerMetadata
-from mcpkit.client.urls import origin_text, same_origin
+from mcpkit.client.urls import origin_text, same_origin, split_http
 
 _RESOURCE = "/.well-known/oauth-protected-resource"
 _OAUTH = "/.well-known/oauth-authorization-server"
@@ -105,7 +105,10 @@ async def _first(exchanges: Exchanges, places: list[str]) -> ServerMetadata | No
 
 def _places(issuer: str) -> list[str]:
     """Where an issuer's metadata may be, in order (ADIS-03)."""
-    path = urlsplit(issuer).path.rstrip("/")
+    try:
+        path = split_http(issuer).path.rstrip("/")
+    except ValueError as error:
+        raise AuthorizationFailed(f"the authorization server is refused: {error}") from None
     if not path:
         return [_at(issuer, _OAUTH), _at(issuer, _OPENID)]
     return [_at(issuer, _OAUTH + path), _at(issuer, _OPENID + path), _at(issuer, path + _OPENID)]

@@ -163,3 +163,13 @@ async def test_servers_of_2025_03_26() -> None:
     web[place] = {"issuer": "https://evil.example", "token_endpoint": "https://evil.example/t"}
     with pytest.raises(AuthorizationFailed, match="another issuer"):
         await ground(web)
+
+
+@pytest.mark.parametrize("issuer", ["https://[", "https://a:b/", "javascript:alert(1)", "//a.example", "", "\n"])
+async def test_an_issuer_that_is_no_url(issuer: str) -> None:
+    """Found by fuzzing: a resource that names such an issuer ended in a bare ValueError (STEST-07)."""
+    web = Web()
+    published(web, PRM, issuer)
+    with pytest.raises(AuthorizationFailed, match="authorization server is refused"):
+        await ground(web)
+    assert web.asked[-1] == PRM, "nobody was asked"
