@@ -111,7 +111,7 @@ def _serve_http(target: Server | Any, settings: Settings) -> None:
 
     def work(number: int) -> None:
         greeting = partial(greet, url) if number == 0 else _nothing
-        program = HttpProgram(app, settings, greeting)
+        program = HttpProgram(app, settings, greeting, alone=settings.workers == 1)
         with _stoppable(program.stop if settings.workers == 1 else _stop_parent):
             program.run(sockets=[listening])
 

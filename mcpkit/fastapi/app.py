@@ -60,6 +60,10 @@ class McpApp(FastAPI):
             return
         await super().__call__(scope, receive, send)
 
+    def retire(self) -> None:
+        """Ask for no more requests: readiness fails, and everything is served as before."""
+        self.mcp_endpoint.retiring = True
+
     def drain(self) -> None:
         """Let every stream end gracefully and open no new ones; calls in flight go on."""
         drain(self.mcp_server, self.mcp_endpoint)

@@ -83,7 +83,7 @@ def readiness(endpoint: McpEndpoint) -> Callable[..., Any]:
 
     async def ready() -> Response:
         """Whether requests should be sent here: not once the server is going down, nor while sessions can't be had."""
-        if endpoint.draining:
+        if endpoint.retiring or endpoint.draining:
             return Response(b'{"status":"draining"}', 503, media_type="application/json")
         if endpoint.away:
             return Response(b'{"status":"redis is away"}', 503, _RETRY, media_type="application/json")

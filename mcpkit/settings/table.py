@@ -57,6 +57,13 @@ class Settings:
         "how long calls in flight may go on at shutdown",
         unit="s",
     )
+    drain_seconds: float = _setting(
+        "MCP_DRAIN_SECONDS",
+        0.0,
+        values.seconds(0, 600),
+        "how long a server that is told to end still takes requests, for its proxy to notice; behind nginx: 3",
+        unit="s",
+    )
     http_parser: Literal["auto", "httptools", "h11"] = _setting(
         "MCP_HTTP_PARSER",
         "auto",
@@ -120,6 +127,19 @@ class Settings:
     max_body_bytes: int = _setting(
         "MCP_MAX_BODY_BYTES", 4 * MIB, values.whole(1 * KIB, 1024 * MIB), "longest request body", unit="bytes"
     )
+    max_pending_bytes: int = _setting(
+        "MCP_MAX_PENDING_BYTES",
+        32 * MIB,
+        values.whole(1 * MIB, 1024 * 1024 * MIB),
+        "most bytes of requests that are not answered yet, in this process, and of answers that are not read yet",
+        unit="bytes",
+    )
+    max_connections: int = _setting(
+        "MCP_MAX_CONNECTIONS",
+        5000,
+        values.whole(16, 1_000_000),
+        "most connections to this process; beyond them idle ones are closed, then new ones refused",
+    )
     max_header_bytes: int = _setting(
         "MCP_MAX_HEADER_BYTES", 32 * KIB, values.whole(1 * KIB, 1 * MIB), "longest header block", unit="bytes"
     )
@@ -172,6 +192,12 @@ class Settings:
         "MCP_RATE_BURST", 50, values.whole(1, 1_000_000), "requests that a caller may send at once before that counts"
     )
     # ── event streams ──
+    max_streams: int = _setting(
+        "MCP_MAX_STREAMS", 4500, values.whole(1, 1_000_000), "most event streams that are open in this process"
+    )
+    max_caller_streams: int = _setting(
+        "MCP_MAX_CALLER_STREAMS", 1000, values.whole(1, 1_000_000), "most of these that one authenticated caller may open"
+    )
     keep_alive_seconds: float = _setting(
         "MCP_KEEP_ALIVE_SECONDS",
         15.0,

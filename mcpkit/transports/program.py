@@ -21,11 +21,15 @@ import uvicorn
 
 from mcpkit.settings import Settings
 from mcpkit.transports.listener import Deadlines, bounded_protocol
+from mcpkit.transports.newcomers import turn_away
 
 KEEP_ALIVE_SECONDS: Final = 65
 LATE_SECONDS: Final = 1.5
 """What the way out may take after the grace of calls in flight; then the process ends with threads and all."""
+KNOCK_SECONDS: Final = 0.05
+"""What a connection that is being made may still take to arrive."""
 PARTING_SECONDS: Final = 0.3
+"""What the first request on a new connection, or the last one on an old, may take."""
 AT_ONCE_SECONDS: Final = 0.5
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
@@ -33,13 +37,19 @@ SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 class HttpProgram(uvicorn.Server):
     """Serves an ASGI application until :meth:`stop` or a signal; its streams and calls end before it does."""
 
-    def __init__(self, app: Any, settings: Settings, started: Callable[[], None] = lambda: None) -> None:
-        """``started`` is called once connections are accepted. If ``app`` has a ``drain``, it is told of the end."""
+    def __init__(
+        self, app: Any, settings: Settings, started: Callable[[], None] = lambda: None, *, alone: bool = False
+    ) -> None:
+        """``started`` is called once connections are accepted. If ``app`` has a ``retire`` and a ``drain``, it is told
+        that the end comes, and when. ``alone``: no other process accepts from the same sockets."""
         self._app = app
         self._started = started
+        self._alone = alone
         self._owns_process = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._grace = math.ceil(settings.grace_seconds)
+        self._drain_seconds = settings.drain_seconds
+        self._hurry = asyncio.Event()
         for name in ("uvicorn", "uvicorn.error"):
             logging.getLogger(name).setLevel(logging.CRITICAL)  # it reports clients' mistakes with tracebacks
         super().__init__(
@@ -65,12 +75,13 @@ class HttpProgram(uvicorn.Server):
     def stop(self) -> None:
         """End gracefully; the second time at once. May be called from any thread."""
         if self._owns_process:
-            leave_within(AT_ONCE_SECONDS if self.should_exit else self._grace + LATE_SECONDS)
+            allowed = self._drain_seconds + self._grace + LATE_SECONDS
+            leave_within(AT_ONCE_SECONDS if self.should_exit else allowed)
         self.force_exit = self.should_exit
         self.should_exit = True
         if self._loop is not None:
             with contextlib.suppress(RuntimeError):  # it is closed: all is over
-                self._loop.call_soon_threadsafe(self._drain)
+                self._loop.call_soon_threadsafe(self._told)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to accept connections."""
@@ -79,21 +90,47 @@ class HttpProgram(uvicorn.Server):
         self._started()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Say farewell to streams and to connections, then wait for calls."""
-        self._drain()
-        if self.server_state.connections and not self.force_exit:
-            await self._part()
+        """Go on until proxies know, take nobody in, say farewell to streams and connections, then wait for calls."""
+        self._told()
+        if not self.force_exit:
+            await self._part(sockets or [])
         await super().shutdown(sockets=sockets)
 
-    async def _part(self) -> None:
-        """Let a proxy's idle connections go with their next answer: one that is just closed breaks a request on it."""
-        self.server_state.default_headers = [*self.server_state.default_headers, (b"connection", b"close")]
-        await asyncio.sleep(PARTING_SECONDS)
+    async def _part(self, sockets: list[socket.socket]) -> None:
+        """Break no request: each answer takes its connection with it, and the door is shut behind the last who came.
 
-    def _drain(self) -> None:
-        drain = getattr(self._app, "drain", None)
-        if drain is not None:
-            drain()
+        What is left then has been idle for as long as the drain took; a proxy that closes such connections sooner
+        never sends anything on one that we close.
+        """
+        self.server_state.default_headers = [*self.server_state.default_headers, (b"connection", b"close")]
+        if self._drain_seconds:
+            await self._pause(self._drain_seconds)
+        turned = [turn_away(listening) for listening in sockets if self._alone]
+        if any(turned):
+            await self._pause(KNOCK_SECONDS)
+        for server in self.servers:
+            server.close()
+        for listening in sockets:
+            listening.close()
+        self._tell("drain")
+        if self.server_state.connections:
+            await self._pause(PARTING_SECONDS)
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait, unless a second signal says to hurry."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._hurry.wait()
+
+    def _told(self) -> None:
+        self._tell("retire")
+        if self.force_exit:
+            self._hurry.set()
+        if self.force_exit or not self._drain_seconds:
+            self._tell("drain")
+
+    def _tell(self, what: str) -> None:
+        getattr(self._app, what, lambda: None)()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """A signal asks to end."""

@@ -51,13 +51,18 @@ ALLOW_POST: Final[Header] = (b"allow", b"POST, OPTIONS")
 class McpEndpoint:
     """Answers every request to the MCP URL. :attr:`sse` answers GET on the HTTP+SSE URL."""
 
-    __slots__ = ("_gate", "_kernel", "_limits", "_patience", "_reception", "_sessions", "_settings", "path", "sse")
+    __slots__ = (
+        *("_gate", "_kernel", "_limits", "_patience", "_reception", "_sessions", "_settings"),
+        *("path", "retiring", "sse"),
+    )
 
     def __init__(
         self, kernel: Kernel, sessions: SessionStore, gate: Gate, settings: Settings, path: str = "/api"
     ) -> None:
         self.path = path
         """Where this endpoint hangs, below the application's root; HTTP+SSE clients are told to post there."""
+        self.retiring = False
+        """Whether the server will end soon: requests should go elsewhere, and are served until it does."""
         self._kernel = kernel
         self._gate = gate
         self._settings = settings
@@ -99,7 +104,7 @@ class McpEndpoint:
 
     @property
     def draining(self) -> bool:
-        """Whether the server is going down."""
+        """Whether the server is going down, and opens nothing any more."""
         return self._reception.draining
 
     @property

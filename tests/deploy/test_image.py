@@ -18,6 +18,7 @@ import pytest
 import yaml
 
 from mcpkit.settings import Settings
+from mcpkit.transports.program import LATE_SECONDS
 from tests.house.tree import ROOT
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")
@@ -64,7 +65,13 @@ def test_compose_runs_three_servers_behind_the_tested_proxy() -> None:
     proxy = (ROOT / "deploy" / "nginx" / "nginx.conf").read_text(encoding="utf-8")
     assert sorted(servers) == sorted(re.findall(r"server (mcp\d):12000", proxy))
     assert services["nginx"]["volumes"] == ["./deploy/nginx/nginx.conf:/etc/nginx/nginx.conf:ro"]
+    [idle] = re.findall(r"keepalive_timeout (\d+)s;", proxy)
     for name in servers:
+        drain = float(services[name]["environment"]["MCP_DRAIN_SECONDS"])
+        assert drain > float(idle), "a server closes what nginx still keeps: a request on it is lost"
+        assert (
+            int(services[name]["stop_grace_period"].removesuffix("s")) > drain + Settings().grace_seconds + LATE_SECONDS
+        )
         assert services[name]["read_only"] is True
         assert services[name]["depends_on"]["redis"]["condition"] == "service_healthy"
         known = {row.env for row in Settings.table()}

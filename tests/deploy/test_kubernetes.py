@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from mcpkit.settings import Settings
+from mcpkit.transports.program import LATE_SECONDS
 from tests.house.tree import ROOT
 
 FOLDER = ROOT / "deploy" / "kubernetes"
@@ -44,8 +45,11 @@ def test_three_replicas_roll_without_a_gap() -> None:
     assert spec["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
     assert one("PodDisruptionBudget")["spec"]["minAvailable"] == 2
     pod = spec["template"]["spec"]
-    seconds = int(Settings().grace_seconds)
-    assert pod["terminationGracePeriodSeconds"] > seconds + 5, "longer than preStop and the server's own grace"
+    [container] = pod["containers"]
+    slept = container["lifecycle"]["preStop"]["sleep"]["seconds"]
+    needed = slept + float(one("ConfigMap")["data"]["MCP_DRAIN_SECONDS"]) + Settings().grace_seconds + LATE_SECONDS
+    assert slept > 0
+    assert pod["terminationGracePeriodSeconds"] > needed, "or the kubelet kills what still answers"
 
 
 def test_the_container_may_do_nothing_it_need_not() -> None:

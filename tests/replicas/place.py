@@ -22,6 +22,8 @@ from tests.fixtures.redis_server import RedisServer, free_port, redis_server
 from tests.fixtures.started import environment
 
 READY_SECONDS = 30.0
+DRAIN_SECONDS = "3"
+"""As in compose.yaml; longer than nginx keeps an idle connection."""
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
 
 
@@ -135,7 +137,8 @@ def place(
     with ExitStack() as stack:
         redis = stack.enter_context(redis_server(folder / "redis"))
         before(redis)
-        env = environment(MCP_SERVER_REDIS_URL=redis_url or redis.url, MCP_SHUTDOWN_GRACE_SECONDS="5", **settings)
+        usual = {"MCP_SHUTDOWN_GRACE_SECONDS": "5", "MCP_DRAIN_SECONDS": DRAIN_SECONDS}
+        env = environment(MCP_SERVER_REDIS_URL=redis_url or redis.url, **{**usual, **settings})
         replicas = []
         for _ in range(count):
             taken = {one.port for one in replicas}

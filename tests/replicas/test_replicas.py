@@ -38,7 +38,7 @@ async def restarted(replica: Replica, number: signal.Signals) -> None:
 
 
 async def test_a_rolling_restart(three: Place) -> None:
-    """Each replica ends by SIGTERM, in turn, and comes back; sessions go on at the others."""
+    """Each replica ends by SIGTERM, in turn, and comes back; sessions go on at the others, and no request fails."""
 
     async def roll() -> None:
         for replica in three.replicas * ROUNDS:
@@ -47,6 +47,7 @@ async def test_a_rolling_restart(three: Place) -> None:
 
     books = await load(three.url, CALLS // 5, roll())
     said("rolling restart:", books)
+    assert not books.retried, "a request failed"
     books.check()
 
 

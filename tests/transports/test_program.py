@@ -116,6 +116,35 @@ async def test_a_call_that_outlives_the_grace_is_told_so(monkeypatch: pytest.Mon
         assert shop.cancelled.is_set()
 
 
+async def readiness(place: Place) -> tuple[int, dict[str, str]]:
+    client = await place.connect()
+    client.send(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    status, fields, _ = await client.answer()
+    return status, fields
+
+
+async def test_while_it_drains_everything_is_served_and_each_answer_ends_its_connection() -> None:
+    """A proxy that has not noticed yet may send requests, open sessions and streams, on old lines and new ones."""
+    shop = Workshop(drain_seconds=600)
+    async with serving(shop.app, shop.settings) as place:
+        old, session = await session_of(place)
+        stream = await stream_of(place, session)
+        place.program.stop()
+        async with asyncio.timeout(10):
+            found = await readiness(place)
+            while found[1].get("connection") != "close":
+                found = await readiness(place)
+        assert found[0] == 503
+        old.post(request("ping"), session)
+        status, fields, _ = await old.answer()
+        assert (status, fields["connection"]) == (200, "close")
+        _, another = await session_of(place)
+        late = await stream_of(place, another)
+        place.program._hurry.set()
+        assert (await stream.rest()).endswith(b"0\r\n\r\n")
+        assert (await late.rest()).endswith(b"0\r\n\r\n")
+
+
 @pytest.mark.parametrize("leave", [Connection.close, Connection.reset])
 @pytest.mark.parametrize("name", ["wait", "speak"])
 async def test_a_modern_client_that_leaves_stops_its_call(leave: Any, name: str) -> None:
@@ -236,4 +265,6 @@ def test_a_second_stop_ends_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     one._owns_process = True
     one.handle_exit(2, None)
     one.handle_exit(2, None)
+    one._told()
+    assert one._hurry.is_set()
     assert (one.force_exit, limits) == (True, [3 + program.LATE_SECONDS, program.AT_ONCE_SECONDS])
