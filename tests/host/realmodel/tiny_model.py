@@ -1,10 +1,10 @@
 """Makes a language model of a few thousand weights by hand: each token has one successor, so it says what is set here.
 
-Run it with the Python of ``.venv-realmodel`` and a folder. The chat template ends in a token that says what is wanted (an
-answer, a call of a tool, a word on a tool's result), and from there the weights lead on. So a real server's whole path
+Run it with the Python of ``.venv-realmodel`` and a folder. The chat template ends in a token that says what is wanted,
+an answer, a call of a tool or a word on its result, and from there the weights lead on. So a real server's whole path
 is walked (template, tokens, weights, the parsing of thoughts and tool calls) with an outcome that a test can name.
-What must never stand here: an import of this project, training,
-a download.
+What must never stand here: an import of this project, training, a
+download.
 """
 
 from __future__ import annotations
