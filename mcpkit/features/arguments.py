@@ -75,11 +75,33 @@ class JsonArguments:
 
     def _checked(self, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
         if not self.schema.valid(arguments):
-            raise BadArguments(self.schema.problems(arguments))
+            arguments = self._mended(arguments)
         try:
             return self._convert(arguments)  # type: ignore[no-any-return]  # of the TypedDict's shape
         except ValidationError as error:
             raise BadArguments(from_pydantic(error)) from None
+
+    def _mended(self, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Arguments that fit once what doesn't is unpacked from text.
+
+        Raises: BadArguments.
+        """
+        problems = self.schema.problems(arguments)
+        wrong = {problem.path for problem in problems}
+        mended = {name: _unpacked(value) if name in wrong else value for name, value in arguments.items()}
+        if not self.schema.valid(mended):
+            raise BadArguments(problems)
+        return mended
+
+
+def _unpacked(value: Any) -> Any:
+    """The object or array that a text holds as JSON: some models send the one in place of the other."""
+    if not isinstance(value, str) or not value.lstrip().startswith(("{", "[")):
+        return value
+    try:
+        return from_json(value)
+    except ValueError:
+        return value
 
 
 def _published(adapter: TypeAdapter[Any]) -> JsonObject:

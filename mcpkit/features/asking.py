@@ -75,7 +75,7 @@ class Answers:
                 self.recorded[key] = answer
                 return value
         self.missing[key] = question
-        raise InputRequired
+        raise InputRequired("the handler is left and runs again with the answer; what outlives its request can't ask")
 
     async def once(self, key: str, effect: Callable[[], Any]) -> Any:
         """Run ``effect`` in the first round that gets here; later rounds get its JSON value again."""

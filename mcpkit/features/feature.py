@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Final, Protocol, TypeAlias
 
 from mcpkit.features.binding import Bound, MakeContext
 from mcpkit.features.errors import InsufficientScope, RegistrationError
-from mcpkit.features.options import Visible, check_options, icons_of
+from mcpkit.features.options import Visible, check_options, icons_of, meta_of
 from mcpkit.features.signature import where
 from mcpkit.jsonrpc.messages import JsonObject
 from mcpkit.protocol.exchange import Exchange
@@ -171,7 +171,7 @@ class Feature(ABC):
             "description": options.get("description") or self.bound.signature.doc.description or None,
             **members,
             "icons": icons_of(options.get("icons"), self.where) or None,
-            "_meta": dict(options["meta"]) if options.get("meta") else None,
+            "_meta": meta_of(options.get("meta"), self.where) or None,
         }
         return {member: value for member, value in entry.items() if value is not None}
 

@@ -7,27 +7,32 @@ question reaches the client.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum
+from functools import partial
 from typing import Annotated, Any, Final, Literal, get_args, get_origin
 
 from pydantic import TypeAdapter, ValidationError
 
+from mcpkit.features.schema import Schema, SchemaError
 from mcpkit.jsonrpc.messages import JsonObject
 
 SCALARS: Final = (str, int, float, bool)
 _FIELD_TYPES: Final = frozenset({"string", "number", "integer", "boolean"})
+_FORMATS: Final = frozenset({"email", "uri", "date", "date-time"})
+"""What a text may be declared as; other formats are checked in the answer only (ELIC-11)."""
 _DROPPED: Final = frozenset({"additionalProperties", "$defs", "$schema", "pattern"})
 
 
 class Form:
     """A question's schema, and the way from the accepted answer to a value of the asked type."""
 
-    __slots__ = ("_adapter", "_wrapped", "schema")
+    __slots__ = ("_convert", "_wrapped", "schema")
 
-    def __init__(self, schema: JsonObject, adapter: TypeAdapter[Any] | None, *, wrapped: bool) -> None:
+    def __init__(self, schema: JsonObject, convert: Callable[[Any], Any], *, wrapped: bool) -> None:
+        """``convert`` makes a value of the accepted content, or raises ValueError in one line."""
         self.schema = schema
-        self._adapter = adapter
+        self._convert = convert
         self._wrapped = wrapped
 
     @classmethod
@@ -37,14 +42,26 @@ class Form:
         Raises: TypeError when it can't be asked in one flat form.
         """
         if isinstance(wanted, Mapping) and "properties" in wanted:
-            return cls({"type": "object", **wanted}, None, wrapped=False)
+            return cls.of_schema({"type": "object", **wanted})
         wanted = _choices(wanted)
         adapter: TypeAdapter[Any] = TypeAdapter(wanted)
         schema = adapter.json_schema()
         schema = _resolve(schema, schema.get("$defs", {}))
         if schema.get("type") == "object" and "properties" in schema:
-            return cls(_flat_object(schema), adapter, wrapped=False)
-        return cls(_flat_object(_boxed(_titled(schema, wanted))), adapter, wrapped=True)
+            return cls(_flat_object(schema), partial(_typed, adapter), wrapped=False)
+        return cls(_flat_object(_boxed(_titled(schema, wanted))), partial(_typed, adapter), wrapped=True)
+
+    @classmethod
+    def of_schema(cls, schema: JsonObject) -> Form:
+        """The form that the author wrote, sent as it stands.
+
+        Raises: TypeError when it is none.
+        """
+        _flat_object(schema)
+        try:
+            return cls(schema, partial(_fitting, Schema(schema, formats=True)), wrapped=False)
+        except SchemaError as error:
+            raise TypeError(f"a form can't ask for this: {error}") from None
 
     def read(self, content: Any) -> Any:
         """The accepted content as a value of the asked type.
@@ -53,15 +70,23 @@ class Form:
         """
         if not isinstance(content, dict):
             raise ValueError("the accepted form has no content object")
-        value = content.get("value") if self._wrapped else content
-        if self._adapter is None:
-            return value
-        try:
-            return self._adapter.validate_python(value)
-        except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            place = ".".join(str(part) for part in first["loc"]) or "value"
-            raise ValueError(f"{place}: {first['msg']}") from None
+        return self._convert(content.get("value") if self._wrapped else content)
+
+
+def _typed(adapter: TypeAdapter[Any], value: Any) -> Any:
+    try:
+        return adapter.validate_python(value)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(part) for part in first["loc"]) or "value"
+        raise ValueError(f"{place}: {first['msg']}") from None
+
+
+def _fitting(schema: Schema, content: Any) -> Any:
+    problems = schema.problems(content)
+    if problems:
+        raise ValueError(str(problems[0]))
+    return content
 
 
 def _choices(wanted: Any) -> Any:
@@ -128,6 +153,12 @@ def _flat_object(schema: JsonObject) -> JsonObject:
 def _field(name: str, field: JsonObject) -> JsonObject:
     """One field, as the spec's primitive schema definitions allow it."""
     field = {key: value for key, value in _not_null(field).items() if key not in _DROPPED}
+    if field.get("format") == "password" or field.get("writeOnly"):
+        raise TypeError(
+            f"a form can't ask for {name!r}: a secret must not pass through the client; use ctx.elicit_url"  # ELIC-08
+        )
+    if field.get("format", "date") not in _FORMATS:
+        del field["format"]
     if "const" in field:
         field = {**field, "enum": [field["const"]]}
         del field["const"]

@@ -15,6 +15,7 @@ from mcpkit.features.errors import RegistrationError
 from mcpkit.features.suggestions import did_you_mean
 from mcpkit.jsonrpc.messages import JsonObject
 from mcpkit.protocol.exchange import Exchange
+from mcpkit.protocol.meta_keys import fault_of
 from mcpkit.protocol.types import CacheScope
 
 Visible: TypeAlias = Callable[[Exchange], bool]
@@ -151,3 +152,15 @@ def icons_of(icons: Sequence[Mapping[str, Any] | str] | None, where: str) -> lis
         if not str(icon.get("src", "")).startswith(_ICON_SCHEMES):
             raise RegistrationError(f"{where}: an icon's src must be an https: URL or a data:image/… URI")
     return wire
+
+
+def meta_of(meta: Mapping[str, Any] | None, where: str) -> JsonObject:
+    """An author's ``_meta`` as it is sent (META-01 to META-03).
+
+    Raises: RegistrationError.
+    """
+    for key in meta or ():
+        fault = fault_of(key)
+        if fault:
+            raise RegistrationError(f"{where}: the key {key!r} of meta {fault}")
+    return dict(meta or {})

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from mcpkit.features.forms import Form
+from mcpkit.features.tool_messages import check_tool_messages
 from mcpkit.jsonrpc.messages import JsonObject
 
 ACTIONS = frozenset({"accept", "decline", "cancel"})
@@ -106,7 +107,10 @@ class ElicitUrl:
 
 @dataclass(slots=True)
 class Sample:
-    """Ask the client's model (spec client/sampling). ``messages`` is one user text or a list of messages."""
+    """Ask the client's model (spec client/sampling). ``messages`` is one user text or a list of messages.
+
+    Asking raises ValueError when a tool's use in ``messages`` isn't followed by its result (SAMP-08).
+    """
 
     messages: str | list[Any]
     max_tokens: int = 1024
@@ -134,7 +138,9 @@ class Sample:
             "metadata": self.metadata,
         }
         given = {name: value for name, value in optional.items() if value is not None}
-        return {"messages": _messages(self.messages), "maxTokens": self.max_tokens, **given}
+        messages = _messages(self.messages)
+        check_tool_messages(messages)
+        return {"messages": messages, "maxTokens": self.max_tokens, **given}
 
     def needs(self) -> JsonObject:
         """The client must offer sampling, with tools where tools are given (SAMP-06)."""

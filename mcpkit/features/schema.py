@@ -42,16 +42,16 @@ class Schema:
 
     __slots__ = ("_is_valid", "_validator", "document")
 
-    def __init__(self, document: Document) -> None:
+    def __init__(self, document: Document, *, formats: bool = False) -> None:
         """Compile; the dialect is the one that ``$schema`` names, 2020-12 without.
 
-        Raises: SchemaError.
+        ``formats`` makes ``format`` a demand; without it that is a remark (JSCH-10). Raises: SchemaError.
         """
         _check_size(document)
         self.document: Document = deepcopy(document)
         try:
             self._validator: jsonschema_rs.Validator = validator_for(
-                self.document, retriever=_refuse, pattern_options=RegexOptions(), validate_formats=False
+                self.document, retriever=_refuse, pattern_options=RegexOptions(), validate_formats=formats
             )
         except (ValidationError, jsonschema_rs.ReferencingError, ValueError, TypeError) as error:
             raise SchemaError(_why(error)) from None

@@ -155,6 +155,27 @@ def test_a_whole_number_is_an_integer_however_it_is_written() -> None:
     assert (bound["a"], type(bound["a"])) == (5, int)
 
 
+class Filter(BaseModel):
+    word: str
+    tags: list[str] = []
+
+
+def search(by: Filter, fields: list[str], note: str = "", raw: str | list[int] = "") -> None: ...
+
+
+def test_an_object_or_array_that_a_model_sent_as_text_is_unpacked() -> None:
+    """Only where the arguments would be refused otherwise: what may be a text stays one."""
+    bind = json_arguments(search).bind
+    given = {"by": '{"word": "a"}', "fields": ' ["x"]', "note": '{"word": 1}', "raw": "[1]"}
+    assert bind(given) == {"by": Filter(word="a"), "fields": ["x"], "note": '{"word": 1}', "raw": "[1]"}
+
+
+@pytest.mark.parametrize("by", ['{"word": 1}', "{word", '["a"]', "3", '"{}"'])
+def test_a_text_that_holds_nothing_that_fits_is_refused_as_it_came(by: str) -> None:
+    with pytest.raises(BadArguments, match="by: expected an object"):
+        json_arguments(search).bind({"by": by, "fields": []})
+
+
 def test_what_only_the_type_knows_is_refused_too() -> None:
     """Formats are annotations for the schema (JSCH-10), the date is checked when it is made."""
     with pytest.raises(BadArguments, match="when: "):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date, time
 from enum import StrEnum
 from typing import Annotated, Any, Literal
+from uuid import UUID
 
 import pytest
-from pydantic import BaseModel, Field
+from pydantic import AnyUrl, BaseModel, Field, SecretStr
 
 from mcpkit.features.forms import Form
 
@@ -122,11 +124,57 @@ def test_a_schema_of_ones_own_is_kept() -> None:
     assert form.read({"username": "a@b.c"}) == {"username": "a@b.c"}
 
 
+def test_a_schema_of_ones_own_is_held_to() -> None:
+    """ELIC-14, JSCH-10: what was accepted must fit what was asked, formats included."""
+    form = Form.of({"properties": {"mail": {"type": "string", "format": "email"}, "age": {"type": "integer"}}})
+    for content in ({"mail": "nobody"}, {"age": "old"}):
+        with pytest.raises(ValueError, match=r"^(mail|age): "):
+            form.read(content)
+
+
+class Visit(BaseModel):
+    id: UUID
+    day: date
+    at: time
+    site: AnyUrl
+
+
+def test_a_format_that_forms_dont_know_is_checked_in_the_answer_only() -> None:
+    """ELIC-11: the schema of every revision knows four."""
+    form = Form.of(Visit)
+    assert {name: field.get("format") for name, field in form.schema["properties"].items()} == {
+        "id": None,
+        "day": "date",
+        "at": None,
+        "site": "uri",
+    }
+    good = {"id": str(UUID(int=1)), "day": "2026-01-02", "at": "03:04:05", "site": "https://example.org"}
+    assert form.read(good).at == time(3, 4, 5)
+    with pytest.raises(ValueError, match="id"):
+        form.read({**good, "id": "one"})
+
+
+class Login(BaseModel):
+    user: str
+    password: SecretStr
+
+
+@pytest.mark.parametrize("wanted", [SecretStr, Login, {"properties": {"p": {"type": "string", "format": "password"}}}])
+def test_secrets_are_not_asked_for_by_form(wanted: Any) -> None:
+    """ELIC-08: they go by a URL, past the client."""
+    with pytest.raises(TypeError, match="elicit_url"):
+        Form.of(wanted)
+
+
 class Nested(BaseModel):
     inner: Person
 
 
-@pytest.mark.parametrize("wanted", [Nested, list[int], dict[str, int], list[Person]], ids=str)
+OWN = {"properties": {"inner": {"type": "object"}}}
+INVALID = {"properties": {"age": {"type": "integer", "minimum": "zero"}}}
+
+
+@pytest.mark.parametrize("wanted", [Nested, list[int], dict[str, int], list[Person], OWN, INVALID], ids=str)
 def test_what_is_not_flat_is_refused_with_the_fix(wanted: Any) -> None:
     """ELIC-10: forms are flat."""
     with pytest.raises(TypeError, match="a form can't ask"):
