@@ -38,6 +38,12 @@ def peer(name: str) -> Path:
     return found[0]
 
 
+def pytest_sessionstart() -> None:
+    """A shell that starts something in the background lets it ignore Ctrl-C, and so would every program under test."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     """End a test (with its fixtures) that hangs, in the main thread, so that the rest still runs."""
