@@ -136,10 +136,21 @@ async def test_fields_that_no_header_may_hold() -> None:
     """An application's mistake is told, and no request is smuggled."""
     server, carrier = Server(), LaneCarrier()
     async with http_peer(server) as peer:
-        for headers in ({"X": "a\r\nY: b"}, {"X Y": "b"}, {"X": "\u4e16"}, {"\u4e16": "x"}):
+        framing = ({"Content-Length": "3"}, {"transfer-encoding": "chunked"}, {"Connection": "upgrade"})
+        for headers in ({"X": "a\r\nY: b"}, {"X Y": "b"}, {"X": "\u4e16"}, {"\u4e16": "x"}, {"X": "\0"}, *framing):
             with pytest.raises(ProtocolViolation):
                 await soon(carrier.send(HttpRequest("GET", peer.url, headers)))
         assert peer.asked == []
+        await soon(carrier.close())
+
+
+async def test_fields_that_an_application_may_choose() -> None:
+    """Its own name for itself and for the server; each once."""
+    carrier = LaneCarrier()
+    async with http_peer(Server()) as peer:
+        answer = await soon(carrier.send(HttpRequest("GET", peer.url, {"host": "h.example", "User-Agent": "mine"})))
+        await soon(read_body(answer, 100))
+        assert (peer.asked[0].headers["host"], peer.asked[0].headers["user-agent"]) == ("h.example", "mine")
         await soon(carrier.close())
 
 

@@ -1,0 +1,255 @@
+"""One HTTP/1.1 connection of the client: one request at a time, its answer read as it comes, never more than is wanted.
+
+httptools (llhttp, in its strict mode) understands the bytes; this file decides when a connection may be used again and
+what a broken one means. What must never stand here: which connection is taken (http_lanes.py), redirects, proxies, a
+header of MCP.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import select
+import ssl
+from collections import deque
+from collections.abc import AsyncGenerator, Callable
+from enum import Enum, auto
+from typing import Any, Final, cast
+
+from mcpkit.client.errors import ClientError, ConnectionLost, ProtocolViolation, Unreachable
+from mcpkit.client.urls import Origin
+
+MOST_BARE: Final = 128 * 1024
+"""Bytes in a row that bring nothing of the body: a head with the interim answers before it, a trailer."""
+MOST_AHEAD: Final = 256 * 1024
+"""Bytes of a body that are read before they are asked for."""
+IDLE_SECONDS: Final = 4.0
+"""After that a connection is not used again: uvicorn and Node.js hang up after five."""
+
+
+class _State(Enum):
+    IDLE = auto()
+    ASKED = auto()
+    ANSWERING = auto()
+    ANSWERED = auto()
+    LOST = auto()
+
+
+class Lane(asyncio.Protocol):
+    """A connection, open; ``ask`` sends a request, ``chunks`` reads the body of its answer."""
+
+    def __init__(self) -> None:
+        self.status = 0
+        self.fields: list[tuple[bytes, bytes]] = []
+        """The head of the answer, as it came."""
+        self._parser: Any = _parser()(self)
+        self._transport: asyncio.Transport
+        self._state = _State.IDLE
+        self._error: ClientError | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._chunks: deque[bytes] = deque()
+        self._ahead = 0
+        self._paused = False
+        self._bare = 0
+        self._keep = True
+        self._since = 0.0
+        self._loop = asyncio.get_running_loop()
+
+    @classmethod
+    async def opened(cls, origin: Origin, tls: ssl.SSLContext | None, seconds: float) -> Lane:
+        """A new connection to ``origin``.
+
+        Raises: Unreachable.
+        """
+        scheme, host, port = origin
+        where, loop = f"{scheme}://{host}:{port}", asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(seconds):
+                _, lane = await loop.create_connection(cls, host, port, ssl=tls, happy_eyeballs_delay=0.25)
+        except TimeoutError:
+            raise Unreachable(f"{where} did not accept a connection in time") from None
+        except (OSError, UnicodeError) as error:
+            raise Unreachable(f"{where} cannot be reached: {str(error) or type(error).__name__}") from error
+        return lane
+
+    # ── asking ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def ask(self, request: bytes) -> None:
+        """Send a whole request and wait until ``status`` and ``fields`` are those of its answer.
+
+        Raises: ConnectionLost; ProtocolViolation for an answer that is no HTTP.
+        """
+        if self._state is not _State.IDLE:
+            raise self._error or ConnectionLost("the connection was closed", sent=False)
+        self._state, self._bare, self.status, self.fields = _State.ASKED, 0, 0, []
+        self._transport.write(request)
+        while self._state is _State.ASKED:
+            await self._news()
+        if self._error is not None and self.status < 200:
+            raise self._error
+
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
+        """The body as it arrives, unchanged.
+
+        Raises: ConnectionLost when it ends too early.
+        """
+        while True:
+            if self._chunks:
+                chunk = self._chunks.popleft()
+                self._ahead -= len(chunk)
+                if self._paused and not self._chunks:
+                    self._paused = False
+                    self._transport.resume_reading()
+                yield chunk
+            elif self._state is _State.ANSWERING:
+                await self._news()
+            elif self._error is not None:
+                raise self._error
+            else:
+                return
+
+    def over(self) -> bool:
+        """Nobody wants the rest of the answer; True when the connection can be used again."""
+        if self._state is not _State.ANSWERED or not self._keep or self._chunks:
+            return False
+        self._state, self._since = _State.IDLE, self._loop.time()
+        return True
+
+    @property
+    def usable(self) -> bool:
+        """It is idle, was used a moment ago, and the server has neither hung up nor said anything meanwhile."""
+        return self._state is _State.IDLE and not self.stale and not self._transport.is_closing() and not self._speaks()
+
+    @property
+    def stale(self) -> bool:
+        """It has been idle for so long that the server may be hanging up just now."""
+        return self._loop.time() - self._since > IDLE_SECONDS
+
+    def drop(self) -> None:
+        """End the connection at once: whoever reads from it is told."""
+        self._lose(ConnectionLost("the connection was closed"))
+
+    def _speaks(self) -> bool:
+        """Something is there to be read, which the event loop has not noticed yet."""
+        return _readable(self._transport.get_extra_info("socket").fileno())
+
+    def _reads(self) -> bool:
+        """An answer, or the rest of one, is expected."""
+        return self._state is _State.ASKED or self._state is _State.ANSWERING
+
+    async def _news(self) -> None:
+        self._waiter = self._loop.create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _lose(self, error: ClientError) -> None:
+        if self._state is not _State.LOST:
+            self._error = None if self._state is _State.ANSWERED else error
+            self._state = _State.LOST
+            self._transport.abort()
+            self._wake()
+
+    # ── what the event loop tells ───────────────────────────────────────────────────────────────────────────────────
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """It is open."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._since = self._loop.time()
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes of the answer, or of what nobody asked for."""
+        if not self._reads():
+            self._lose(ConnectionLost("the server spoke without being asked"))
+            return
+        self._bare += len(data)
+        try:
+            self._parser.feed_data(data)
+        except Exception as error:  # httptools has no narrower one: it wraps what its callbacks raise, too
+            self._garbled(error)
+        if not self._reads():
+            return
+        if self._bare > MOST_BARE:
+            self._lose(ProtocolViolation(f"the head of the server's answer is larger than {MOST_BARE} bytes"))
+        elif self._ahead > MOST_AHEAD and not self._paused:
+            self._paused = True
+            self._transport.pause_reading()
+
+    def eof_received(self) -> None:
+        """The server hangs up, which ends a body that has no other end."""
+        if self._state is _State.ANSWERING and not _framed(self.fields):
+            self._state, self._keep = _State.ANSWERED, False
+            self._wake()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """It is closed."""
+        words = {_State.ASKED: "before it answered", _State.ANSWERING: "in the middle of its answer"}
+        when = words.get(self._state, "")
+        self._lose(ConnectionLost(f"the server closed the connection {when}{f': {error}' if error else ''}"))
+
+    def _garbled(self, error: Exception) -> None:
+        if self._state is _State.ANSWERED:
+            self._keep = False  # the answer is whole; what follows it is of no interest
+        else:
+            self._lose(ProtocolViolation(f"the server's answer is no HTTP: {error}"))
+
+    # ── what the parser tells ───────────────────────────────────────────────────────────────────────────────────────
+
+    def on_message_begin(self) -> None:
+        """Another answer, behind the one that was asked for."""
+        if self._state is _State.ANSWERED:
+            self._keep = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """One field of the head, or of the trailer, which is ignored."""
+        if self._state is _State.ASKED:
+            self.fields.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        """The head is there; an interim answer's is forgotten."""
+        if self._state is not _State.ASKED:
+            return
+        self.status = self._parser.get_status_code()
+        if self.status < 200:
+            self.fields = []
+            return
+        self._state = _State.ANSWERING
+        self._wake()
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of the body."""
+        if self._state is _State.ANSWERING:
+            self._chunks.append(body)
+            self._ahead += len(body)
+            self._bare = 0
+            self._wake()
+
+    def on_message_complete(self) -> None:
+        """The answer is whole."""
+        if self._state is _State.ANSWERING:
+            self._keep = self._parser.should_keep_alive()
+            self._state = _State.ANSWERED
+            self._wake()
+
+
+def _framed(fields: list[tuple[bytes, bytes]]) -> bool:
+    """The head says where the body ends."""
+    return any(name.lower() in (b"content-length", b"transfer-encoding") for name, _ in fields)
+
+
+def _readable(socket: int) -> bool:
+    if hasattr(select, "poll"):
+        poll = select.poll()
+        poll.register(socket, select.POLLIN)
+        return bool(poll.poll(0))
+    return bool(select.select([socket], [], [], 0)[0])
+
+
+def _parser() -> Callable[[Any], Any]:
+    """httptools, imported with the first connection."""
+    return cast("Callable[[Any], Any]", importlib.import_module("httptools").HttpResponseParser)
