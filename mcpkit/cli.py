@@ -229,7 +229,7 @@ def _serve(options: argparse.Namespace, command: list[str]) -> int:
 def _keys(options: argparse.Namespace, command: list[str]) -> int:
     from mcpkit.host import keys  # noqa: PLC0415 - a client needs none
 
-    print("\n".join(asyncio.run(keys.run(options, Settings.load().api_keys_file))))
+    print("\n".join(asyncio.run(keys.run(options, Settings.load()))))
     return OK
 
 

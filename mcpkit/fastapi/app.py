@@ -15,7 +15,7 @@ from mcpkit.fastapi.router import Door, handing_over, router_of
 from mcpkit.observe.audit import Audit, wanted
 from mcpkit.observe.metrics import Metrics
 from mcpkit.server import Server
-from mcpkit.sessions.choice import store_for
+from mcpkit.sessions.choice import buckets_for, keys_for, store_for
 from mcpkit.sessions.store import SessionStore
 from mcpkit.settings import Settings
 from mcpkit.transports.access import authentication_of
@@ -86,9 +86,9 @@ def create_app(
     SettingsError when the settings of authentication don't make a whole.
     """
     settings = settings or Settings()
-    authenticate = authenticate or authentication_of(settings)
-    gate = Gate(settings, authenticate)
     replica = None if store is not None else replica_of(server, settings)
+    authenticate = authenticate or authentication_of(settings, keys_for(settings, replica))
+    gate = Gate(settings, authenticate, buckets_for(settings, replica))
     server.kernel.max_result_bytes = settings.max_result_bytes
     endpoint = McpEndpoint(server.kernel, store or store_for(settings, replica), gate, settings, MCP_PATH)
     info = Info(gate, describe or (lambda url: describe_server(server, url)))

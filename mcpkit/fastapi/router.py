@@ -17,7 +17,7 @@ from mcpkit.fastapi.lifespan import lifespan_of, replica_of
 from mcpkit.fastapi.pages import MCP_PATH, SSE_PATH
 from mcpkit.security.principal import Principal
 from mcpkit.server import Server
-from mcpkit.sessions.choice import store_for
+from mcpkit.sessions.choice import buckets_for, keys_for, store_for
 from mcpkit.sessions.store import SessionStore
 from mcpkit.settings import Settings
 from mcpkit.transports.access import authentication_of
@@ -47,7 +47,8 @@ def mcp_router(
     settings = settings or Settings()
     replica = None if store is not None else replica_of(server, settings)
     server.kernel.max_result_bytes = settings.max_result_bytes
-    gate = Gate(settings, None if principal else authentication_of(settings))
+    authenticate = None if principal else authentication_of(settings, keys_for(settings, replica))
+    gate = Gate(settings, authenticate, buckets_for(settings, replica))
     endpoint = McpEndpoint(server.kernel, store or store_for(settings, replica), gate, settings, MCP_PATH)
     return router_of(server, endpoint, principal, replica)
 

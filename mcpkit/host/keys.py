@@ -7,14 +7,19 @@ A key is printed once, when it is made; kept is its hash. What must never stand 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from re import fullmatch
 from time import time
 from typing import Any, Final
 
-from mcpkit.security.keys import ApiKey, ApiKeys, KeyFile
+from mcpkit.security.bearer import VerifierUnavailable
+from mcpkit.security.keys import ApiKey, ApiKeys, KeyFile, KeyStore
+from mcpkit.sessions.choice import KEYS_WITHOUT_REDIS, NEEDS_REDIS_PY
+from mcpkit.sessions.store import StoreAway
+from mcpkit.settings import Settings
 
 UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800, "y": 31_536_000}
 DEFAULT_FILE: Final = Path("data/keys.json")
@@ -28,27 +33,49 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scope", action="append", default=[], help="what the key allows; may be given several times")
     parser.add_argument("--expires", help="when it ends: 90d, 12h, or a date such as 2027-01-31 (default: never)")
     parser.add_argument(
-        "--file", type=Path, help=f"where keys are kept (default: MCP_API_KEYS_FILE, or {DEFAULT_FILE})"
+        "--file",
+        type=Path,
+        help=f"where keys are kept (default: Redis with MCP_API_KEYS_REDIS=1, MCP_API_KEYS_FILE, or {DEFAULT_FILE})",
     )
 
 
-async def run(given: argparse.Namespace, file: Path | None, now: Callable[[], float] = time) -> list[str]:
-    """Do it; the lines to print. ``file`` is what the settings say.
+async def run(given: argparse.Namespace, settings: Settings, now: Callable[[], float] = time) -> list[str]:
+    """Do it; the lines to print.
 
     Raises: ValueError with one clear line.
     """
-    path = given.file or file or DEFAULT_FILE
     if (given.name is None) is not (given.action == "list"):
         raise ValueError("list takes no name" if given.name else f"{given.action} needs the name of a key")
     try:
-        lines = await ACTIONS[given.action](ApiKeys(KeyFile(path), now=now), given)
+        async with _store(given.file, settings) as (store, hint):
+            return [*await ACTIONS[given.action](ApiKeys(store, now=now), given), *hint]
     except LookupError as error:
         raise ValueError(str(error.args[0])) from None
+    except (StoreAway, VerifierUnavailable):
+        raise ValueError("Redis can't be reached at MCP_SERVER_REDIS_URL; nothing was changed") from None
     except OSError as error:
-        raise ValueError(f"{path} can't be used: {error.strerror}") from None
-    if file is None and given.file is None:
-        lines.append(f"Kept in {path}; start the server with MCP_API_KEYS_FILE={path}")
-    return lines
+        raise ValueError(f"{error.filename} can't be used: {error.strerror}") from None
+
+
+@asynccontextmanager
+async def _store(file: Path | None, settings: Settings) -> AsyncIterator[tuple[KeyStore, list[str]]]:
+    """Where keys are kept, and what somebody should know of it who has not said so.
+
+    Raises: ValueError.
+    """
+    if file is not None or not settings.api_keys_redis:
+        path = file or settings.api_keys_file or DEFAULT_FILE
+        said = file is not None or settings.api_keys_file is not None
+        yield KeyFile(path), [] if said else [f"Kept in {path}; start the server with MCP_API_KEYS_FILE={path}"]
+        return
+    if settings.redis_url is None:
+        raise ValueError(KEYS_WITHOUT_REDIS)
+    try:
+        from mcpkit.sessions.redis_keys import keys_at  # noqa: PLC0415 - an extra
+    except ImportError:
+        raise ValueError(NEEDS_REDIS_PY) from None
+    async with keys_at(settings.redis_url) as keys:
+        yield keys, []
 
 
 def expiry(text: str | None, now: float) -> float | None:

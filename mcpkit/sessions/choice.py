@@ -1,19 +1,24 @@
-"""Which store of sessions the settings ask for: this process's memory, a Redis shared with others, or none.
+"""What the settings want kept where: in this process's memory, in a Redis shared with others, or not at all.
 
 What must never stand here: a store.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from mcpkit.security.keys import KeyStore
 from mcpkit.sessions.mailbox import Bounds
 from mcpkit.sessions.memory import MemoryStore
 from mcpkit.sessions.none import NoSessions
 from mcpkit.sessions.store import SessionStore
 from mcpkit.settings import Settings, SettingsError
 
+NEEDS_REDIS_PY: Final = "MCP_SERVER_REDIS_URL needs redis-py: pip install 'mcpkit[redis]'"
+KEYS_WITHOUT_REDIS: Final = "MCP_API_KEYS_REDIS needs MCP_SERVER_REDIS_URL: the Redis that the keys are kept in"
+
 if TYPE_CHECKING:
+    from mcpkit.sessions.redis_rate import RedisBuckets
     from mcpkit.sessions.redis_replica import Replica
 
 
@@ -27,7 +32,7 @@ def replica_for(settings: Settings) -> Replica | None:
     try:
         from mcpkit.sessions.redis_replica import Replica  # noqa: PLC0415 - an extra, and slow to load
     except ImportError:
-        raise SettingsError("MCP_SERVER_REDIS_URL needs redis-py: pip install 'mcpkit[redis]'") from None
+        raise SettingsError(NEEDS_REDIS_PY) from None
     most, idle, bounds = settings.max_sessions, settings.session_idle_seconds, bounds_of(settings)
     try:
         return Replica(settings.redis_url, most=most, idle_seconds=idle, bounds=bounds)
@@ -42,6 +47,29 @@ def store_for(settings: Settings, replica: Replica | None) -> SessionStore:
     if settings.workers > 1:
         return NoSessions()
     return MemoryStore(settings.max_sessions, settings.session_idle_seconds, bounds_of(settings))
+
+
+def keys_for(settings: Settings, replica: Replica | None) -> KeyStore | None:
+    """The API keys that all replicas know, where the settings ask for them.
+
+    Raises: SettingsError.
+    """
+    if not settings.api_keys_redis:
+        return None
+    if replica is None:
+        raise SettingsError(KEYS_WITHOUT_REDIS)
+    from mcpkit.sessions.redis_keys import RedisKeys  # noqa: PLC0415 - an extra
+
+    return RedisKeys(replica.link)
+
+
+def buckets_for(settings: Settings, replica: Replica | None) -> RedisBuckets | None:
+    """What counts the requests of a caller at all replicas together, where they share something."""
+    if replica is None or not settings.rate_per_second:
+        return None
+    from mcpkit.sessions.redis_rate import RedisBuckets  # noqa: PLC0415 - an extra
+
+    return RedisBuckets(replica.link, settings.rate_per_second, settings.rate_burst)
 
 
 def bounds_of(settings: Settings) -> Bounds:

@@ -156,8 +156,9 @@ class Link:
 
     async def close(self) -> None:
         """Give the lease up and close every connection."""
-        with suppress(StoreAway):
-            await self.run(scripts.LEAVE_ALL, self.id)
+        if self.id:
+            with suppress(StoreAway):
+                await self.run(scripts.LEAVE_ALL, self.id)
         for task in tuple(self._tasks):
             task.cancel()
         with suppress(RedisError, OSError, TimeoutError):

@@ -123,6 +123,9 @@ class Settings:
     api_keys_file: Path | None = _setting(  # noqa: RUF009 - a field, made by dataclasses
         "MCP_API_KEYS_FILE", None, Path, "file of API keys, made by `mcpkit keys`; unset: no API keys"
     )
+    api_keys_redis: bool = _setting(
+        "MCP_API_KEYS_REDIS", False, values.flag, "1: API keys are kept in Redis, for all replicas, by `mcpkit keys`"
+    )
     # ── limits of one HTTP request ──
     max_body_bytes: int = _setting(
         "MCP_MAX_BODY_BYTES", 4 * MIB, values.whole(1 * KIB, 1024 * MIB), "longest request body", unit="bytes"
@@ -186,7 +189,7 @@ class Settings:
         "MCP_RATE_PER_SECOND",
         0.0,
         values.number(0, 1_000_000),
-        "requests a second that one caller may send; 0: any number",
+        "requests a second that one caller may send, over Redis to all replicas together; 0: any number",
     )
     rate_burst: int = _setting(
         "MCP_RATE_BURST", 50, values.whole(1, 1_000_000), "requests that a caller may send at once before that counts"
@@ -196,7 +199,10 @@ class Settings:
         "MCP_MAX_STREAMS", 4500, values.whole(1, 1_000_000), "most event streams that are open in this process"
     )
     max_caller_streams: int = _setting(
-        "MCP_MAX_CALLER_STREAMS", 1000, values.whole(1, 1_000_000), "most of these that one authenticated caller may open"
+        "MCP_MAX_CALLER_STREAMS",
+        1000,
+        values.whole(1, 1_000_000),
+        "most of these that one authenticated caller may open",
     )
     keep_alive_seconds: float = _setting(
         "MCP_KEEP_ALIVE_SECONDS",
@@ -293,7 +299,7 @@ class Settings:
     @property
     def authenticated(self) -> bool:
         """Whether callers have to say who they are."""
-        return self.auth_issuer is not None or self.api_keys_file is not None
+        return self.auth_issuer is not None or self.api_keys_file is not None or self.api_keys_redis
 
     @property
     def exposed(self) -> bool:

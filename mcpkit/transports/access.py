@@ -9,20 +9,22 @@ from mcpkit.security.bearer import AnyOf, TokenVerifier
 from mcpkit.security.introspection import IntrospectionVerifier, asking
 from mcpkit.security.jwks import KeySet
 from mcpkit.security.jwt import JwtVerifier
-from mcpkit.security.keys import ApiKeys, KeyFile
+from mcpkit.security.keys import ApiKeys, KeyFile, KeyStore
 from mcpkit.security.resource import ProtectedResource
 from mcpkit.settings import Settings, SettingsError
 from mcpkit.transports.authentication import Authentication
 
 
-def authentication_of(settings: Settings) -> Authentication | None:
-    """Who is let in; None where anybody is.
+def authentication_of(settings: Settings, shared_keys: KeyStore | None = None) -> Authentication | None:
+    """Who is let in; None where anybody is. ``shared_keys`` are those that all replicas know.
 
     Raises: SettingsError when what is set does not make a whole.
     """
     verifiers: list[TokenVerifier] = []
     if settings.api_keys_file is not None:  # first, for a key is known by its beginning
         verifiers.append(ApiKeys(KeyFile(settings.api_keys_file)))
+    if shared_keys is not None:
+        verifiers.append(ApiKeys(shared_keys))
     resource = None
     if settings.auth_issuer is not None:
         resource = _resource(settings, settings.auth_issuer)

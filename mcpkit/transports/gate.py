@@ -30,7 +30,7 @@ from mcpkit.transports.asgi import (
 )
 from mcpkit.transports.authentication import forbidden
 from mcpkit.transports.leave import Leave, leave_seconds
-from mcpkit.transports.rate import TokenBuckets
+from mcpkit.transports.rate import Pace, SharedBuckets, TokenBuckets
 
 Authenticate: TypeAlias = Callable[[Mapping[str, str]], Awaitable[Principal]]
 """Header fields (names in lower case) → who calls; raises Refused with 401 or 403 and its challenge."""
@@ -105,24 +105,29 @@ class Gate:
 
     __slots__ = (
         "_authenticate",
-        "_buckets",
         "_heads",
         "_most_body",
         "_most_uri",
+        "_pace",
         "_rules",
         "_settings",
         "_worth_keeping",
     )
 
-    def __init__(self, settings: Settings, authenticate: Authenticate | None = None) -> None:
-        """Raises: ValueError when an allowed host or origin can't be read."""
+    def __init__(
+        self, settings: Settings, authenticate: Authenticate | None = None, buckets: SharedBuckets | None = None
+    ) -> None:
+        """``buckets`` count a caller's requests at all replicas, where the settings bound them.
+
+        Raises: ValueError when an allowed host or origin can't be read.
+        """
         self._settings = settings
         self._most_uri, self._most_body = settings.max_uri_bytes, settings.max_body_bytes
         room = len(CHANGING) * (2 * CHANGING_BYTES)
         self._worth_keeping = min(REMEMBERED_BYTES, settings.max_header_bytes - room)
         self._authenticate = authenticate
         rate = settings.rate_per_second
-        self._buckets = TokenBuckets(rate, settings.rate_burst) if rate else None
+        self._pace = Pace(TokenBuckets(rate, settings.rate_burst), buckets) if rate else None
         hosts = LOOPBACK | frozenset(settings.allowed_hosts) | _own_name(settings.host)
         self._rules = OriginRules(hosts=hosts, origins=LOOPBACK | frozenset(settings.allowed_origins))
         self._heads: dict[Key, Head] = {}
@@ -157,8 +162,8 @@ class Gate:
             visit.principal = scope.get(PRINCIPAL_KEY)
         else:
             await self._identify(visit, self._authenticate)
-        if self._buckets is not None:
-            self._buckets.take(caller_of(visit))
+        if self._pace is not None:
+            await self._pace.keep(caller_of(visit))
         return visit
 
     def check_host(self, scope: Scope) -> None:

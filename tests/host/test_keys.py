@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ import pytest
 from mcpkit.host.keys import add_arguments, expiry, run
 from mcpkit.security.bearer import InvalidToken
 from mcpkit.security.keys import ApiKeys, KeyFile
+from mcpkit.settings import Settings
+from tests.fixtures.redis_server import free_port, redis_server
 
 NOW = 1_800_000_000.0
 
@@ -22,7 +25,13 @@ def file(tmp_path: Path) -> Path:
 async def keys(file: Path, *words: str) -> list[str]:
     parser = argparse.ArgumentParser()
     add_arguments(parser)
-    return await run(parser.parse_args(words), file, lambda: NOW)
+    return await run(parser.parse_args(words), Settings(api_keys_file=file), lambda: NOW)
+
+
+async def shared_keys(url: str | None, *words: str) -> list[str]:
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    return await run(parser.parse_args(words), Settings(api_keys_redis=True, redis_url=url), lambda: NOW)
 
 
 def at(file: Path, now: float = NOW) -> ApiKeys:
@@ -32,6 +41,10 @@ def at(file: Path, now: float = NOW) -> ApiKeys:
 def kept(file: Path) -> str:
     assert file.stat().st_mode & 0o077 == 0, "others may read it"
     return file.read_text()
+
+
+def everything_in(folder: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
 
 
 async def test_a_key_is_shown_once_and_lets_in_until_it_ends(file: Path) -> None:
@@ -86,8 +99,30 @@ async def test_without_a_setting_it_says_where_the_keys_are(tmp_path: Path, monk
     monkeypatch.chdir(tmp_path)
     parser = argparse.ArgumentParser()
     add_arguments(parser)
-    lines = await run(parser.parse_args(["add", "x"]), None)
+    lines = await run(parser.parse_args(["add", "x"]), Settings())
     assert "MCP_API_KEYS_FILE=data/keys.json" in lines[-1]
+
+
+@pytest.mark.redis
+async def test_keys_of_all_replicas_are_kept_in_their_redis(tmp_path: Path) -> None:
+    """Only the hash: what is in Redis lets nobody in."""
+    with redis_server(tmp_path) as redis:
+        key, _ = await shared_keys(redis.url, "add", "alice", "--scope", "read")
+        assert "alice" in (await shared_keys(redis.url, "list"))[0]
+        redis.end()
+        written = everything_in(tmp_path)
+        assert b"alice" in written
+        assert key.rpartition("_")[2].encode() not in written
+
+
+async def test_keys_of_all_replicas_need_their_redis(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValueError, match="MCP_SERVER_REDIS_URL"):
+        await shared_keys(None, "list")
+    with pytest.raises(ValueError, match="Redis can't be reached"):
+        await shared_keys(f"redis://127.0.0.1:{free_port()}", "list")
+    monkeypatch.setitem(sys.modules, "mcpkit.sessions.redis_keys", None)
+    with pytest.raises(ValueError, match=r"mcpkit\[redis\]"):
+        await shared_keys("redis://127.0.0.1", "list")
 
 
 def test_spans_and_dates() -> None:

@@ -1,27 +1,78 @@
-"""API keys that all replicas know."""
+"""API keys that all replicas know: how soon, what of them is kept, and what holds while Redis is away."""
 
 from __future__ import annotations
 
 import pytest
 
-from mcpkit.security.bearer import InvalidToken
+from mcpkit.security.bearer import InvalidToken, VerifierUnavailable
 from mcpkit.security.keys import ApiKeys
-from mcpkit.sessions.redis_keys import RedisKeys
+from mcpkit.sessions import redis_keys
+from mcpkit.sessions.redis_keys import FRESH_SECONDS, STALE_SECONDS, RedisKeys, keys_at
 from mcpkit.sessions.redis_replica import Replica
+from mcpkit.sessions.store import StoreAway
 from tests.fixtures.redis_server import RedisServer
 
 pytestmark = pytest.mark.redis
 
 
-async def test_what_one_replica_adds_or_revokes_holds_for_all(two: tuple[Replica, Replica], redis: RedisServer) -> None:
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(redis_keys, "monotonic", clock)
+    return clock
+
+
+async def test_what_one_replica_adds_or_revokes_holds_for_all_after_a_second(
+    two: tuple[Replica, Replica], clock: Clock
+) -> None:
     here, there = (ApiKeys(RedisKeys(replica.link)) for replica in two)
     key = await here.add("ci", scopes=["read"])
-    assert (await there.verify(key)).scopes == {"read"}
+    for place in (here, there):
+        assert (await place.verify(key)).scopes == {"read"}
     new = await there.rotate("ci")
+    with pytest.raises(InvalidToken):
+        await there.verify(key)
+    assert (await here.verify(key)).client_id == "ci"
+    clock.now += FRESH_SECONDS
     with pytest.raises(InvalidToken):
         await here.verify(key)
     assert (await here.verify(new)).client_id == "ci"
     await there.revoke("ci")
+    clock.now += FRESH_SECONDS
     with pytest.raises(InvalidToken):
         await here.verify(new)
     assert await here.list() == []
+
+
+async def test_while_redis_is_away_what_was_known_holds_for_a_minute(
+    two: tuple[Replica, Replica], clock: Clock
+) -> None:
+    here, stranger = (ApiKeys(RedisKeys(replica.link)) for replica in two)
+    key = await here.add("ci")
+    await here.verify(key)
+    for replica in two:
+        replica.link.away = True
+    with pytest.raises(VerifierUnavailable):
+        await stranger.verify(key)
+    clock.now += STALE_SECONDS - 1
+    assert (await here.verify(key)).client_id == "ci"
+    with pytest.raises(StoreAway):
+        await here.rotate("ci")
+    clock.now += FRESH_SECONDS
+    with pytest.raises(VerifierUnavailable):
+        await here.verify(key)
+    two[0].link.away = False
+    assert (await here.verify(key)).client_id == "ci"
+
+
+async def test_a_program_that_serves_nobody_leaves_no_trace(redis: RedisServer) -> None:
+    async with keys_at(redis.url) as keys:
+        await ApiKeys(keys).add("ci")
+    assert redis.ask("EXISTS", "{mcpkit}:replicas") == ":0"
