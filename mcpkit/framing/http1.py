@@ -125,7 +125,7 @@ class RequestFramer:
         if end < 4:
             self._wait_for_head(data)
             return b""
-        if end > self._most:
+        if end > self._most or data.find(b"\r\n") > self._uri:
             raise self._too_long(data)
         head = data[:end]
         understood.append(self._checked(head))
@@ -145,7 +145,7 @@ class RequestFramer:
             self._begun = True
             if not _FIRST_LINE.match(data):
                 raise _malformed()
-        elif not self._begun and len(data) > self._uri:
+        elif not self._begun and len(data) > self._uri + 1:  # half a line end is none of it
             raise self._too_long(data)
 
     def _too_long(self, data: bytes) -> BadHttp:

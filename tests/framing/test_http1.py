@@ -127,6 +127,18 @@ def test_a_body_whose_end_can_be_read_in_two_ways_is_400(framing: bytes) -> None
     assert fault(START + framing + b"\r\n" + CHUNKS) == 400
 
 
+@pytest.mark.parametrize("more", [0, 1, 2, 400])
+def test_a_first_line_is_too_long_however_it_arrives(more: int) -> None:
+    """HDR-07; found by scripts/soak: in one piece a long line went on, in several it was refused."""
+    line = b"GET /%b HTTP/1.1" % (b"a" * (512 - 14 + more))
+    whole = line + b"\r\nHost: a\r\n\r\n"
+    if more:
+        assert fault(whole) == 414
+    else:
+        feed_all([whole])
+        feed_all([whole[at : at + 1] for at in range(len(whole))])
+
+
 def test_a_request_names_its_host() -> None:
     assert fault(b"GET / HTTP/1.1\r\nX: y\r\n\r\n") == 400
     assert framer().feed(b"GET / HTTP/1.0\r\nX: y\r\n\r\n")
