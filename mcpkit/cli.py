@@ -20,22 +20,21 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from mcpkit.client import ClientError, MCPClient
 from mcpkit.client.display import clean
-from mcpkit.client.options import ClientOptions
+from mcpkit.client.oauth import FileStore
 from mcpkit.host.commands import Commands, UsageError
-from mcpkit.host.config import ConfigError, Entry, Input, entries_of, read_config
+from mcpkit.host.config import ConfigError, Entry
 from mcpkit.host.doctor import examine, report
 from mcpkit.host.exits import EXIT_CODES, INTERRUPTED, OK, UNREAD, USAGE, exit_code
 from mcpkit.host.model import ModelError
+from mcpkit.host.sign_in import Access, url_of
 from mcpkit.host.start import Plan, run_chat
-from mcpkit.host.terminal import ask_hidden
+from mcpkit.host.targets import connection, headers_of, many_servers, one_server
 from mcpkit.host.words import language_of
 from mcpkit.settings import Settings, SettingsError, environment
 
 if TYPE_CHECKING:
     from mcpkit.server import Server
 
-EXAMPLES: Final = ("http://127.0.0.1:18080/api", "http://127.0.0.1:18081/api")
-"""Where examples/math_server.py and examples/modulo_server.py listen."""
 USES: Final = {
     "list": "[TARGET]                    what a server offers",
     "call": "[TARGET] NAME a=1 b=2       call a tool",
@@ -44,9 +43,14 @@ USES: Final = {
     "ping": "[TARGET]                    how fast a server answers",
     "chat": "[TARGET …]                  talk with a model that has the tools of many servers",
     "doctor": "[TARGET …]                  what is wrong with the set-up, and how to mend it",
+    "login": "[TARGET]                    sign in to a server, in a browser",
+    "logout": "[TARGET]                    forget that",
     "keys": "add | list | revoke | rotate    the API keys of a server",
     "serve": "FILE.py[:NAME]              serve the Server in a Python file",
 }
+TOKENS: Final = "tokens.json"
+DISPLAYS: Final = ("DISPLAY", "WAYLAND_DISPLAY")
+"""Without one of these there is no window to open a browser in, and one of text would take the terminal."""
 CLIENT_COMMANDS: Final = tuple(name for name in USES if name not in {"keys", "serve"})
 TARGETS: Final = """TARGET is a URL or a command in quotes; a command may also stand at the end, after --.
 Without one it is MCP_SERVER_URL; for chat MCP_SERVER_URLS, else the two examples on 18080 and 18081."""
@@ -73,7 +77,7 @@ def main(words: Sequence[str] | None = None, prog: str = "mcpkit") -> int:
     command = rest[rest.index("--") + 1 :] if "--" in rest else []
     parser = parser_of(f"{prog} {name}", name)
     options = parser.parse_intermixed_args(rest[: rest.index("--")] if "--" in rest else rest)
-    options.command_name = name
+    options.command_name, options.program = name, prog
     if name not in {"keys", "serve"}:  # which has settings of its own for that
         set_up_log(verbose=options.verbose)
         set_up_streams()
@@ -133,6 +137,11 @@ def parser_of(prog: str, name: str) -> Parser:
         parser.add_argument("--args", metavar="JSON", help="the arguments as one JSON object")
     if name == "chat":
         _chat_arguments(parser)
+    if name == "login":
+        parser.add_argument("--client-id", metavar="ID", help="of a client registered with the server beforehand")
+        parser.add_argument(
+            "--callback-port", type=int, default=0, metavar="PORT", help="where the browser comes back to"
+        )
     return parser
 
 
@@ -154,7 +163,7 @@ def _chat_arguments(parser: Parser) -> None:
 def _one_server(options: argparse.Namespace, command: list[str]) -> int:
     name = options.command_name
     words = list(options.words)
-    entry = _entry(options, words, command, spare=1 if name == "read" else 0)
+    entry = one_server(options, words, command, spare=1 if name == "read" else 0)
     needed = {"call": "a tool's NAME", "read": "a URI", "prompt": "a prompt's NAME"}.get(name)
     if needed and not words:
         raise UsageError(f"give {needed}")
@@ -164,7 +173,8 @@ def _one_server(options: argparse.Namespace, command: list[str]) -> int:
 
 
 async def _asked(name: str, words: list[str], entry: Entry, options: argparse.Namespace) -> int:
-    async with MCPClient(entry.target, **_connection(options)) as client:
+    auth = _access(options).of(entry)
+    async with MCPClient(entry.target, auth=auth, **connection(options)) as client:
         commands = Commands(client, as_json=options.json)
         work: dict[str, Callable[[], Coroutine[Any, Any, int]]] = {
             "list": commands.list,
@@ -178,7 +188,7 @@ async def _asked(name: str, words: list[str], entry: Entry, options: argparse.Na
 
 def _chat(options: argparse.Namespace, command: list[str]) -> int:
     settings, variables = Settings.load(), environment()
-    entries, _ = _entries(options, command, settings)
+    entries, _ = many_servers(options, command, settings)
     plan = Plan(
         entries,
         settings,
@@ -188,7 +198,8 @@ def _chat(options: argparse.Namespace, command: list[str]) -> int:
         as_json=options.json,
         once=options.once,
         folder=_folder(variables),
-        connection=_connection(options),
+        connection=connection(options),
+        access=_access(options),
     )
     if options.timeout is not None:
         plan = replace(plan, timeout=options.timeout)
@@ -203,11 +214,42 @@ def _doctor(options: argparse.Namespace, command: list[str]) -> int:
     named = False
     try:
         settings = Settings.load()
-        entries, named = _entries(options, command, settings)
+        entries, named = many_servers(options, command, settings)
     except SettingsError as error:
         settings = error
-    findings = examine(entries, settings, named=named, options=_connection(options))
+    access = replace(_access(options), tell=None)
+    findings = examine(entries, settings, named=named, options=connection(options), access=access)
     return asyncio.run(report(findings, as_json=options.json, out=sys.stdout))
+
+
+def _login(options: argparse.Namespace, command: list[str]) -> int:
+    entry = _url(options, command)
+    access = replace(_access(options), tell=_say_page, client_id=options.client_id, port=options.callback_port)
+    asyncio.run(_signed_in(entry, access, options))
+    print(f"{clean(entry.place, 200)} lets you in; what it gave is kept in {_folder(environment()) / TOKENS}")
+    return OK
+
+
+async def _signed_in(entry: Entry, access: Access, options: argparse.Namespace) -> None:
+    async with MCPClient(entry.target, auth=access.of(entry), **connection(options)) as client:
+        if "tools" in client.server_capabilities:
+            await client.list_tools()  # there are servers that let everybody in so far
+    await access.remember(entry)
+
+
+def _logout(options: argparse.Namespace, command: list[str]) -> int:
+    entry = _url(options, command)
+    known = asyncio.run(_access(options).forget(entry))
+    print(f"{'forgotten' if known else 'nothing was kept'}: {clean(entry.place, 200)}")
+    return OK
+
+
+def _url(options: argparse.Namespace, command: list[str]) -> Entry:
+    words = list(options.words)
+    entry = one_server(options, words, command, spare=0)
+    if words or url_of(entry) is None:
+        raise UsageError("give one server's URL: only those can be signed in to")
+    return entry
 
 
 def _serve(options: argparse.Namespace, command: list[str]) -> int:
@@ -236,6 +278,8 @@ def _keys(options: argparse.Namespace, command: list[str]) -> int:
 COMMANDS: Final[dict[str, Callable[[argparse.Namespace, list[str]], int]]] = {
     **dict.fromkeys(("list", "call", "read", "prompt", "ping"), _one_server),
     "chat": _chat,
+    "login": _login,
+    "logout": _logout,
     "doctor": _doctor,
     "keys": _keys,
     "serve": _serve,
@@ -267,78 +311,22 @@ def load_server(place: str) -> Server:
     return next(iter(found.values()))
 
 
-# ── from words to servers ───────────────────────────────────────────────────────────────────────────────────────────
+def _access(options: argparse.Namespace) -> Access:
+    """In whose name servers are asked; a user at a terminal may sign in."""
+    variables = environment()
+    here = sys.stdin.isatty() and sys.stderr.isatty()
+    return Access(
+        FileStore(_folder(variables) / TOKENS),
+        options.token,
+        headers_of(options),
+        tell=_say_page if here else None,
+        browser=sys.platform in {"win32", "darwin"} or not {"BROWSER", *DISPLAYS}.isdisjoint(variables),
+        program="mcpkit" if options.program == "mcpkit" else f"python {options.program}",
+    )
 
 
-def _entry(options: argparse.Namespace, words: list[str], command: list[str], *, spare: int) -> Entry:
-    """The one server that is meant; its word is taken out of ``words``, of which ``spare`` are not to be taken."""
-    if command:
-        return entries_of([command])[0]
-    if options.config is not None:
-        first, *others = _configured(options)
-        if others:
-            names = ", ".join(entry.name for entry in (first, *others))
-            raise UsageError(f"{options.config} names several servers: say --server with one of {names}")
-        return first
-    if options.server is not None:
-        return entries_of([options.server])[0]
-    for place in {0, len(words) - 1} if len(words) > spare else ():
-        if names_a_server(words[place]):
-            return entries_of([words.pop(place)])[0]
-    return entries_of([Settings.load().server_url])[0]
-
-
-def _entries(options: argparse.Namespace, command: list[str], settings: Settings) -> tuple[list[Entry], bool]:
-    """The servers of a chat, and whether the user has named them."""
-    targets: list[str | Sequence[str]] = [*options.words, *([command] if command else [])]
-    if options.config is not None:
-        return _configured(options) + entries_of(targets), True
-    if options.server is not None:
-        targets.append(options.server)
-    if not targets:
-        return entries_of(settings.server_urls or EXAMPLES), bool(settings.server_urls)
-    return entries_of(targets), True
-
-
-def _configured(options: argparse.Namespace) -> list[Entry]:
-    ask = _ask_input if sys.stdin.isatty() else None
-    entries = read_config(options.config, environment(), ask, only=options.server)
-    if not entries:
-        raise ConfigError(f"{options.config} has no such server" if options.server else f"{options.config} is empty")
-    return entries
-
-
-def _ask_input(wanted: Input) -> str:
-    about = f" [{wanted.default}]" if wanted.default is not None else ""
-    about += f" ({', '.join(wanted.options)})" if wanted.options else ""
-    question = f"{clean(wanted.description, 200)}{about}: "
-    typed = ask_hidden(question) if wanted.secret else input(question)
-    if not typed and wanted.default is None:
-        raise ConfigError(f"the input {wanted.id} was not given")
-    if wanted.options and typed not in wanted.options:
-        raise ConfigError(f"the input {wanted.id} must be one of {', '.join(wanted.options)}")
-    return typed or wanted.default or ""
-
-
-def names_a_server(word: str) -> bool:
-    """A URL, a command line of several words, or a Python file; never ``name=value``."""
-    head = word.split("=", 1)[0]
-    return "://" in head or " " in head.strip() or (head.endswith(".py") and Path(head).is_file())
-
-
-def _connection(options: argparse.Namespace) -> ClientOptions:
-    headers = {}
-    for header in options.header:
-        name, colon, value = header.partition(":")
-        if not colon or not name.strip():
-            raise UsageError(f"{clean(header, 40)} is not of the form 'Name: value'")
-        headers[name.strip()] = value.strip()
-    if options.token is not None:
-        headers["Authorization"] = f"Bearer {options.token}"
-    made: ClientOptions = {"headers": headers}
-    if options.timeout is not None:
-        made["timeout"] = options.timeout
-    return made
+def _say_page(server: str, page: str) -> None:
+    print(f"{server} wants you to sign in: open {page}", file=sys.stderr, flush=True)
 
 
 def _folder(variables: dict[str, str]) -> Path:

@@ -179,21 +179,6 @@ def test_a_server_is_loaded_from_its_file(tmp_path: Path, monkeypatch: pytest.Mo
         cli.load_server(str(script))
 
 
-@pytest.mark.parametrize(
-    ("word", "names"),
-    [
-        ("http://x", True),
-        ("python a.py", True),
-        ("a.py", False),
-        ("add", False),
-        ("a=http://x", False),
-        ("a=b c", False),
-    ],
-)
-def test_what_names_a_server(word: str, names: bool) -> None:
-    assert cli.names_a_server(word) is names
-
-
 def test_the_module_runs_the_command_line() -> None:
     """``python -m mcpkit``."""
     done = subprocess.run(

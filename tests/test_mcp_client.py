@@ -189,7 +189,7 @@ async def silent(asked: Asked, reply: Reply) -> None:
         (page, 6, "text/html"),
         (nothing, 6, "404"),
         (guarded, 3, "wants authorization"),
-        (silent, 4, "broke"),
+        (silent, 4, "closed the connection"),
         (sse({"initialize": -32601}), 7, "code -32601"),
         (sse({"initialize": {**INITIALIZED, "protocolVersion": "2031-01-01"}}), 6, "2031"),
         (sse({**WORKS, "sample": 1002}), 7, "code 1002"),

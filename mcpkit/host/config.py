@@ -1,17 +1,21 @@
 """Configuration files that name servers: the ``mcpServers`` of most hosts, and the ``servers`` + ``inputs`` of VS Code.
 
 Both are read by one loader, comments and trailing commas too, and the order of the file is kept. Nothing is looked
-for: only a file that the user names is read, since it may hold commands. What must never stand here: connecting.
+for: only a file that the user names is read, since it may hold commands. An input that VS Code gets by running one of
+its commands is asked for; nothing is run to read a file. What must never stand here: connecting.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit
+
+from dotenv import dotenv_values
 
 from mcpkit.client.target import Target
 from mcpkit.jsonrpc.codec import load
@@ -67,6 +71,7 @@ class Input:
     secret: bool = False
     default: str | None = None
     options: tuple[str, ...] = ()
+    """What may be chosen; anything may be said where there are none."""
 
 
 Ask: TypeAlias = Callable[[Input], str]
@@ -86,8 +91,7 @@ def read_config(
     if not isinstance(servers, dict):
         raise ConfigError(f'{path.name} names no servers: it needs an object "mcpServers" or "servers"')
     folder = path.resolve().parent
-    workspace = folder.parent if folder.name == ".vscode" else folder
-    values = _Values(environment, workspace, _inputs(config, path.name), ask)
+    values = _Values(environment, folder, _inputs(config, path.name), ask)
     return [
         _entry(f"{path.name}: server {name}", name, server, values)
         for name, server in servers.items()
@@ -135,16 +139,21 @@ def _input(given: JsonObject, where: str) -> Input:
     name, kind = given.get("id"), given.get("type", "promptString")
     if not isinstance(name, str):
         raise ConfigError(f'{where}: each of the inputs needs an "id"')
-    if kind not in {"promptString", "pickString"}:
-        raise ConfigError(f"{where}: input {name} is of type {kind}; only promptString and pickString can be asked for")
+    if kind not in {"promptString", "pickString", "command"}:
+        raise ConfigError(f"{where}: input {name} is of type {kind}; there are promptString, pickString and command")
+    about = str(given.get("description") or name)
+    if kind == "command":
+        about += f" (VS Code runs its command {given.get('command')} for it; nothing is run here, type the value)"
     default = given.get("default")
-    options = given.get("options") if kind == "pickString" else None
+    options = given.get("options") if kind == "pickString" else ()
+    if not isinstance(options, list | tuple) or (kind == "pickString" and not options):
+        raise ConfigError(f'{where}: input {name} needs a list of "options"')
     return Input(
         name,
-        str(given.get("description") or name),
+        about,
         given.get("password") is True,
         default if isinstance(default, str) else None,
-        tuple(str(one.get("value", one) if isinstance(one, dict) else one) for one in options or ()),
+        tuple(str(one.get("value", one.get("label")) if isinstance(one, dict) else one) for one in options),
     )
 
 
@@ -160,7 +169,34 @@ def _entry(where: str, name: str, given: Any, values: _Values) -> Entry:
     for member, shape, word in (("args", list, "a list"), ("env", dict, "an object"), ("headers", dict, "an object")):
         if not isinstance(server.get(member, shape()), shape):
             raise ConfigError(f'{where}: "{member}" must be {word}')
+    if kind == "stdio":
+        server = {**server, **_surroundings(server, values, where)}
     return Entry(name, {**server, "type": kind}, _place(given))
+
+
+def _surroundings(server: JsonObject, values: _Values, where: str) -> JsonObject:
+    """Where a command runs, and the variables it is given: those of its ``envFile``, and over them its ``env``."""
+    around: JsonObject = {}
+    env: dict[str, Any] = {}
+    if "envFile" in server:
+        env.update(_env_file(values.path(server["envFile"], f'{where}: "envFile"'), where))
+    env.update(server.get("env", {}))
+    if env:
+        around["env"] = {key: value for key, value in env.items() if value is not None}
+    if "cwd" in server:
+        around["cwd"] = str(values.path(server["cwd"], f'{where}: "cwd"'))
+    elif values.project:
+        around["cwd"] = str(values.workspace)
+    return around
+
+
+def _env_file(path: Path, where: str) -> dict[str, str | None]:
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            return dotenv_values(stream=file, interpolate=False)
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise ConfigError(f"{where}: the envFile {path} can't be read: {why}") from None
 
 
 def _object(value: Any, where: str) -> JsonObject:
@@ -173,13 +209,33 @@ class _Values:
     """What ``${…}`` stands for."""
 
     def __init__(
-        self, environment: Mapping[str, str], workspace: Path, inputs: Mapping[str, Input], ask: Ask | None
+        self, environment: Mapping[str, str], folder: Path, inputs: Mapping[str, Input], ask: Ask | None
     ) -> None:
+        """``folder`` is the file's own."""
         self._environment = environment
-        self._folders = {"workspaceFolder": str(workspace), "userHome": str(Path.home())}
+        self.project = folder.name == ".vscode"
+        """The file is one of a project, in which its commands run."""
+        self.workspace = workspace = folder.parent if self.project else folder
+        self._known = {
+            "workspaceFolder": str(workspace),
+            "workspaceFolderBasename": workspace.name,
+            "userHome": str(Path.home()),
+            "cwd": str(Path.cwd()),
+            "pathSeparator": os.sep,
+            "/": os.sep,
+        }
         self._inputs = inputs
         self._ask = ask
         self._answers: dict[str, str] = {}
+
+    def path(self, value: Any, where: str) -> Path:
+        """A path as the file means it: from the workspace.
+
+        Raises: ConfigError.
+        """
+        if not isinstance(value, str) or not value:
+            raise ConfigError(f"{where} must be a path")
+        return self.workspace / Path(value).expanduser()
 
     def filled(self, value: Any, where: str) -> Any:
         """The value with every text in it filled in."""
@@ -194,8 +250,10 @@ class _Values:
     def _value(self, name: str, where: str) -> str:
         if name.startswith("input:"):
             return self._answer(name.removeprefix("input:"), where)
-        if name in self._folders:
-            return self._folders[name]
+        if name in self._known:
+            return self._known[name]
+        if name.startswith(("command:", "config:")):
+            raise ConfigError(f"{where}: ${{{name}}} is known to VS Code alone; write its value or a variable")
         name, has_default, default = name.removeprefix("env:").partition(":-")
         value = self._environment.get(name)
         if has_default:
@@ -209,7 +267,10 @@ class _Values:
             raise ConfigError(f'{where}: ${{input:{name}}} is not among the "inputs"')
         if name not in self._answers:
             if self._ask is None:
-                raise ConfigError(f"{where}: ${{input:{name}}} must be asked for, and there is no terminal to ask on")
+                raise ConfigError(
+                    f"{where}: ${{input:{name}}} must be asked for, and there is no terminal to ask on; "
+                    "start this on one, or write a variable, ${NAME}, in its place"
+                )
             self._answers[name] = self._ask(self._inputs[name])
         return self._answers[name]
 

@@ -18,8 +18,9 @@ from mcpkit.client.display import clean
 from mcpkit.client.http import HttpRequest, HttpxCarrier, read_body
 from mcpkit.client.options import ClientOptions
 from mcpkit.host.config import Entry
-from mcpkit.host.exits import OK, UNREACHABLE, USAGE, exit_code
+from mcpkit.host.exits import AUTHORIZATION, OK, UNREACHABLE, USAGE, exit_code
 from mcpkit.host.show import painter
+from mcpkit.host.sign_in import Access, advice
 from mcpkit.settings import Settings, SettingsError
 
 OLDEST = (3, 11)
@@ -41,9 +42,15 @@ class Finding:
 
 
 async def examine(
-    entries: Sequence[Entry], settings: Settings | SettingsError, *, named: bool, options: ClientOptions
+    entries: Sequence[Entry],
+    settings: Settings | SettingsError,
+    *,
+    named: bool,
+    options: ClientOptions,
+    access: Access | None = None,
 ) -> AsyncIterator[Finding]:
     """All checks, each as soon as it is done; servers that were not ``named`` by the user may be down."""
+    access = access or Access()
     yield python()
     yield packages()
     if isinstance(settings, SettingsError):
@@ -53,7 +60,7 @@ async def examine(
     yield await port(settings)
     yield await model(settings)
     for entry in entries:
-        yield await server(entry, named, options)
+        yield await server(entry, options, access, named=named)
 
 
 async def report(findings: AsyncIterator[Finding], *, as_json: bool, out: TextIO) -> int:
@@ -141,7 +148,7 @@ async def model(settings: Settings) -> Finding:
 
 def _judged(status: int, name: str, body: bytes) -> Finding:
     if status in {401, 403}:
-        return Finding("fail", "model", f"the endpoint refuses the key (HTTP {status})", "check API_KEY", USAGE)
+        return Finding("fail", "model", f"the endpoint refuses the key (HTTP {status})", "check API_KEY", AUTHORIZATION)
     if status != 200:
         return Finding("warn", "model", f"the endpoint does not list its models (HTTP {status})", "check BASE_URL")
     if name.encode() not in body:
@@ -149,11 +156,11 @@ def _judged(status: int, name: str, body: bytes) -> Finding:
     return Finding("ok", "model", f"{name} is there")
 
 
-async def server(entry: Entry, named: bool, options: ClientOptions) -> Finding:
+async def server(entry: Entry, options: ClientOptions, access: Access, *, named: bool) -> Finding:
     """Does a server answer, and what does it offer?"""
     subject = f"{entry.name} ({entry.place})"
     try:
-        async with asyncio.timeout(SECONDS * 4), MCPClient(entry.target, **options) as client:
+        async with asyncio.timeout(SECONDS * 4), _client(entry, options, access) as client:
             tools = await client.list_tools() if "tools" in client.server_capabilities else []
             seconds = await client.ping()
             spoken = client.protocol_version or "plain JSON-RPC"
@@ -161,9 +168,13 @@ async def server(entry: Entry, named: bool, options: ClientOptions) -> Finding:
         return Finding("fail", subject, "it does not answer in time", "is it busy, or no MCP server?", UNREACHABLE)
     except (ClientError, ValueError) as error:
         code = exit_code(error)
-        fix = {3: "give a token: --token, or headers in the configuration file"}.get(code, _start(entry))
+        fix = {AUTHORIZATION: advice(access.program, entry)}.get(code, _start(entry))
         return Finding("fail" if named else "warn", subject, str(error), fix, code if named else OK)
     return Finding("ok", subject, f"{len(tools)} tools, {spoken}, {seconds * 1000:.0f} ms")
+
+
+def _client(entry: Entry, options: ClientOptions, access: Access) -> MCPClient:
+    return MCPClient(entry.target, auth=access.of(entry), **options)
 
 
 def _start(entry: Entry) -> str:

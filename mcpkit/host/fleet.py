@@ -17,6 +17,7 @@ from typing import Any, Final, Self, TypeVar
 from mcpkit.client import MCPClient
 from mcpkit.client.background import Background, log
 from mcpkit.client.display import clean
+from mcpkit.client.endpoint import Authorizer
 from mcpkit.client.errors import ClientError, ConnectionLost, ServerRefused, Timeout, Unreachable
 from mcpkit.client.limits import Bounds, Patience, Pauses
 from mcpkit.client.notices import Change
@@ -62,6 +63,13 @@ class Member:
     """Set after its first attempt to connect."""
 
 
+class MemberOptions(ClientOptions, total=False):
+    """Keywords of the client of one member."""
+
+    auth: Authorizer | None
+    """Makes the user known to the server."""
+
+
 Watcher = Callable[[Member], None]
 """Hears that a member's state or lists have changed; must not wait."""
 
@@ -73,7 +81,7 @@ class UnknownName(ClientError):
 class Fleet:
     """``async with Fleet(entries) as fleet``: returns when every server is ready or has failed once.
 
-    ``options`` makes the client options of one member: it is called with its prefix before each connection.
+    ``options`` makes the client options of one member: it is called with its entry before each connection.
     """
 
     def __init__(
@@ -81,14 +89,14 @@ class Fleet:
         entries: Sequence[Entry],
         *,
         by_name: bool = False,
-        options: Callable[[str], ClientOptions] | None = None,
+        options: Callable[[Entry], MemberOptions] | None = None,
         watch: Watcher | None = None,
         patience: Patience = PATIENCE,
         heartbeat: float = 15.0,
         start_seconds: float = 10.0,
     ) -> None:
         """``heartbeat``: seconds between two looks at a server; ``start_seconds``: the most that the start waits."""
-        self._options = options or (lambda prefix: ClientOptions())
+        self._options = options or (lambda entry: MemberOptions())
         self._watch = watch or (lambda member: None)
         self._patience = patience
         self._heartbeat = heartbeat
@@ -265,7 +273,7 @@ class Fleet:
             member.resources = await _or_none(member.client.list_resources()) if "resources" in offered else []
 
     def _client(self, prefix: str, entry: Entry) -> MCPClient:
-        options = self._options(prefix)
+        options = self._options(entry)
         options.setdefault("patience", self._patience)
         options["change_handler"] = lambda change: self._changed(prefix, change)
         return MCPClient(entry.target, **options)

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Final
 
 from mcpkit.client.options import ClientOptions
 from mcpkit.host.chat import LEAVE, Chat, Watch
@@ -16,16 +17,20 @@ from mcpkit.host.config import Entry
 from mcpkit.host.consent import Consent, Policy
 from mcpkit.host.conversation import Conversation, Limits
 from mcpkit.host.exits import INTERRUPTED, OK
-from mcpkit.host.fleet import PATIENCE, Fleet, State
+from mcpkit.host.fleet import PATIENCE, Fleet, MemberOptions, State
 from mcpkit.host.form import Form
 from mcpkit.host.model import Model
 from mcpkit.host.openai import OpenAIModel, find_local_model
 from mcpkit.host.pins import Pins
 from mcpkit.host.sampling import Sampler
 from mcpkit.host.show import JsonLines, Lines, Show
+from mcpkit.host.sign_in import SECONDS, Access
 from mcpkit.host.terminal import Interrupted, Terminal, uninterrupted
 from mcpkit.host.words import Language, Speech
 from mcpkit.settings import Settings
+
+START_SECONDS: Final = 10.0
+"""The most that a chat waits for its servers before it begins; who signs in first has the time for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +51,8 @@ class Plan:
     limits: Limits = field(default_factory=Limits)
     connection: ClientOptions = field(default_factory=ClientOptions)
     """Headers and the like, for all servers."""
+    access: Access = field(default_factory=Access)
+    """In whose name servers are asked; who signs in is shown where by the chat."""
 
 
 def run_chat(plan: Plan) -> int:
@@ -84,6 +91,7 @@ class Parts:
         self.pins = Pins(plan.folder / "tools.json" if plan.folder else None)
         self.model: Model | None = None
         self.fleet: Fleet | None = None
+        self._access = replace(plan.access, tell=self._tell if terminal.interactive else None)
 
     async def open(self) -> None:
         """Connect to the servers that are there."""
@@ -91,7 +99,12 @@ class Parts:
         self.model = await configured_model(plan.settings)
         watch = Watch(self.pins, self.show)
         self.fleet = watch.fleet = Fleet(
-            plan.entries, by_name=plan.by_name, options=lambda prefix: self._options(), watch=watch, patience=PATIENCE
+            plan.entries,
+            by_name=plan.by_name,
+            options=self._options,
+            watch=watch,
+            patience=PATIENCE,
+            start_seconds=START_SECONDS + (SECONDS if plan.once is not None and self.terminal.interactive else 0),
         )
         await self.fleet.__aenter__()
         for member in self.fleet.members:
@@ -116,10 +129,13 @@ class Parts:
             return Lines(sys.stdout, self.speech, aside=self.terminal.around)
         return Lines(sys.stdout, self.speech, aside=write_aside)
 
-    def _options(self) -> ClientOptions:
+    def _tell(self, server: str, page: str) -> None:
+        self.show.notice("sign_in", server=server, page=page)
+
+    def _options(self, entry: Entry) -> MemberOptions:
         """What a server may ask of this chat's user and model."""
         plan, interactive = self.plan, self.terminal.interactive
-        options: ClientOptions = {**plan.connection, "timeout": plan.timeout}
+        options: MemberOptions = {**plan.connection, "timeout": plan.timeout, "auth": self._access.of(entry)}
         if interactive:
             form = Form(self.terminal.ask, self.speech)
             options["elicitation_handler"] = form.fill

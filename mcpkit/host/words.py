@@ -34,6 +34,7 @@ ENGLISH: Final[Mapping[str, str]] = {
     "elicits": "{server} asks: {text}",
     "opens": "{server} asks: {text}\nIt wants you to open {url} (host: {host}). Answer y when done, n to decline: ",
     "fills": "Answer? [y]es, [n]o: ",
+    "sign_in": "{server} wants you to sign in: open {page}",
     "unfit": "  that does not fit: {why}",
     "help": """/tools              what the model can call
 /prompts            the servers' prompts
@@ -76,6 +77,7 @@ CHINESE: Final[Mapping[str, str]] = {
     "elicits": "{server} 询问：{text}",
     "opens": "{server} 询问：{text}\n需要您打开 {url}（主机：{host}）。完成后输入 y，拒绝输入 n：",
     "fills": "是否回答？[y] 是，[n] 否：",
+    "sign_in": "{server} 需要您登录：请打开 {page}",
     "unfit": "  不符合要求：{why}",
     "help": """/tools              模型可以调用的工具
 /prompts            各服务器的提示词

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,61 @@ def test_inputs_are_asked_for_once_and_only_when_needed(file: Path) -> None:
         read(file, config)
 
 
+def test_a_choice_and_a_command_of_vs_code_are_asked_for_and_nothing_is_run(file: Path) -> None:
+    """A file of strangers must not run anything by being read: what a command would give, the user types."""
+    asked: list[Input] = []
+
+    def ask(wanted: Input) -> str:
+        asked.append(wanted)
+        return wanted.default or "typed"
+
+    config = {
+        "inputs": [
+            {"id": "where", "type": "pickString", "options": ["a", {"label": "B", "value": "b"}, {"label": "c"}]},
+            {"id": "made", "type": "command", "command": "shellCommand.execute", "args": {"command": "touch /tmp/x"}},
+        ],
+        "servers": {"s": {"url": "http://h/${input:where}", "headers": {"K": "${input:made}"}}},
+    }
+    (entry,) = read(file, config, ask)
+    assert isinstance(entry.target, Mapping)
+    assert entry.target["headers"] == {"K": "typed"}
+    assert asked[0] == Input("where", "where", options=("a", "b", "c"))
+    assert (asked[1].id, asked[1].options) == ("made", ())
+    assert "VS Code runs its command shellCommand.execute for it; nothing is run here" in asked[1].description
+
+
+@pytest.mark.parametrize("folder", ["", ".vscode"])
+def test_a_command_has_the_variables_of_its_file_and_the_projects_folder(tmp_path: Path, folder: str) -> None:
+    """As in VS Code: ``env`` wins over ``envFile``, null takes a variable out, paths are the workspace's."""
+    (tmp_path / folder).mkdir(exist_ok=True)
+    (tmp_path / "server.env").write_text("\ufeff# keys\nexport A=1\nB='two words'\nC=${A}\nD=4\n", encoding="utf-8")
+    server: dict[str, Any] = {"command": "x", "envFile": "${workspaceFolder}/server.env", "env": {"B": "2", "D": None}}
+    places = {"BASE": "${workspaceFolderBasename}", "SIGN": "${pathSeparator}${/}"}
+    servers = {
+        "s": server,
+        "t": {"command": "y", "cwd": "sub", "env": places},
+        "u": {"url": "http://x", "envFile": "z"},
+    }
+    one, two, three = read(tmp_path / folder / "mcp.json", {"servers": servers})
+    assert isinstance(one.target, Mapping)
+    assert isinstance(two.target, Mapping)
+    assert one.target["env"] == {"A": "1", "B": "2", "C": "${A}"}
+    assert one.target.get("cwd") == (str(tmp_path) if folder else None)
+    assert two.target["cwd"] == str(tmp_path / "sub")
+    assert two.target["env"] == {"BASE": tmp_path.name, "SIGN": os.sep * 2}
+    assert three.place == "http://x"
+
+
+@pytest.mark.parametrize(("data", "why"), [(None, "No such file or directory"), (b"A=\xff", "it is not UTF-8 text")])
+def test_an_env_file_that_can_not_be_read_is_named(file: Path, data: bytes | None, why: str) -> None:
+    place = file.parent / "keys.env"
+    if data is not None:
+        place.write_bytes(data)
+    with pytest.raises(ConfigError) as wrong:
+        read(file, {"servers": {"s": {"command": "x", "envFile": "keys.env"}}})
+    assert str(wrong.value) == f"mcp.json: server s: the envFile {place} can't be read: {why}"
+
+
 def test_comments_and_last_commas_are_allowed(file: Path) -> None:
     config = """{ // servers
       "servers": {"s": {"url": "http://127.0.0.1/api", /* "not": "this" */ "x": "a, } // b"}, // last
@@ -133,9 +189,16 @@ def test_a_disabled_server_is_left_out(file: Path) -> None:
         ({"servers": {}, "inputs": 5}, 'mcp.json: "inputs" must be a list'),
         ({"servers": {}, "inputs": [{}]}, 'mcp.json: each of the inputs needs an "id"'),
         (
-            {"servers": {}, "inputs": [{"id": "x", "type": "command"}]},
-            "mcp.json: input x is of type command; only promptString and pickString can be asked for",
+            {"servers": {}, "inputs": [{"id": "x", "type": "shell"}]},
+            "mcp.json: input x is of type shell; there are promptString, pickString and command",
         ),
+        ({"servers": {}, "inputs": [{"id": "x", "type": "pickString"}]}, 'mcp.json: input x needs a list of "options"'),
+        (
+            {"servers": {"a": {"url": "http://${command:pick.port}"}}},
+            "mcp.json: server a: ${command:pick.port} is known to VS Code alone; write its value or a variable",
+        ),
+        ({"servers": {"a": {"command": "x", "envFile": 5}}}, 'mcp.json: server a: "envFile" must be a path'),
+        ({"servers": {"a": {"command": "x", "cwd": ""}}}, 'mcp.json: server a: "cwd" must be a path'),
     ],
 )
 def test_what_is_wrong_is_one_clear_line(file: Path, config: Any, said: str) -> None:

@@ -13,6 +13,7 @@ from mcpkit.client.options import ClientOptions
 from mcpkit.host import doctor
 from mcpkit.host.config import Entry
 from mcpkit.host.doctor import Finding, examine, report
+from mcpkit.host.sign_in import Access
 from mcpkit.settings import Settings, SettingsError
 from tests.fixtures.scripted_peer import ScriptedModel
 from tests.host.sites import Site, math_server
@@ -40,7 +41,7 @@ async def test_a_server_that_is_down_is_named_with_its_fix() -> None:
     found = (await findings(entry))[f"server0 (http://127.0.0.1:{port}/api)"]
     assert (found.verdict, found.code) == ("fail", 4)
     assert found.fix == "start it, and check its URL or command"
-    relaxed = await doctor.server(entry, False, NONE)
+    relaxed = await doctor.server(entry, NONE, Access(), named=False)
     assert (relaxed.verdict, relaxed.code) == ("warn", 0)
 
 

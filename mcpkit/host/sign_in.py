@@ -1,0 +1,141 @@
+"""In whose name servers are asked: a token that was given, or one that the user comes by in a browser, and is kept.
+
+Who can't be asked is told what to run. What must never stand here: OAuth itself (mcpkit/client/oauth), where a file
+lies, a terminal.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import webbrowser
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import Final, TypeAlias
+
+from mcpkit.client.display import clean
+from mcpkit.client.endpoint import Authorizer, Bearer
+from mcpkit.client.errors import AuthorizationFailed, Timeout
+from mcpkit.client.oauth import (
+    About,
+    AuthorizationCode,
+    LoopbackRedirect,
+    MemoryStore,
+    OAuth,
+    Registration,
+    Rules,
+    TokenStore,
+)
+from mcpkit.client.oauth.redirect import Consent
+from mcpkit.client.oauth.tokens import Vault
+from mcpkit.host.config import Entry
+
+SECONDS: Final = 300.0
+"""How long the user may take."""
+CALLBACK: Final = "/callback"
+"""Where a browser comes back to when the client was registered beforehand."""
+
+Tell: TypeAlias = Callable[[str, str], object]
+"""Shows the user who wants a sign-in, and the page where it is done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How this user is known to each server."""
+
+    store: TokenStore = field(default_factory=MemoryStore)
+    token: str | None = None
+    """Sent to every server, instead of signing in."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Sent to every server; an Authorization field among them is a token too."""
+    tell: Tell | None = None
+    """None where nobody is there to sign in."""
+    browser: bool = False
+    """Open the page too."""
+    program: str = "mcpkit"
+    client_id: str | None = None
+    """Of a client registered beforehand, for issuers that register none by themselves."""
+    port: int = 0
+    """Where the browser comes back to; 0 is any free one."""
+    seconds: float = SECONDS
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """One sign-in at a time."""
+
+    def of(self, entry: Entry) -> Authorizer | None:
+        """What makes this user known to that server; None where nothing does, or its own headers do."""
+        headers = entry.target.get("headers") if isinstance(entry.target, Mapping) else None
+        if url_of(entry) is None or any(name.lower() == "authorization" for name in (*self.headers, *(headers or {}))):
+            return None
+        if self.token is not None:
+            return Bearer(self.token)
+        grant = AuthorizationCode(About(known=self._known()), Doorway(self, entry))
+        return OAuth(grant, store=self.store, rules=Rules(dpop=False))  # a bound token ends with its key: this run
+
+    async def forget(self, entry: Entry) -> bool:
+        """Throw the kept tokens for that server away; whether there were any."""
+        vault = Vault(self.store, url_of(entry) or "")
+        issuer = await vault.issuer()
+        if issuer is None or await vault.tokens(issuer) is None:
+            return False
+        await vault.forget_tokens(issuer)
+        return True
+
+    async def remember(self, entry: Entry) -> None:
+        """The user has signed in by a client registered beforehand: its name renews the tokens, too."""
+        vault, known = Vault(self.store, url_of(entry) or ""), self._known()
+        issuer = await vault.issuer()
+        if known is not None and issuer is not None:
+            await vault.keep_registration(issuer, replace(known, issuer=issuer))
+
+    def _known(self) -> Registration | None:
+        return Registration(self.client_id, auth_method="none") if self.client_id is not None else None
+
+
+@dataclass(frozen=True, slots=True)
+class Doorway:
+    """Out to the authorization server, and back; closed where nobody is there to go."""
+
+    access: Access
+    entry: Entry
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[Consent]:
+        """Listen, for one visit.
+
+        Raises: AuthorizationFailed.
+        """
+        access = self.access
+        if access.tell is None:
+            raise AuthorizationFailed(f"{self._name} wants you to sign in; {advice(access.program, self.entry)}")
+        path = CALLBACK if access.client_id is not None else None
+        way = LoopbackRedirect(port=access.port, path=path, seconds=access.seconds, show=self._show)
+        try:
+            async with access.turn, way.open() as consent:
+                yield consent
+        except Timeout as error:
+            raise AuthorizationFailed(str(error)) from None
+        except OSError as error:
+            raise AuthorizationFailed(f"port {access.port} can't be listened on: {error.strerror}") from None
+
+    @property
+    def _name(self) -> str:
+        return clean(self.entry.place, 200)
+
+    def _show(self, page: str) -> None:
+        """Send the user there."""
+        assert self.access.tell is not None
+        self.access.tell(self._name, clean(page, 8_000))
+        if self.access.browser:
+            webbrowser.open(page)
+
+
+def advice(program: str, entry: Entry) -> str:
+    """What who can't be asked should do."""
+    login = f"{program} login {clean(entry.place, 200)}"
+    return f"run {login}, or give a token (--token, or headers in a configuration file)"
+
+
+def url_of(entry: Entry) -> str | None:
+    """Where a server is, by which its tokens are kept; None for one that is no URL."""
+    url = entry.target.get("url") if isinstance(entry.target, Mapping) else None
+    return url.partition("#")[0].partition("?")[0] if isinstance(url, str) else None
