@@ -64,9 +64,10 @@ def drain(server: Server, endpoint: McpEndpoint) -> None:
 
 
 def replica_of(server: Server, settings: Settings) -> Replica | None:
-    """What this process shares with others; extensions that can, share too."""
+    """What this process shares with others; results that are kept, and extensions that can, share too."""
     replica = replica_for(settings)
     if replica is not None:
+        server.tools.cached.results = replica.results
         for extension in server.extensions:
             share = getattr(extension, "share", None)
             if share is not None:

@@ -1,6 +1,7 @@
-"""Results that are kept: the same caller with the same arguments gets the value again, for a while.
+"""Results that are kept: the same caller with the same arguments gets the result again, for a while.
 
-In this process's memory, and bounded. What must never stand here: what a client may keep (that is ``ttl_ms``).
+In this process's memory, or wherever replicas share them, and bounded. What must never stand here: what a client may
+keep (that is ``ttl_ms``), an engine.
 """
 
 from __future__ import annotations
@@ -9,54 +10,115 @@ import json
 from collections.abc import Mapping
 from hashlib import sha256
 from time import monotonic
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from mcpkit.features.asking import ASKED
 from mcpkit.features.binding import MakeContext
-from mcpkit.features.feature import Call
+from mcpkit.jsonrpc.codec import encode
+from mcpkit.jsonrpc.messages import JsonObject
 from mcpkit.protocol.exchange import BEGUN, Exchange
 
+if TYPE_CHECKING:
+    from mcpkit.features.tools import Tool
+
 MOST_KEPT: Final = 128
-"""Values that one tool keeps; the oldest goes first."""
+"""Results of one tool that are kept; the oldest goes first."""
+LARGEST_KEPT: Final = 256 * 1024
+"""Bytes; a longer result is not kept."""
+
+
+class Results(Protocol):
+    """Where results are kept. Out of reach, it has none and keeps none."""
+
+    async def get(self, tool: str, key: str) -> bytes | None:
+        """What was put there, unless its time is over."""
+
+    async def put(self, tool: str, key: str, result: bytes, seconds: float) -> None:
+        """Keep a result for that long, or until newer ones of the tool need its place."""
+
+
+class MemoryResults:
+    """Results in this process."""
+
+    __slots__ = ("_kept",)
+
+    def __init__(self) -> None:
+        self._kept: dict[str, dict[str, tuple[float, bytes]]] = {}
+
+    async def get(self, tool: str, key: str) -> bytes | None:
+        """What was put there, unless its time is over."""
+        kept = self._kept.get(tool, {}).get(key)
+        return kept[1] if kept is not None and monotonic() < kept[0] else None
+
+    async def put(self, tool: str, key: str, result: bytes, seconds: float) -> None:
+        """Keep a result."""
+        kept = self._kept.setdefault(tool, {})
+        kept.pop(key, None)
+        while len(kept) >= MOST_KEPT:
+            del kept[next(iter(kept))]
+        kept[key] = (monotonic() + seconds, result)
 
 
 class Cached:
-    """A tool's call, with the values it gave."""
+    """Calls tools, or gives what they gave."""
 
-    __slots__ = ("_call", "_kept", "_seconds", "_shared")
+    __slots__ = ("results",)
 
-    def __init__(self, call: Call, seconds: float, *, shared: bool) -> None:
-        """``shared``: what one caller got may be given to any other."""
-        self._call = call
-        self._seconds = seconds
-        self._shared = shared
-        self._kept: dict[tuple[str | None, bytes], tuple[float, Any]] = {}
+    def __init__(self) -> None:
+        self.results: Results = MemoryResults()
 
-    async def __call__(self, arguments: Mapping[str, Any], exchange: Exchange, make_context: MakeContext) -> Any:
-        """The kept value, or a fresh one. Raises: whatever the function raises, which is never kept."""
+    async def call(
+        self, tool: Tool, arguments: Mapping[str, Any], exchange: Exchange, make_context: MakeContext
+    ) -> Any:
+        """The kept result, or a fresh value.
+
+        Raises: whatever the function raises, which is never kept.
+        """
         if BEGUN in exchange.state:  # a task is to be told when its function begins
-            return await self._call(arguments, exchange, make_context)
-        key = self._key(exchange)
-        kept = self._kept.get(key)
-        if kept is not None and monotonic() < kept[0]:
-            return kept[1]
-        value = await self._call(arguments, exchange, make_context)
-        if ASKED not in exchange.state and _lasting(value):
-            self._keep(key, value)
-        return value
+            return await tool.work(arguments, exchange, make_context)
+        key = _key(tool, exchange)
+        kept = await self.results.get(tool.key, key)
+        if kept is not None:
+            return _Again(kept)
+        value = await tool.work(arguments, exchange, make_context)
+        result = tool.returns.result(value)
+        if ASKED not in exchange.state and "isError" not in result and not hasattr(value, "__mcp_result__"):
+            await self._keep(tool, key, result)
+        return _Ready(result)
 
-    def _key(self, exchange: Exchange) -> tuple[str | None, bytes]:
-        given = json.dumps(exchange.params.get("arguments") or {}, sort_keys=True)
-        caller = exchange.principal.id if exchange.principal and not self._shared else None
-        return caller, sha256(given.encode()).digest()
-
-    def _keep(self, key: tuple[str | None, bytes], value: Any) -> None:
-        self._kept.pop(key, None)
-        while len(self._kept) >= MOST_KEPT:
-            del self._kept[next(iter(self._kept))]
-        self._kept[key] = (monotonic() + self._seconds, value)
+    async def _keep(self, tool: Tool, key: str, result: JsonObject) -> None:
+        try:
+            text = encode(result)
+        except (TypeError, ValueError, RecursionError):  # whoever sends it will say so
+            return
+        if len(text) <= LARGEST_KEPT:
+            assert tool.keeps is not None
+            await self.results.put(tool.key, key, text, tool.keeps)
 
 
-def _lasting(value: Any) -> bool:
-    """Neither an error nor a question to the caller."""
-    return not getattr(value, "is_error", False) and not hasattr(value, "__mcp_result__")
+def _key(tool: Tool, exchange: Exchange) -> str:
+    """Who asks for what of which tool: as it is published, and as often as it was changed in this process."""
+    caller = exchange.principal.id if exchange.principal and tool.cache_scope != "public" else None
+    parts = [tool.wire, tool.edition, caller, exchange.params.get("arguments") or {}]
+    return sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+class _Ready:
+    """A result, where a tool's value is expected."""
+
+    __slots__ = ("_result",)
+
+    def __init__(self, result: JsonObject) -> None:
+        self._result = result
+
+    def __mcp_result__(self) -> JsonObject:
+        return self._result
+
+
+class _Again(_Ready):
+    """A result that was kept."""
+
+    __slots__ = ()
+
+    def __init__(self, text: bytes) -> None:
+        super().__init__(json.loads(text))  # which is exact, as long as integers may be

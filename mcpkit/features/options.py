@@ -69,7 +69,8 @@ class ToolOptions(Options, total=False):
     """False: no output schema; True: a return type without one is refused."""
     cache: float
     """Seconds for which a value is given again to the same caller for the same arguments, without running the function;
-    with ``cache_scope="public"`` to every caller. Kept in this process's memory; never errors, nor what was asked."""
+    with ``cache_scope="public"`` to every caller. Kept in this process's memory, or in the Redis that replicas share;
+    never errors, nor what was asked."""
     task: Literal["optional", "required", "forbidden"] | None
     """Whether calls may, must or can't become tasks (the tasks extension reads it)."""
 

@@ -6,7 +6,8 @@ What must never stand here: signatures (binding.py), what values become (returns
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, Final, Unpack
 
 from mcpkit.features.binding import MakeContext, bind_json
@@ -43,11 +44,12 @@ class Tool(Feature):
     def __init__(self, function: Callable[..., Any], options: ToolOptions | None = None) -> None:
         """Raises: RegistrationError."""
         super().__init__(function, options or {})
-        seconds = self.options.get("cache")
-        if seconds is not None:
-            if type(seconds) not in (int, float) or seconds <= 0:
-                raise RegistrationError(f"cache of tool {self.key!r} ({self.where}): give a number of seconds, as 60")
-            self.work = Cached(self.work, seconds, shared=self.cache_scope == "public")
+        self.edition = 0
+        """How often it was changed since this process began to offer it."""
+        self.keeps: float | None = self.options.get("cache")
+        """Seconds for which its results are kept."""
+        if self.keeps is not None and (type(self.keeps) not in (int, float) or self.keeps <= 0):
+            raise RegistrationError(f"cache of tool {self.key!r} ({self.where}): give a number of seconds, as 60")
 
     @classmethod
     def from_function(cls, function: Callable[..., Any], **options: Unpack[ToolOptions]) -> Tool:
@@ -68,6 +70,11 @@ class Tool(Feature):
         """The published schema of the arguments."""
         schema: JsonObject = self.wire["inputSchema"]
         return schema
+
+    def _again(self, function: Callable[..., Any], options: Mapping[str, Any]) -> Tool:
+        changed = Tool(function, options)  # type: ignore[arg-type]  # checked as any options are
+        changed.edition = self.edition + 1
+        return changed
 
     def _build(self) -> None:
         options = self.options
@@ -109,6 +116,8 @@ class Tools:
         called after every change."""
         self._most_calls = most_calls
         self._active = 0
+        self.cached = Cached()
+        """Where results of tools with ``cache`` are kept."""
         self._make_context = make_context
         self._timeout = timeout
         self._tools: Registry[Tool] = Registry("tools", changed, page_size=page_size, ttl_ms=ttl_ms)
@@ -179,7 +188,8 @@ class Tools:
             raise Overloaded
         self._active += 1
         try:
-            return tool.returns.result(await within(seconds, tool.work(arguments, exchange, self._make_context)))
+            work = tool.work if tool.keeps is None else partial(self.cached.call, tool)
+            return tool.returns.result(await within(seconds, work(arguments, exchange, self._make_context)))
         except RpcError:
             raise
         except Exception as error:

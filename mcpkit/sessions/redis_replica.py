@@ -16,6 +16,7 @@ from mcpkit.sessions.mailbox import DEFAULT_BOUNDS, Bounds
 from mcpkit.sessions.redis_feed import RedisFeed
 from mcpkit.sessions.redis_inbox import Inbox
 from mcpkit.sessions.redis_link import Link
+from mcpkit.sessions.redis_results import RedisResults
 from mcpkit.sessions.redis_store import RedisStore
 from mcpkit.sessions.store import StoreAway
 
@@ -26,7 +27,7 @@ Adopt = Callable[[bytes], None]
 
 
 class Replica:
-    """What a process shares with the others: :attr:`store` and :attr:`feed` while :meth:`running`."""
+    """What a process shares with the others: :attr:`store`, :attr:`feed`, :attr:`results` while :meth:`running`."""
 
     def __init__(
         self, url: str, *, most: int = 10_000, idle_seconds: float = 1800.0, bounds: Bounds = DEFAULT_BOUNDS
@@ -35,6 +36,7 @@ class Replica:
         self.link = Link(url)
         self.feed = RedisFeed(self.link)
         self.store = RedisStore(self.link, self.feed, most, idle_seconds, bounds)
+        self.results = RedisResults(self.link)
         self._inbox = Inbox(self.link, self.feed.heard)
         self.store.listen(self._inbox)
         self._key: bytes | None = None

@@ -11,7 +11,10 @@ import pytest
 from fastapi import FastAPI
 from sse_starlette.sse import AppStatus
 
+from mcpkit import Server
 from mcpkit.fastapi import create_app, lifespan, mcp_router
+from mcpkit.fastapi.lifespan import replica_of
+from mcpkit.settings import Settings
 from tests.fastapi.house import alive, make_server
 from tests.transports.asgi_client import Wire, modern
 
@@ -66,3 +69,11 @@ async def test_the_lifespan_joins_the_applications() -> None:
     async with alive(app):
         assert sorted(log) == ["own up", "up"]
     assert len(log) == 4
+
+
+def test_with_redis_results_that_are_kept_are_shared() -> None:
+    server = Server("s")
+    replica = replica_of(server, Settings(redis_url="redis://127.0.0.1:1"))
+    assert replica is not None
+    assert server.tools.cached.results is replica.results
+    assert replica_of(server, Settings()) is None

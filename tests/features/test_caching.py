@@ -99,6 +99,45 @@ async def test_only_so_much_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     assert counting.runs == 4
 
 
+async def test_a_long_result_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(caching, "LARGEST_KEPT", 200)
+    runs = 0
+
+    async def repeat(word: str, times: int) -> str:
+        nonlocal runs
+        runs += 1
+        return word * times
+
+    tools, _ = offered(repeat, cache=60)
+    for times in (1, 1, 100, 100):
+        assert (await call(tools, "repeat", word="a", times=times))["content"][0]["text"] == "a" * times
+    assert runs == 3
+
+
+async def test_a_result_comes_back_as_it_was() -> None:
+    """Integers of any size, text, structure, and content of one's own."""
+
+    async def measure() -> dict[str, Any]:
+        return {"big": 2**70, "text": "ü", "list": [1, 1.5, None]}
+
+    async def show() -> ToolResult:
+        return ToolResult(["a", "b"], {"x": 1}, meta={"m": 1})
+
+    for function in (measure, show):
+        tools, tool = offered(function, cache=60)
+        first = await call(tools, tool.key)
+        assert await call(tools, tool.key) == first
+
+
+async def test_what_is_no_json_is_told_as_ever_and_not_kept() -> None:
+    async def broken() -> ToolResult:
+        return ToolResult("x", meta={"m": object()})
+
+    tools, _ = offered(broken, cache=60)
+    for _ in range(2):
+        assert (await call(tools, "broken"))["content"][0]["text"] == "x"
+
+
 async def test_a_changed_tool_has_kept_nothing() -> None:
     counting = Counting()
     tools, tool = offered(counting.function(), cache=60)
@@ -106,6 +145,9 @@ async def test_a_changed_tool_has_kept_nothing() -> None:
     tool.update(title="Count")
     await call(tools, "count", word="a")
     assert counting.runs == 2
+    tool.update(counting.function())
+    await call(tools, "count", word="a")
+    assert counting.runs == 3
 
 
 async def test_errors_are_not_kept() -> None:
