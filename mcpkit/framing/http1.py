@@ -72,6 +72,15 @@ class RequestFramer:
         """Between two requests, with nothing of the next one."""
         return self._state == self._head and not self._held
 
+    @property
+    def held(self) -> int:
+        """Bytes that have come and could not be handed on yet."""
+        return len(self._held)
+
+    def close(self) -> None:
+        """Forget them: nothing will follow."""
+        self._held = b""
+
     def feed(self, data: bytes) -> bytes:
         """What may be handed on, perhaps nothing yet.
 

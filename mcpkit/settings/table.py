@@ -38,8 +38,8 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    """What the environment says, checked. Make one with :meth:`load`; tests make one by keyword arguments."""
+class Entry:
+    """The settings of where the server is, and for whom."""
 
     # ── where the server listens ──
     host: str = _setting("MCP_SERVER_HOST", "127.0.0.1", values.host, "address to listen on")
@@ -126,6 +126,12 @@ class Settings:
     api_keys_redis: bool = _setting(
         "MCP_API_KEYS_REDIS", False, values.flag, "1: API keys are kept in Redis, for all replicas, by `mcpkit keys`"
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds(Entry):
+    """The settings of how much, and how long."""
+
     # ── limits of one HTTP request ──
     max_body_bytes: int = _setting(
         "MCP_MAX_BODY_BYTES", 4 * MIB, values.whole(1 * KIB, 1024 * MIB), "longest request body", unit="bytes"
@@ -199,6 +205,12 @@ class Settings:
         "MCP_MAX_STREAMS", 4500, values.whole(1, 1_000_000), "most event streams that are open in this process"
     )
     max_caller_streams: int = _setting(
+        "MCP_MAX_CALLER_STREAMS", 1000, values.whole(1, 1_000_000), "most of these that one authenticated caller may open"
+    )
+    max_streams: int = _setting(
+        "MCP_MAX_STREAMS", 4500, values.whole(1, 1_000_000), "most event streams that are open in this process"
+    )
+    max_caller_streams: int = _setting(
         "MCP_MAX_CALLER_STREAMS",
         1000,
         values.whole(1, 1_000_000),
@@ -234,6 +246,12 @@ class Settings:
         "how long a client is told to wait before it reconnects",
         unit="ms",
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Settings(Bounds):
+    """What the environment says, checked. Make one with :meth:`load`; tests make one by keyword arguments."""
+
     # ── the model behind `sample` ──
     base_url: str | None = _setting(
         "BASE_URL", None, values.url, "base URL of an OpenAI-compatible API, e.g. https://api.openai.com/v1"

@@ -65,7 +65,7 @@ class ClientGone(McpKitError):
 class Visit:
     """One HTTP request that was let in, and the ways to answer it."""
 
-    __slots__ = ("accept", "body", "extra", "fault", "headers", "principal", "receive", "scope", "send")
+    __slots__ = ("accept", "body", "extra", "fault", "headers", "principal", "receive", "scope", "send", "weight")
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, headers: Mapping[str, str], accept: int) -> None:
         self.scope = scope
@@ -82,6 +82,8 @@ class Visit:
         """Header fields that every answer to this request carries."""
         self.fault: tuple[str, tuple[Header, ...]] | None = None
         """Why a body that comes with this head is not read."""
+        self.weight = 0
+        """What the body was found to weigh (load.Scales), until that is given back."""
 
     async def answer(self, status: int, body: bytes) -> None:
         """Answer with a JSON body; in one write where the server offers it and nothing wraps its ``send``."""

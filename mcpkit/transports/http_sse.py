@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Any, Final, cast
 from urllib.parse import quote
 
-from sse_starlette import EventSourceResponse, ServerSentEvent
+from sse_starlette import EventSourceResponse
 
 from mcpkit.framing.sse import encode_event
 from mcpkit.jsonrpc.codec import BadParams, Limits, decode, encode_error, encode_notification, encode_request
@@ -29,9 +29,11 @@ from mcpkit.settings import Settings
 from mcpkit.transports.asgi import Event, Header, Receive, Refused, Scope, Send, Visit, refuse
 from mcpkit.transports.calls import encoded, id_of
 from mcpkit.transports.gate import EVENTS, Gate
+from mcpkit.transports.load import Load, Scales
 from mcpkit.transports.outbox import StreamOutbox
 from mcpkit.transports.question import Question
 from mcpkit.transports.reception import Reception, exchange_in, hear, refusal_of, unknown_session
+from mcpkit.transports.streams import KEEP_ALIVE
 
 ALLOW_GET: Final[Header] = (b"allow", b"GET, OPTIONS")
 ALLOW_NOTHING: Final[Header] = (b"allow", b"OPTIONS")
@@ -88,9 +90,14 @@ class StreamCall:
 class HttpSse:
     """Answers GET on the SSE URL; :meth:`post` takes what is posted for one of its streams."""
 
-    __slots__ = ("_gate", "_handed", "_kernel", "_limits", "_outboxes", "_path", "_reception", "_settings", "path")
+    __slots__ = (
+        *("_gate", "_handed", "_kernel", "_limits", "_load", "_outboxes", "_path", "_reception", "_scales"),
+        *("_settings", "path"),
+    )
 
-    def __init__(self, kernel: Kernel, reception: Reception, gate: Gate, settings: Settings, path: str) -> None:
+    def __init__(
+        self, kernel: Kernel, reception: Reception, gate: Gate, settings: Settings, path: str, scales: Scales
+    ) -> None:
         """``path`` is where to post to, beside this URL; :attr:`path` says what this URL ends in."""
         self.path = "/sse"
         self._kernel = kernel
@@ -98,6 +105,8 @@ class HttpSse:
         self._gate = gate
         self._settings = settings
         self._path = path
+        self._scales = scales
+        self._load = Load(settings.max_pending_bytes)
         self._outboxes: dict[str, StreamOutbox] = {}
         self._handed: dict[str, asyncio.Task[None]] = {}
         self._limits = Limits(depth=settings.max_json_depth, batch=settings.max_batch)
@@ -117,16 +126,16 @@ class HttpSse:
                 raise Refused(405, f"This URL takes GET only; POST goes to {self._path}", [ALLOW_GET])
             if not visit.accept & EVENTS:
                 raise Refused(406, "This URL is an event stream: accept text/event-stream")
-            session = await self._open(visit)
+            self._reception.begin_stream(visit)
         except (Refused, StoreAway) as error:
             await refuse(send, refusal_of(error), extra)
-        else:
-            await self._stream(visit, session)
-
-    @property
-    def streams(self) -> int:
-        """How many streams are open."""
-        return len(self._outboxes)
+            return
+        try:
+            await self._stream(visit, await self._open(visit))
+        except (Refused, StoreAway) as error:
+            await refuse(send, refusal_of(error), extra)
+        finally:
+            self._reception.end_stream(visit)
 
     def drain(self) -> None:
         """Let every stream end as soon as its calls are answered."""
@@ -137,7 +146,7 @@ class HttpSse:
         if not self._reception.store.keeps:
             raise Refused(405, f"No sessions are kept here; post to {self._path} instead", [ALLOW_NOTHING])
         session = await self._reception.open(visit)
-        session.outbox = self._outboxes[session.id] = StreamOutbox(lambda: session.peer.in_flight == 0)
+        session.outbox = self._outboxes[session.id] = StreamOutbox(lambda: session.peer.in_flight == 0, self._load)
         try:
             await session.keep()
         except StoreAway:
@@ -149,10 +158,9 @@ class HttpSse:
         outbox = self._outboxes[session.id]
         uri = f"{quote(self._place(visit.scope))}{self._path}?session_id={session.id}"
         response = EventSourceResponse(
-            _framed(uri, outbox),
+            _framed(uri, outbox, self._settings.keep_alive_seconds),
             headers={"Cache-Control": "no-cache, no-transform", **_text(visit.extra)},
-            ping=self._settings.keep_alive_seconds,
-            ping_message_factory=_ping,
+            ping=0,  # we do it: a timer takes less memory than a task
             sep="\n",
             send_timeout=self._settings.send_seconds,
             shutdown_event=cast(Any, _Farewell(outbox.drain)),
@@ -257,6 +265,7 @@ class HttpSse:
             await outbox.put(encode_error(request.id, error))
             return
         work = self._work(visit, session, outbox, request, call)
+        visit.weight = 0  # given back when the call has been answered
         if request.method == "initialize":  # what is posted next must find it done (INIT-14)
             await work
         else:
@@ -265,15 +274,18 @@ class HttpSse:
     async def _work(
         self, visit: Visit, session: Session, outbox: StreamOutbox, request: Request, call: StreamCall
     ) -> None:
+        weight = visit.weight
         try:
-            exchange = exchange_in(session, visit, request, call)
-            body = encoded(self._kernel, exchange, await self._kernel.serve(exchange))
-        except RpcError as error:
-            body = encode_error(request.id, error)
+            try:
+                exchange = exchange_in(session, visit, request, call)
+                body = encoded(self._kernel, exchange, await self._kernel.serve(exchange))
+            except RpcError as error:
+                body = encode_error(request.id, error)
+            await outbox.put(body)  # in flight while it waits for its reader: such calls are bounded
         finally:
             session.peer.end(request.id)
             outbox.look()
-        await outbox.put(body)
+            self._scales.give(weight)
         if call.hung_up:
             with suppress(StoreAway):
                 await self._reception.store.end(session)
@@ -337,14 +349,10 @@ def _shake_hands(session: Session, request: Request) -> None:
     session.revision, session.client, session.phase = negotiate(offered), client, Phase.INITIALIZING
 
 
-async def _framed(uri: str, outbox: StreamOutbox) -> AsyncIterator[bytes]:
+async def _framed(uri: str, outbox: StreamOutbox, keep_alive: float) -> AsyncIterator[bytes]:
     yield encode_event(uri.encode(), event="endpoint")
-    async for data in outbox.messages():
-        yield encode_event(data, event="message")
-
-
-def _ping() -> ServerSentEvent:
-    return ServerSentEvent(comment="", sep="\n")
+    async for data in outbox.messages(keep_alive):
+        yield encode_event(data, event="message") if data else KEEP_ALIVE
 
 
 def _text(headers: tuple[Header, ...]) -> dict[str, str]:

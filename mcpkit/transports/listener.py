@@ -1,5 +1,5 @@
 """What uvicorn's HTTP protocols lack: one strict reading of HTTP, deadlines and a size for a request's head, a patient
-way to close, an end for clients that never read.
+way to close, an end for clients that never read, a bound on what all connections take together.
 
 Requests that have not arrived whole never reach an application, so this is the one place to bound them. What must
 never stand here: applications, anything of MCP.
@@ -8,6 +8,7 @@ never stand here: applications, anything of MCP.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
@@ -16,22 +17,30 @@ from mcpkit.framing.http1 import BadHttp, RequestFramer
 from mcpkit.settings import Settings
 from mcpkit.transports.asgi import Refused
 from mcpkit.transports.lingering import LingeringTransport
+from mcpkit.transports.load import LIGHT, Load
 
 HEAD_SLACK: Final = 16 * 1024
 """Room for the request line and separators above the limit of the header block, which has its own, clearer answer."""
+SPARE: Final = 256
+"""Connections above the limit that are told so; further ones are closed at once."""
+FRUITLESS_SECONDS: Final = 0.1
+"""How long nobody looks again for a connection at rest, when none was found."""
 _ANSWER: Final = (
-    b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b"
+    b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n%b\r\n%b"
 )
+_SOON: Final = b"retry-after: 1\r\n"
 
 
 @dataclass(frozen=True, slots=True)
 class Deadlines:
-    """How long (seconds) and how much (bytes) a connection may take."""
+    """How long (seconds) and how much (bytes) a connection may take, how many there may be, and what they all may."""
 
     head_seconds: float
     head_bytes: int
     stall_seconds: float
     uri_bytes: int
+    connections: int
+    held_bytes: int
 
     @classmethod
     def of(cls, settings: Settings) -> Deadlines:
@@ -41,17 +50,28 @@ class Deadlines:
             settings.max_header_bytes + settings.max_uri_bytes + HEAD_SLACK,
             settings.send_seconds,
             settings.max_uri_bytes + HEAD_SLACK // 4,
+            settings.max_connections,
+            settings.max_pending_bytes,
         )
 
 
 class _Bounded(asyncio.Protocol):
-    """Mixed in before one of uvicorn's protocols; knows of it only ``cycle``, the request that is being served."""
+    """Mixed in before one of uvicorn's protocols; knows of it only what is declared here (docs/decisions/0010)."""
 
     deadlines: Deadlines
+    load: Load
     loop: asyncio.AbstractEventLoop
     transport: Any
+    connections: set[Any]
     cycle: Any
+    """The request that is being served."""
+    pipeline: Sequence[Any] = ()
+    _unset_keepalive_if_required: Callable[[], None]
     _framer: RequestFramer
+    _unanswered = 0
+    """Bytes of requests that have come and are not answered."""
+    _counted = 0
+    """How many of these the load knows of."""
     _head_timer: asyncio.TimerHandle | None = None
     _stall_timer: asyncio.TimerHandle | None = None
 
@@ -61,10 +81,16 @@ class _Bounded(asyncio.Protocol):
         patient: Any = LingeringTransport(transport, self.loop, lambda: not self._framer.idle)
         super().connection_made(patient)
         self._head_timer = self.loop.call_later(self.deadlines.head_seconds, self._too_late)
+        if len(self.connections) > self.deadlines.connections:
+            self._crowd()
 
     def data_received(self, data: bytes) -> None:
         """Hand on what is understood; what the client owes us then, it owes us in time."""
         if self.transport.is_closing():
+            return
+        self._unanswered += len(data)
+        if self._unanswered > LIGHT and not self._hold(self._unanswered):
+            self._refuse(503, "The server holds too many requests already; send it again soon")
             return
         try:
             data = self._framer.feed(data)
@@ -84,17 +110,41 @@ class _Bounded(asyncio.Protocol):
         """No timer outlives its connection."""
         self.head_arrived()
         self.resume_timer()
+        self._hold(0)
+        self.load.unread(self, 0)
         super().connection_lost(exc)
+        self._unset_keepalive_if_required()  # uvicorn leaves it where the client has reset the connection
+
+    def on_response_complete(self) -> None:
+        """A request is answered, and what it took is free; what came after it is still to be served."""
+        if self._unanswered > LIGHT:
+            self._hold(sum(len(cycle.body) for cycle, _ in self.pipeline) + self._framer.held)
+        else:
+            self._unanswered = 0
+        super().on_response_complete()  # type: ignore[misc]  # uvicorn's
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether a request has been answered here and no other has begun."""
+        cycle = self.cycle
+        served = cycle is not None and cycle.response_complete
+        return served and self._framer.idle and not self.pipeline and not self.transport.is_closing()
+
+    def drop(self) -> None:
+        """End, unsent answers and all; soon, for this may be called while one is being written."""
+        self.loop.call_soon(self.transport.abort)
 
     def pause_writing(self) -> None:
         """The client does not read: not for ever."""
         super().pause_writing()
+        self.load.unread(self, self.transport.get_write_buffer_size())
         if self._stall_timer is None:
             self._stall_timer = self.loop.call_later(self.deadlines.stall_seconds, self.transport.abort)
 
     def resume_writing(self) -> None:
         """It reads again."""
         self.resume_timer()
+        self.load.unread(self, 0)
         super().resume_writing()
 
     def send_400_response(self, message: str) -> None:
@@ -113,6 +163,25 @@ class _Bounded(asyncio.Protocol):
             self._head_timer.cancel()
             self._head_timer = None
 
+    def _hold(self, size: int) -> bool:
+        """Count what unanswered requests take; whether there is room for it."""
+        before, self._counted, self._unanswered = self._counted, size, size
+        return before == size or self.load.hold(before, size)
+
+    def _crowd(self) -> None:
+        """There are too many connections: one that rests gives way, else this one does."""
+        now = self.loop.time()
+        if self.load.fruitless_until <= now:
+            for other in self.connections:
+                if other.at_rest:
+                    other.transport.close()
+                    return
+            self.load.fruitless_until = now + FRUITLESS_SECONDS
+        if len(self.connections) > self.deadlines.connections + SPARE:
+            self.transport.abort()
+        else:
+            self._refuse(503, "The server has too many connections; the limit is MCP_MAX_CONNECTIONS")
+
     def _too_late(self) -> None:
         self._head_timer = None
         if self._framer.idle or (self.cycle is not None and self.cycle.more_body):  # nothing, or a body nobody reads
@@ -127,10 +196,14 @@ class _Bounded(asyncio.Protocol):
         unfinished = cycle is not None and not cycle.response_complete
         if not (unfinished and cycle.response_started):
             body = Refused(status, message).body
-            self.transport.write(_ANSWER % (status, HTTPStatus(status).phrase.encode(), len(body), body))
+            more = _SOON if status == HTTPStatus.SERVICE_UNAVAILABLE else b""
+            self.transport.write(_ANSWER % (status, HTTPStatus(status).phrase.encode(), len(body), more, body))
         self.transport.linger()
+        self._framer.close()
+        self._hold(0)
         if unfinished:  # to the application its client has gone
             cycle.disconnected = True
+            cycle.body = bytearray()
             cycle.message_event.set()
 
 
@@ -150,7 +223,7 @@ def bounded_protocol(deadlines: Deadlines, *, http: str = "auto") -> type[asynci
         from mcpkit.transports.swift import Swift  # noqa: PLC0415
 
         bases = (Swift, _Bounded, HttpToolsProtocol)
-    return type("BoundedProtocol", bases, {"deadlines": deadlines})
+    return type("BoundedProtocol", bases, {"deadlines": deadlines, "load": Load(deadlines.held_bytes)})
 
 
 def _has_httptools() -> bool:

@@ -8,20 +8,26 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from typing import Final
 
+from mcpkit.transports.load import LIGHT, Load
+
 MOST_MESSAGES: Final = 256
-MOST_BYTES: Final = 4 << 20
+MOST_BYTES: Final = 1 << 20
 """What waits for a slow reader before senders wait too."""
 
 
 class StreamOutbox:
     """See :class:`~mcpkit.sessions.store.Outbox`; ``idle`` tells whether no more answers are owed."""
 
-    __slots__ = ("_draining", "_idle", "_ready", "_room", "_size", "_waiting", "closed")
+    __slots__ = ("_counted", "_draining", "_idle", "_load", "_ready", "_room", "_size", "_waiting", "closed")
 
-    def __init__(self, idle: Callable[[], bool]) -> None:
+    def __init__(self, idle: Callable[[], bool], load: Load) -> None:
+        """``load`` is shared by all outboxes: where they hold too much, the longest is dropped."""
         self._idle = idle
+        self._load = load
+        self._counted = 0
         self._waiting: deque[bytes] = deque()
         self._size = 0
         self._ready = asyncio.Event()
@@ -35,11 +41,11 @@ class StreamOutbox:
         return len(self._waiting) >= MOST_MESSAGES or self._size >= MOST_BYTES
 
     async def put(self, data: bytes) -> None:
-        """Send a message; waits while the client is slow to read."""
+        """Send a message; who sends waits, once it is here, while the client is slow to read."""
+        self._add(data)
         while self.full and not self.closed:
             self._room.clear()
             await self._room.wait()
-        self._add(data)
 
     def offer(self, data: bytes) -> None:
         """Send a message if there is room at once."""
@@ -62,22 +68,44 @@ class StreamOutbox:
         if self._draining:
             self._ready.set()
 
-    async def messages(self) -> AsyncIterator[bytes]:
-        """What is to be sent, until the stream ends."""
+    def drop(self) -> None:
+        """End the stream now; what waits is never sent."""
+        self._waiting.clear()
+        self._size = 0
+        self.close()
+
+    async def messages(self, silence: float) -> AsyncIterator[bytes]:
+        """What is to be sent, until the stream ends; nothing (b"") after every ``silence`` seconds without."""
         while True:
             while self._waiting:
                 data = self._waiting.popleft()
                 self._size -= len(data)
+                self._count()
                 self._room.set()
                 yield data
             if self.closed or (self._draining and self._idle()):
                 self.close()
                 return
             self._ready.clear()
-            await self._ready.wait()
+            if not await self._woken(silence):
+                yield b""
 
     def _add(self, data: bytes) -> None:
         if not self.closed:
             self._waiting.append(data)
             self._size += len(data)
+            self._count()
             self._ready.set()
+
+    def _count(self) -> None:
+        """Few bytes are not worth it."""
+        size = self._size if self._size > LIGHT else 0
+        if size != self._counted:
+            self._counted = size
+            self._load.unread(self, size)
+
+    async def _woken(self, seconds: float) -> bool:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                return await self._ready.wait()
+        return False

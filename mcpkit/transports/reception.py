@@ -6,6 +6,7 @@ What must never stand here: how a message is answered, one transport's ways.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from contextlib import suppress
 from typing import Final
 
@@ -31,13 +32,21 @@ SWEEP_SECONDS: Final = 60.0
 class Reception:
     """Opens sessions in a store and has the store swept while it holds any."""
 
-    __slots__ = ("_most_calls", "_notices", "_pause", "_sweeping", "_timer", "draining", "store")
+    __slots__ = (
+        *("_callers", "_most_calls", "_most_of_caller", "_most_streams", "_notices", "_pause", "_sweeping", "_timer"),
+        *("draining", "store", "streams"),
+    )
 
     def __init__(self, kernel: Kernel, store: SessionStore, settings: Settings) -> None:
         self.store = store
         self.draining = False
         """Whether the server is going down: then no new session and no new stream is opened."""
+        self.streams = 0
+        """How many event streams are open here, of sessions and without."""
+        self._callers: Counter[str] = Counter()
+        """How many of these each authenticated caller holds."""
         self._most_calls = settings.max_session_calls
+        self._most_streams, self._most_of_caller = settings.max_streams, settings.max_caller_streams
         self._pause = min(SWEEP_SECONDS, settings.session_idle_seconds / 2)
         self._timer: asyncio.TimerHandle | None = None
         self._sweeping: asyncio.Future[None] | None = None
@@ -73,6 +82,31 @@ class Reception:
         """
         if self.draining:
             raise going_down(id)
+
+    def begin_stream(self, visit: Visit, id: Id | None = None) -> None:
+        """A place for one event stream more, until :meth:`end_stream` (AVAIL-03).
+
+        Raises: Refused (503, 429).
+        """
+        self.check_open(id)
+        if self.streams >= self._most_streams:
+            raise Refused(503, f"All {self._most_streams} streams are taken; try again later", [RETRY_LATER], id=id)
+        caller = visit.principal
+        if caller is not None:
+            if self._callers[caller.id] >= self._most_of_caller:
+                message = f"{self._most_of_caller} streams of yours are open; end one"
+                raise Refused(429, message, [RETRY_LATER], id=id)
+            self._callers[caller.id] += 1
+        self.streams += 1
+
+    def end_stream(self, visit: Visit) -> None:
+        """The stream has ended."""
+        self.streams -= 1
+        caller = visit.principal
+        if caller is not None:
+            self._callers[caller.id] -= 1
+            if not self._callers[caller.id]:
+                del self._callers[caller.id]
 
     def check_load(self, session: Session, id: Id) -> None:
         """That the session may have one more call in flight.

@@ -210,7 +210,13 @@ class SessionHttp:
         if not visit.accept & EVENTS:
             raise Refused(406, "GET opens an event stream: accept text/event-stream; to call a method use POST")
         session = await self._named(visit)
-        reader = await self._reader(session, visit.headers.get("last-event-id"))
+        self._reception.begin_stream(visit)
+        try:
+            await self._follow(visit, session, await self._reader(session, visit.headers.get("last-event-id")))
+        finally:
+            self._reception.end_stream(visit)
+
+    async def _follow(self, visit: Visit, session: Session, reader: Reader) -> None:
         events = EventResponse(visit, self._patience)
         guard = Guard(visit.receive, self._patience.keep_alive, reader.close, lambda: events.write(KEEP_ALIVE))
         self._readers[reader] = session
@@ -237,11 +243,6 @@ class SessionHttp:
         """End the session and all of its work (SHL-46)."""
         await self._store.end(await self._named(visit))
         await visit.answer_empty(204)
-
-    @property
-    def streams(self) -> int:
-        """How many GET streams are open."""
-        return len(self._readers)
 
     def drain(self) -> None:
         """End all GET streams; calls in flight go on."""

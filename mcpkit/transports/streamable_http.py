@@ -39,7 +39,8 @@ from mcpkit.transports.asgi import (
 from mcpkit.transports.calls import LISTEN, check_accept, check_arguments, encoded, id_of, names_null_id, serve_batch
 from mcpkit.transports.gate import EVENTS, Gate
 from mcpkit.transports.http_sse import HttpSse
-from mcpkit.transports.reception import Reception, going_down, refusal_of
+from mcpkit.transports.load import LIGHT_BODY, Scales
+from mcpkit.transports.reception import RETRY_SOON, Reception, going_down, refusal_of
 from mcpkit.transports.reply import Cancelled, ReplyChannel
 from mcpkit.transports.session_http import SessionHttp
 from mcpkit.transports.streams import Patience
@@ -52,7 +53,7 @@ class McpEndpoint:
     """Answers every request to the MCP URL. :attr:`sse` answers GET on the HTTP+SSE URL."""
 
     __slots__ = (
-        *("_gate", "_kernel", "_limits", "_patience", "_reception", "_sessions", "_settings"),
+        *("_gate", "_kernel", "_limits", "_patience", "_reception", "_scales", "_sessions", "_settings"),
         *("path", "retiring", "sse"),
     )
 
@@ -69,8 +70,9 @@ class McpEndpoint:
         self._limits = Limits(depth=settings.max_json_depth, batch=settings.max_batch)
         self._patience = Patience.of(settings)
         self._reception = Reception(kernel, sessions, settings)
+        self._scales = Scales(settings.max_pending_bytes)
         self._sessions = SessionHttp(kernel, self._reception, self._patience, gate)
-        self.sse = HttpSse(kernel, self._reception, gate, settings, path)
+        self.sse = HttpSse(kernel, self._reception, gate, settings, path, self._scales)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one HTTP request."""
@@ -92,10 +94,12 @@ class McpEndpoint:
         except Exception:
             await failed(send, visit.extra)
         except asyncio.CancelledError:
-            if self.draining:  # the grace of calls in flight is over
-                with suppress(Exception):  # the answer may have begun
-                    await refuse(send, going_down(), visit.extra)
+            if self.draining:
+                await _cut_short(visit)
             raise
+        finally:
+            if visit.weight:
+                self._scales.give(visit.weight)
 
     @property
     def away(self) -> bool:
@@ -114,8 +118,8 @@ class McpEndpoint:
 
     @property
     def streams(self) -> int:
-        """How many event streams of sessions are open here."""
-        return self._sessions.streams + self.sse.streams
+        """How many event streams are open here."""
+        return self._reception.streams
 
     def drain(self) -> None:
         """Let open streams end and open no new ones; calls in flight go on."""
@@ -135,13 +139,16 @@ class McpEndpoint:
         body = await read_body(
             visit.receive, settings.max_body_bytes, settings.body_silence_seconds, settings.request_seconds
         )
+        size = len(body)
+        if size > LIGHT_BODY:
+            visit.weight = _weigh(self._scales, body)
         query = visit.scope["query_string"]
         stream = _stream_named_in(query) if query else None
         if stream is not None:
             visit.body = body
         try:
             message = decode(body, self._limits)
-            if len(body) > settings.max_argument_bytes:
+            if size > settings.max_argument_bytes:
                 check_arguments(message, settings.max_argument_bytes)
         except (ParseError, InvalidRequest) as error:
             await self._unreadable(visit, stream, error)
@@ -151,7 +158,9 @@ class McpEndpoint:
         except RpcError as error:
             await self._misdirected(visit, stream, message, error)
             return
+        del body  # what it says is in the message, for as long as that is served
         await self._dispatch(visit, route, message)
+
 
     def _dispatch(self, visit: Visit, route: Route, message: Message | Batch) -> Awaitable[None]:
         if type(route) is Stateless:
@@ -174,16 +183,27 @@ class McpEndpoint:
         if type(message) is not Request or envelope is None:
             return self._told(visit, message, route.revision)
         check_accept(visit, message)
-        if message.method in LISTEN:
-            self._check_stream(visit, message)
+        listens = message.method in LISTEN
+        if listens and not visit.accept & EVENTS:
+            raise Refused(406, f"{message.method} is answered as text/event-stream; accept it", id=message.id)
         try:
-            self._check_param_headers(visit, message)
+            _check_param_headers(self._kernel, visit, message)
         except RpcError as error:
             return visit.answer(400, encode_error(message.id, error))
         channel = ReplyChannel(visit, route.revision.http, None, self._patience)
         exchange = _exchange(visit, message, route.revision, channel, envelope.client)
         exchange.log_level = envelope.log_level
+        if listens:
+            return self._stream(visit, message, exchange, channel)
         return self._respond(visit, message, exchange, channel)
+
+    async def _stream(self, visit: Visit, request: Request, exchange: Exchange, channel: ReplyChannel) -> None:
+        """A call that is answered by a long stream."""
+        self._reception.begin_stream(visit, request.id)
+        try:
+            await self._respond(visit, request, exchange, channel)
+        finally:
+            self._reception.end_stream(visit)
 
     async def _unsessioned(self, visit: Visit, revision: Revision, message: Message | Batch) -> None:
         """A plain call, or one of the handshake era that brings no session: nothing is remembered of it."""
@@ -237,21 +257,6 @@ class McpEndpoint:
             await visit.answer_empty(202)
         else:
             await visit.answer(200, body)
-
-    def _check_stream(self, visit: Visit, message: Request) -> None:
-        """That a long stream can be opened for this caller, now."""
-        self._reception.check_open(message.id)
-        if not visit.accept & EVENTS:
-            raise Refused(406, f"{message.method} is answered as text/event-stream; accept it", id=message.id)
-
-    def _check_param_headers(self, visit: Visit, message: Request) -> None:
-        """That ``Mcp-Param-*`` says what the arguments say, once it is known which tool is meant (XHDR-13)."""
-        if message.method == "tools/call":
-            name = message.params.get("name")
-            mirrored = self._kernel.param_headers(name) if type(name) is str else ()
-            if mirrored:
-                arguments = message.params.get("arguments")
-                check_params(mirrored, visit.headers, arguments if isinstance(arguments, dict) else {})
 
     # ── what can't be served ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -313,6 +318,36 @@ def _exchange(
         None,
         visit.headers,
     )
+
+
+def _check_param_headers(kernel: Kernel, visit: Visit, message: Request) -> None:
+    """That ``Mcp-Param-*`` says what the arguments say, once it is known which tool is meant (XHDR-13).
+
+    Raises: HeaderMismatch.
+    """
+    if message.method == "tools/call":
+        name = message.params.get("name")
+        mirrored = kernel.param_headers(name) if type(name) is str else ()
+        if mirrored:
+            arguments = message.params.get("arguments")
+            check_params(mirrored, visit.headers, arguments if isinstance(arguments, dict) else {})
+
+
+async def _cut_short(visit: Visit) -> None:
+    """The grace of calls in flight is over."""
+    with suppress(Exception):  # the answer may have begun
+        await refuse(visit.send, going_down(), visit.extra)
+
+
+def _weigh(scales: Scales, body: bytes) -> int:
+    """Have all requests that are being served fit into memory together.
+
+    Raises: Refused (503).
+    """
+    weight = scales.take(body)
+    if not weight:
+        raise Refused(503, "The server holds too many large requests already; send it again soon", [RETRY_SOON])
+    return weight
 
 
 def _stream_named_in(query: bytes) -> str | None:

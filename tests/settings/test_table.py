@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 from mcpkit.settings import Settings
 
 
@@ -23,7 +25,7 @@ def test_secrets_stay_out_of_repr() -> None:
 
 def test_the_table_has_every_setting_once() -> None:
     table = Settings.table()
-    assert len({row.env for row in table}) == len(table) == len(Settings.__slots__)
+    assert len({row.env for row in table}) == len(table) == len(fields(Settings))
     assert all(row.meaning and not row.meaning.endswith(".") for row in table)
 
 

@@ -114,7 +114,7 @@ async def test_get_on_the_message_uri_is_405() -> None:
 async def test_a_silent_stream_is_kept_alive() -> None:
     """HSSE-10, SHC-14."""
     async with connected(house(keep_alive_seconds=0.05)) as client:
-        await client.stream.until(lambda: client.stream.body.count(b"\n: \n\n") >= 2)
+        await client.stream.until(lambda: client.stream.body.count(b"\n:\n\n") >= 2)
 
 
 async def test_a_stream_that_ends_takes_its_session_and_work_along() -> None:

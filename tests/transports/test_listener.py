@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import inspect
+import socket
+import struct
+import weakref
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +17,7 @@ import pytest
 from mcpkit.protocol.revisions.registry import NEWEST_HANDSHAKE
 from mcpkit.settings import Settings
 from mcpkit.transports.listener import bounded_protocol
+from mcpkit.transports.load import Load
 from tests.transports.doors import House, call
 from tests.transports.sockets import Connection, Place, serving
 
@@ -152,6 +159,113 @@ async def test_a_client_that_never_reads_is_dropped() -> None:
         async with asyncio.timeout(10):
             await home.started.wait()
         connection.reset()
+
+
+PROTOCOL = """app app_state config connections cycle flow headers limit_concurrency loop scope server_state tasks
+timeout_keep_alive timeout_keep_alive_task transport _unset_keepalive_if_required on_response_complete
+send_400_response shutdown timeout_keep_alive_handler pause_writing resume_writing"""
+FAST = "expect_100_continue pipeline _start_asgi_task"
+CYCLE = """access_log body default_headers disconnected flow keep_alive message_event more_body on_response
+response_complete response_started scope transport waiting_for_100_continue run_asgi receive send"""
+FLOW = "read_paused write_paused drain pause_reading resume_reading pause_writing resume_writing"
+
+
+@pytest.mark.parametrize("http", PARSERS)
+async def test_uvicorn_is_as_we_know_it(http: str) -> None:
+    """What we read and replace of its private classes (docs/decisions/0010): a new uvicorn fails here, by name."""
+    import importlib
+
+    import uvicorn
+    from uvicorn.protocols.http.flow_control import FlowControl
+    from uvicorn.server import ServerState
+
+    module = importlib.import_module(f"uvicorn.protocols.http.{http}_impl")
+    name = "H11Protocol" if http == "h11" else "HttpToolsProtocol"
+    state = ServerState()
+    protocol = getattr(module, name)(uvicorn.Config(lambda: None, log_config=None), state, {})
+    known = {
+        name: (protocol, PROTOCOL if http == "h11" else f"{PROTOCOL} {FAST}"),
+        "FlowControl": (FlowControl(asyncio.Transport()), FLOW),
+        "ServerState": (state, "connections default_headers tasks total_requests"),
+    }
+    if http == "httptools":
+        given = dict.fromkeys(inspect.signature(module.RequestResponseCycle).parameters)
+        known["RequestResponseCycle"] = (
+            module.RequestResponseCycle(**given),
+            f"{CYCLE} chunked_encoding expected_content_length",
+        )
+        known[http] = (module, "STATUS_LINE RequestResponseCycle")
+    missing = [f"{what}.{n}" for what, (one, names) in known.items() for n in names.split() if not hasattr(one, n)]
+    assert not missing, f"uvicorn {uvicorn.__version__} has changed; adapt listener.py, swift.py, cycles.py: {missing}"
+
+
+@pytest.mark.parametrize("http", PARSERS)
+async def test_a_connection_that_was_reset_leaves_nothing(http: str) -> None:
+    """uvicorn keeps the timer of idle connections, and with it the connection, for more than a minute."""
+    async with serving(House(LIMITS).endpoint, LIMITS, http=http) as place:
+        ours: weakref.WeakSet[Any] = weakref.WeakSet()
+        for _ in range(5):
+            connection = await place.connect()
+            connection.post(None, body=b"{")
+            await connection.answer()
+            ours.update(place.program.server_state.connections)
+            own = connection.writer.get_extra_info("socket")
+            own.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            connection.reset()
+        async with asyncio.timeout(10):
+            while place.program.server_state.connections:  # noqa: ASYNC110 - there is no event for it
+                await asyncio.sleep(0.01)
+            while ours:
+                await asyncio.sleep(0.01)
+                gc.collect()
+
+
+@pytest.mark.parametrize("http", PARSERS)
+async def test_beyond_the_most_connections_idle_ones_give_way_and_then_new_ones(http: str) -> None:
+    """AVAIL-03: 503 with Retry-After; a client that is being served is never the one."""
+    home, limits = House(LIMITS), replace(Settings(), max_connections=16)
+    async with serving(home.endpoint, limits, http=http) as place:
+        idle = await place.connect()
+        idle.post(SUM)
+        await idle.answer()
+        waiting = [await place.connect() for _ in range(16)]
+        for number, one in enumerate(waiting):
+            one.post(call("wait", id=number))
+        assert await idle.rest() == b""
+        late = await place.connect()
+        answer = await late.rest()
+        assert answer.startswith(b"HTTP/1.1 503 ")
+        assert b"retry-after: 1" in answer
+        assert b"MCP_MAX_CONNECTIONS" in answer
+        assert len(place.program.server_state.connections) >= 16
+
+
+@pytest.mark.parametrize("http", PARSERS)
+async def test_what_is_not_answered_is_bounded_over_all_connections(http: str) -> None:
+    """AVAIL-03: bodies that are on their way, whole or not, together; who is refused frees the place at once."""
+    limits = replace(Settings(), max_pending_bytes=1 << 20)
+    async with serving(House(LIMITS).endpoint, limits, http=http) as place:
+        head = b"POST /api HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+        head += b"Content-Length: 900000\r\n\r\n"
+        first, second = await place.connect(), await place.connect()
+        first.send(head + b" " * 700_000)
+        async with asyncio.timeout(10):
+            while _held(place) < 700_000:  # noqa: ASYNC110 - there is no event for it
+                await asyncio.sleep(0.01)
+        second.send(head + b" " * 700_000)
+        answer = await second.rest()
+        assert answer.startswith(b"HTTP/1.1 503 ")
+        assert b"retry-after: 1" in answer
+        assert _held(place) < 800_000
+        first.send(b" " * 200_000)
+        assert (await first.answer())[0] == 400
+        assert (await place.ask(SUM))["id"] == 1
+        assert _held(place) == 0
+
+
+def _held(place: Place) -> int:
+    load: Load = place.program.config.http.load  # type: ignore[union-attr]
+    return load._held
 
 
 def test_the_fast_parser_is_taken_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from mcpkit.protocol.revisions.registry import NEWEST_HANDSHAKE
 from mcpkit.sessions.delivery import GENERAL, Reader
 from mcpkit.sessions.memory import MemoryStore
 from mcpkit.sessions.session import Session
+from mcpkit.transports.load import Load
 from mcpkit.transports.notices import Notices
 from mcpkit.transports.outbox import StreamOutbox
 
@@ -54,13 +55,13 @@ async def test_who_does_not_listen_stores_nothing() -> None:
     hall = Hall()
     silent, new, sse = await hall.session(), await hall.session(Phase.INITIALIZING), await hall.session()
     new.mailbox.follow(GENERAL)
-    box = sse.outbox = StreamOutbox(lambda: True)
+    box = sse.outbox = StreamOutbox(lambda: True, Load(1 << 20))
     hall.changes.publish(Notice(TOOLS_CHANGED))
     await settle()
     box.close()
     assert not silent.mailbox.listening
     assert hall.store.shelf.bytes == 0
-    assert len([data async for data in box.messages()]) == 1
+    assert len([data async for data in box.messages(60)]) == 1
 
 
 async def test_what_is_logged_reaches_the_sessions_that_want_its_level() -> None:
