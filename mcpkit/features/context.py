@@ -94,7 +94,8 @@ class Context:
 
     async def report_progress(self, progress: float, total: float | None = None, message: str | None = None) -> None:
         """Tell how far the work is; silent without the caller's token, and for values that don't grow (PROG-02)."""
-        token = self.meta.get("progressToken")
+        meta = self.exchange.params.get("_meta")
+        token = meta.get("progressToken") if type(meta) is dict else None
         if type(token) not in (str, int) or (self._last_progress is not None and progress <= self._last_progress):
             return
         self._last_progress = progress

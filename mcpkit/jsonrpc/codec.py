@@ -246,8 +246,9 @@ def encode_request(id: Id, method: str, params: JsonObject) -> bytes:
 
 def encode_notification(method: str, params: JsonObject) -> bytes:
     """A call that wants none; empty params are left out."""
-    call: JsonObject = {"jsonrpc": "2.0", "method": method}
-    return encode({**call, "params": params} if params else call)
+    if not params:
+        return encode({"jsonrpc": "2.0", "method": method})
+    return encode({"jsonrpc": "2.0", "method": method, "params": params})
 
 
 def encode_batch(messages: Iterable[bytes]) -> bytes:

@@ -7,7 +7,7 @@ door it was (the channel says no by itself), a revision's date.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple, Protocol
@@ -114,10 +114,10 @@ class Exchange:
     state: dict[str, Any] = field(default_factory=dict)
     """Scratch space of the features that serve this exchange (asking keeps its sealed state here)."""
 
-    async def notify(self, method: str, params: JsonObject) -> None:
-        """Send a notification about this request, in the shape its revision knows."""
-        lower = self.revision.lower.get(method)
-        await self.channel.notify(method, lower(params) if lower else params)
+    def notify(self, method: str, params: JsonObject) -> Awaitable[None]:
+        """Send a notification about this request, in the shape its revision knows; to be awaited."""
+        lower = self.revision.lower
+        return self.channel.notify(method, lower[method](params) if method in lower else params)
 
     async def ask(self, method: str, params: JsonObject) -> JsonObject:
         """Send a request to the client in its revision's shape and return the result it answers.

@@ -7,8 +7,7 @@ never stand here: an implementation, HTTP.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from mcpkit.jsonrpc.errors import McpKitError
 from mcpkit.jsonrpc.messages import Id
@@ -21,8 +20,7 @@ class UnknownEvent(McpKitError):
     """The event id was never given out in this session, or what followed it has been dropped since."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(NamedTuple):  # not a frozen dataclass: made for every message, and that costs thrice
     """One message as it waits: its event id, its place among all events of the session, its bytes."""
 
     id: str

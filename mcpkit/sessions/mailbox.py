@@ -31,7 +31,7 @@ OVERHEAD = 256
 """Bytes that a stored message takes besides its data, so that many small ones are bounded too."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)  # not frozen: made for every message
 class _Kept:
     """A stored message and what it takes to let it go."""
 

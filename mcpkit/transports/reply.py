@@ -23,7 +23,7 @@ from mcpkit.sessions.store import StoreAway
 from mcpkit.transports.asgi import Visit
 from mcpkit.transports.gate import EVENTS, JSON
 from mcpkit.transports.question import Question
-from mcpkit.transports.steps import Resumed
+from mcpkit.transports.steps import Resumed, Turns
 from mcpkit.transports.streams import KEEP_ALIVE, EventResponse, Guard, Patience
 
 T = TypeVar("T")
@@ -43,13 +43,13 @@ class ReplyChannel:
     __slots__ = (
         "_events",
         "_guard",
-        "_line",
         "_parting",
         "_patience",
         "_rules",
         "_session",
         "_stream",
         "_task",
+        "_turns",
         "_visit",
         "call",
         "cancelled",
@@ -64,7 +64,7 @@ class ReplyChannel:
         self._patience = patience
         self._events: EventResponse | None = None
         self._stream: str | None = None
-        self._line: asyncio.Lock | None = None
+        self._turns: Turns | None = None
         self._guard: Guard | None = None
         self._task: asyncio.Task[object] | None = None
         self._parting: asyncio.Task[None] | None = None
@@ -86,7 +86,8 @@ class ReplyChannel:
         """Send a notification on the request's own stream."""
         data = encode_notification(method, params)
         if self.speaks:
-            await self._say(data)
+            if not self._said(data):
+                await self._say(data)
         elif self._session is not None:  # SHC-08: a caller that takes JSON only hears it where it listens
             with suppress(StoreAway):
                 await self._session.mailbox.append(GENERAL, data)
@@ -194,42 +195,56 @@ class ReplyChannel:
             while task.cancelling():
                 task.uncancel()
 
+    def _said(self, data: bytes) -> bool:
+        """Whether it could be said at once: nobody else is speaking, nothing is stored first, nothing has to wait."""
+        events, turns = self._events, self._turns
+        if self._stream is not None or events is None or turns is None or self.cancelled:
+            return False
+        return turns.free and events.put(encode_event(data))
+
     async def _say(self, data: bytes) -> None:
         if self.cancelled:
             await asyncio.sleep(0)  # a handler that only ever speaks meets its cancel here
-        async with self._one_at_a_time():
-            events = self._events or await self._open()
-            if self._stream is None:
-                await events.event(data)
-            else:
-                await self._store_and_send(events, self._stream, data, last=False)
-        if not events.open:
+        rest = self._in_turn(self._send(data))
+        if rest is not None:
+            await rest
+        assert self._events is not None
+        if not self._events.open:
             self._gone()
 
-    async def _finish_stream(self, body: bytes) -> None:
-        if self._parting is not None:
-            await self._parting
-        events = self._events
-        assert events is not None
-        if self._stream is None:
-            await events.event(body)
-        else:
-            await self._store_and_send(events, self._stream, body, last=True)
-        await events.end()
-
-    async def _store_and_send(self, events: EventResponse, stream: str, data: bytes, *, last: bool) -> None:
+    async def _send(self, data: bytes) -> None:
         """Stored before sent, and sent here only if no other response has taken the stream over.
 
         What can't be stored is sent without an event id: it reaches a client that is here, and can't be resumed from.
         """
-        mailbox = self._mailbox()
-        try:
-            id = await mailbox.append(stream, data, last=last)
-        except StoreAway:
-            await events.event(data)
-        else:
-            if id and events.open and not mailbox.is_followed(stream):
-                await events.event(data, id)
+        events, id = self._events or await self._open(), None
+        if self._stream is not None:
+            try:
+                id = await self._mailbox().append(self._stream, data)
+            except StoreAway:
+                id = None
+            if not self._sends(id):
+                return
+        chunk = encode_event(data, id=id)
+        if not events.put(chunk):
+            await events.write(chunk)
+
+    def _sends(self, id: str | None) -> bool:
+        """Whether what was stored under ``id`` (None: it was not) is sent on this response."""
+        assert self._stream is not None
+        return id is None or (id != "" and not self._mailbox().is_followed(self._stream))
+
+    async def _finish_stream(self, body: bytes) -> None:
+        if self._parting is not None:
+            await self._parting
+        events, id = self._events, None
+        assert events is not None
+        if self._stream is not None:
+            try:
+                id = await self._mailbox().append(self._stream, body, last=True)
+            except StoreAway:
+                id = None
+        await events.end(encode_event(body, id=id) if self._stream is None or self._sends(id) else b"")
 
     async def _open(self) -> EventResponse:
         events = self._events = EventResponse(self._visit, self._patience)
@@ -244,19 +259,34 @@ class ReplyChannel:
         return events
 
     async def _part(self, retry_ms: int) -> None:
-        async with self._one_at_a_time():
+        async def part() -> None:
             events = self._events or await self._open()
             await events.write(b"retry: %d\n\n" % retry_ms)
             await events.end()
 
+        rest = self._in_turn(part())
+        if rest is not None:
+            await rest
+
     async def _breathe(self) -> None:
         """Nothing was sent for a while: keep the line alive; a stream begins if there is none yet (SHM-13)."""
         if self.speaks and self._parting is None:
-            async with self._one_at_a_time():
-                events = self._events or await self._open()
-                await events.write(KEEP_ALIVE)
-            if not events.open:
+            rest = self._in_turn(self._keep_alive())
+            if rest is not None:
+                await rest
+            assert self._events is not None
+            if not self._events.open:
                 self._gone()
+
+    async def _keep_alive(self) -> None:
+        events = self._events or await self._open()
+        await events.write(KEEP_ALIVE)
+
+    def _in_turn(self, work: Coroutine[Any, Any, None]) -> Awaitable[None] | None:
+        """Messages leave in the order of their event ids, whatever tasks of the handler and the guard send them."""
+        if self._turns is None:
+            self._turns = Turns()
+        return self._turns.take(work)
 
     def _gone(self) -> None:
         """The client has left: by revision that cancels the call, or it may come back (CANC-06, CANC-09)."""
@@ -265,12 +295,6 @@ class ReplyChannel:
         fetched_later = self._session is not None and not self._rules.disconnect_cancels
         if not fetched_later and not self.cancelled:
             self.cancel("the client went away")
-
-    def _one_at_a_time(self) -> asyncio.Lock:
-        """Messages leave in the order of their event ids, whatever tasks of the handler and the guard send them."""
-        if self._line is None:
-            self._line = asyncio.Lock()
-        return self._line
 
     def _mailbox(self) -> Mailbox:
         assert self._session is not None

@@ -7,7 +7,7 @@ something has really suspended. What must never stand here: HTTP.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Generator
+from collections.abc import Awaitable, Coroutine, Generator
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
@@ -50,3 +50,43 @@ async def within(seconds: float, work: Awaitable[T]) -> T:
         return result
     async with asyncio.timeout(seconds):
         return await Resumed(steps, waited)
+
+
+class Turns:
+    """Work that never overlaps: whoever begins ends before the next begins. A lock is made only if it suspends."""
+
+    __slots__ = ("_inside", "_lock")
+
+    def __init__(self) -> None:
+        self._inside = 0
+        self._lock: asyncio.Lock | None = None
+
+    @property
+    def free(self) -> bool:
+        """Nobody is at work."""
+        return not self._inside
+
+    def take(self, work: Coroutine[Any, Any, None]) -> Awaitable[None] | None:
+        """Begin ``work`` now if nobody is at work. What remains of it is to be awaited at once; None: it is done."""
+        if self._inside:
+            return self._alone(work, work)
+        steps = work.__await__()
+        self._inside += 1
+        try:
+            waited = next(steps)
+        except StopIteration:
+            return None
+        finally:
+            self._inside -= 1
+        return self._alone(work, Resumed(steps, waited))
+
+    async def _alone(self, work: Coroutine[Any, Any, None], rest: Awaitable[None]) -> None:
+        self._inside += 1
+        try:
+            if self._lock is None:
+                self._lock = asyncio.Lock()
+            async with self._lock:
+                await rest
+        finally:
+            self._inside -= 1
+            work.close()  # it may never have begun

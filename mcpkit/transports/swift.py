@@ -10,24 +10,23 @@ from __future__ import annotations
 import asyncio
 import logging
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from time import monotonic
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
-
-from mcpkit.transports.asgi import JSON_TYPE, Event, Header, Scope
+from mcpkit.transports.asgi import Event, Header, Scope
+from mcpkit.transports.cycles import LENGTH, DirectCycle
 from mcpkit.transports.eager import Starter
 
 if TYPE_CHECKING:
     from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol as Base
+    from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
     from mcpkit.framing.http1 import RequestFramer
 else:
     Base = object  # it is mixed in before uvicorn's
 
-LENGTH: Final = b"content-length"
 
-
-class SwiftCycle(RequestResponseCycle):
+class SwiftCycle(DirectCycle):
     """One request that is there already, and its response; uvicorn's cycle with less to set up."""
 
     logger = logging.getLogger("uvicorn.error")
@@ -37,8 +36,6 @@ class SwiftCycle(RequestResponseCycle):
     chunked_encoding = None
     expected_content_length = 0
     body = bytearray()
-    _heads: ClassVar[dict[int, bytes]] = {}
-    _heads_with: ClassVar[list[Header] | None] = None
 
     def __init__(self, line: Swift, scope: Scope, body: bytes) -> None:
         self.scope: Any = scope
@@ -47,6 +44,7 @@ class SwiftCycle(RequestResponseCycle):
         self.flow = line.flow
         self.default_headers = line.server_state.default_headers
         self.on_response = line.rest
+        self.spoke = monotonic()
 
     @cached_property
     def message_event(self) -> asyncio.Event:  # type: ignore[override]  # made only for who waits
@@ -61,26 +59,9 @@ class SwiftCycle(RequestResponseCycle):
         self._body = None
         return event
 
-    def answer_whole(self, status: int, body: bytes) -> bool:
-        """Write a JSON response in one go; False when it must go the usual way."""
-        if self.flow.write_paused or self.disconnected or self.response_started or not self.keep_alive:
-            return False
-        self.response_started = self.response_complete = True
-        self.transport.write(b"%b%d\r\n\r\n%b" % (self._head(status), len(body), body))
+    def _wake(self) -> None:
         if "message_event" in self.__dict__:
             self.message_event.set()
-        self.on_response()
-        return True
-
-    def _head(self, status: int) -> bytes:
-        """Everything before the length; the same for all responses of one status within a second."""
-        if SwiftCycle._heads_with is not self.default_headers:
-            SwiftCycle._heads, SwiftCycle._heads_with = {}, self.default_headers
-        head = SwiftCycle._heads.get(status)
-        if head is None:
-            lines = b"".join(b"%b: %b\r\n" % field for field in (*self.default_headers, JSON_TYPE))
-            head = SwiftCycle._heads[status] = b"%b%b%b: " % (STATUS_LINE[status], lines, LENGTH)
-        return head
 
 
 class Swift(Base):
@@ -110,8 +91,17 @@ class Swift(Base):
     def connection_lost(self, exc: Exception | None) -> None:
         """With the last connection the task that stands by ends too."""
         super().connection_lost(exc)
+        if isinstance(self.cycle, DirectCycle):
+            self.cycle.lost()
         if not self.connections and self.loop in self._starters:
             self._starters.pop(self.loop).close()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        """Serve a request that was read in the usual way; its answer may take the short ones."""
+        if not (cycle.access_log or cycle.waiting_for_100_continue or cycle.scope["method"] == "HEAD"):
+            cycle.__class__ = DirectCycle  # uvicorn makes it, of a class that it can't be told
+            cast(DirectCycle, cycle).spoke = monotonic()
+        super()._start_asgi_task(cycle, app)
 
     def rest(self) -> None:
         """A repetition has been answered. The timer of idle connections goes on running: it looks when it rings."""

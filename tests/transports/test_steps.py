@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mcpkit.transports.steps import Resumed, within
+from mcpkit.transports.steps import Resumed, Turns, within
 
 
 async def resumed(work: Any) -> Any:
@@ -81,3 +81,83 @@ async def test_a_cancel_may_be_survived() -> None:
     await asyncio.sleep(0)
     task.cancel()
     assert await task == "alive"
+
+
+async def test_work_in_turn_that_never_waits_is_done_at_once() -> None:
+    turns, done = Turns(), []
+
+    async def work() -> None:
+        done.append(turns.free)
+
+    assert turns.take(work()) is None
+    assert done == [False]
+    assert turns.free
+
+
+async def test_turns_never_overlap() -> None:
+    """Whoever waits in the middle of its work keeps the others waiting, and they come in order."""
+    turns, gate, said = Turns(), asyncio.Event(), list[str]()
+
+    async def work(name: str) -> None:
+        said.append(f"{name} begins")
+        if name == "a":
+            await gate.wait()
+        said.append(f"{name} ends")
+
+    async def take(name: str) -> None:
+        rest = turns.take(work(name))
+        if rest is not None:
+            await rest
+
+    tasks = [asyncio.create_task(take(name)) for name in "abc"]
+    await asyncio.sleep(0)
+    assert said == ["a begins"]
+    assert not turns.free
+    gate.set()
+    async with asyncio.timeout(10):
+        await asyncio.gather(*tasks)
+    assert said == ["a begins", "a ends", "b begins", "b ends", "c begins", "c ends"]
+    assert turns.free
+
+
+async def test_a_turn_that_fails_or_is_cancelled_lets_the_next_begin() -> None:
+    turns = Turns()
+
+    async def fail() -> None:
+        raise ZeroDivisionError
+
+    async def hang() -> None:
+        await asyncio.Event().wait()
+
+    with pytest.raises(ZeroDivisionError):
+        turns.take(fail())
+    rest = turns.take(hang())
+    assert rest is not None
+    task = asyncio.ensure_future(rest)
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert turns.free
+
+
+async def test_a_turn_that_is_cancelled_before_it_comes_never_begins() -> None:
+    turns, gate, begun = Turns(), asyncio.Event(), list[str]()
+
+    async def work(name: str) -> None:
+        begun.append(name)
+        await gate.wait()
+
+    async def take(name: str) -> None:
+        rest = turns.take(work(name))
+        if rest is not None:
+            await rest
+
+    tasks = [asyncio.create_task(take(name)) for name in ("first", "second")]
+    await asyncio.sleep(0)
+    tasks[1].cancel()
+    gate.set()
+    async with asyncio.timeout(10):
+        await asyncio.gather(*tasks, return_exceptions=True)
+    assert begun == ["first"]
+    assert turns.free
