@@ -205,12 +205,6 @@ class Bounds(Entry):
         "MCP_MAX_STREAMS", 4500, values.whole(1, 1_000_000), "most event streams that are open in this process"
     )
     max_caller_streams: int = _setting(
-        "MCP_MAX_CALLER_STREAMS", 1000, values.whole(1, 1_000_000), "most of these that one authenticated caller may open"
-    )
-    max_streams: int = _setting(
-        "MCP_MAX_STREAMS", 4500, values.whole(1, 1_000_000), "most event streams that are open in this process"
-    )
-    max_caller_streams: int = _setting(
         "MCP_MAX_CALLER_STREAMS",
         1000,
         values.whole(1, 1_000_000),

@@ -262,7 +262,6 @@ class SessionHttp:
         return session
 
     async def _reader(self, session: Session, last_event_id: str | None) -> Reader:
-        self._reception.check_open()
         if sum(of is session for of in self._readers.values()) >= MAX_READERS:
             raise Refused(409, f"This session has {MAX_READERS} open streams already; close one first")
         try:

@@ -161,7 +161,6 @@ class McpEndpoint:
         del body  # what it says is in the message, for as long as that is served
         await self._dispatch(visit, route, message)
 
-
     def _dispatch(self, visit: Visit, route: Route, message: Message | Batch) -> Awaitable[None]:
         if type(route) is Stateless:
             return self._stateless(visit, route, message)
