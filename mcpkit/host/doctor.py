@@ -19,6 +19,7 @@ from mcpkit.client.http import HttpRequest, HttpxCarrier, read_body
 from mcpkit.client.options import ClientOptions
 from mcpkit.host.config import Entry
 from mcpkit.host.exits import AUTHORIZATION, OK, UNREACHABLE, USAGE, exit_code
+from mcpkit.host.holder import holder, how_to_find
 from mcpkit.host.show import painter
 from mcpkit.host.sign_in import Access, advice
 from mcpkit.settings import Settings, SettingsError
@@ -107,8 +108,10 @@ async def port(settings: Settings) -> Finding:
     except (OSError, TimeoutError) as error:
         if await _answers(settings):
             return Finding("ok", subject, "an MCP server answers there")
-        advice = "end the program that holds it, or set MCP_SERVER_PORT (0 takes a free one)"
-        return Finding("warn", subject, f"not free: {getattr(error, 'strerror', None) or error}", advice)
+        found = holder(settings.port)
+        who = f"end {found}" if found else f"end the program that holds it ({how_to_find(settings.port)})"
+        why = f"taken by {found}" if found else f"not free: {getattr(error, 'strerror', None) or error}"
+        return Finding("warn", subject, why, f"{who}, or set MCP_SERVER_PORT (0 takes a free one)")
     listening.close()
     await listening.wait_closed()
     return Finding("ok", subject, "free; python mcp_server.py starts a server there")
