@@ -175,7 +175,10 @@ def listen(host: str, port: int) -> socket.socket:
 def _refusal(error: OSError, host: str, port: int) -> str:
     advice = "choose another with --port or MCP_SERVER_PORT; --port 0 takes a free one"
     if error.errno == EADDRINUSE:
-        return f"Port {port} on {host} is taken; {advice}"
+        from mcpkit.host.holder import holder, how_to_find  # noqa: PLC0415 - rarely asked
+
+        by = holder(port)
+        return f"Port {port} on {host} is taken{f' by {by}' if by else f' (see {how_to_find(port)})'}; {advice}"
     if isinstance(error, PermissionError):
         return f"Port {port} on {host} may not be used by this user; {advice}"
     return f"Can't listen on {host}: {error.strerror}; set --host or MCP_SERVER_HOST"
