@@ -49,8 +49,8 @@ def serve(target: Server | Any, settings: Settings | None = None, *, stdio: bool
     try:
         settings = settings or Settings.load()
         _set_up_log(target, settings)
-        _extend(target, settings)
         if stdio:
+            _extend(target, settings)
             _serve_stdio(target, settings)
         else:
             _serve_http(target, settings)
@@ -202,10 +202,9 @@ def _stoppable(stop: Callable[[], Any]) -> Iterator[None]:
         _stops.remove(stop)
 
 
-def _extend(target: Server | Any, settings: Settings) -> None:
-    server = getattr(target, "mcp_server", target)
-    if settings.extensions and isinstance(server, Server):
-        from mcpkit.extensions.named import install_named  # noqa: PLC0415 - few need it
+def _extend(server: Server, settings: Settings) -> None:
+    if settings.extensions:
+        from mcpkit.features.named import install_named  # noqa: PLC0415 - few need it
 
         install_named(server, settings.extensions)
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 
-from mcpkit.fastapi.lifespan import drain, replica_of
+from mcpkit.fastapi.lifespan import drain, prepare
 from mcpkit.fastapi.pages import MCP_PATH, SSE_PATH, Describe, Info, describe_server, healthy, lost, readiness
 from mcpkit.fastapi.router import Door, handing_over, router_of
 from mcpkit.observe.audit import Audit, wanted
@@ -86,10 +86,9 @@ def create_app(
     SettingsError when the settings of authentication don't make a whole.
     """
     settings = settings or Settings()
-    replica = None if store is not None else replica_of(server, settings)
+    replica = prepare(server, settings, store)
     authenticate = authenticate or authentication_of(settings, keys_for(settings, replica))
     gate = Gate(settings, authenticate, buckets_for(settings, replica))
-    server.kernel.max_result_bytes = settings.max_result_bytes
     endpoint = McpEndpoint(server.kernel, store or store_for(settings, replica), gate, settings, MCP_PATH)
     info = Info(gate, describe or (lambda url: describe_server(server, url)))
     metrics = _observed(server, settings, endpoint)

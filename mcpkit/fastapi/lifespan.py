@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sse_starlette.sse import AppStatus
 
+from mcpkit.features.named import install_named
 from mcpkit.server import Server
 from mcpkit.sessions.choice import replica_for
+from mcpkit.sessions.store import SessionStore
 from mcpkit.settings import Settings
 from mcpkit.transports.streamable_http import McpEndpoint
 
@@ -61,6 +63,17 @@ def drain(server: Server, endpoint: McpEndpoint) -> None:
     """Let every stream end gracefully and open no new ones."""
     endpoint.drain()
     server.close_streams()
+
+
+def prepare(server: Server, settings: Settings, store: SessionStore | None) -> Replica | None:
+    """Make the server what the settings say, extensions and limits, and say what it shares with other processes.
+
+    Raises: SettingsError.
+    """
+    if settings.extensions:
+        install_named(server, settings.extensions)
+    server.kernel.max_result_bytes = settings.max_result_bytes
+    return replica_of(server, settings) if store is None else None
 
 
 def replica_of(server: Server, settings: Settings) -> Replica | None:

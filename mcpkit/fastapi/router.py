@@ -13,7 +13,7 @@ from fastapi.params import Depends as Dependency
 from starlette.responses import Response
 
 from mcpkit.fastapi.documented import DOCUMENTED
-from mcpkit.fastapi.lifespan import lifespan_of, replica_of
+from mcpkit.fastapi.lifespan import lifespan_of, prepare
 from mcpkit.fastapi.pages import MCP_PATH, SSE_PATH
 from mcpkit.security.principal import Principal
 from mcpkit.server import Server
@@ -45,8 +45,7 @@ def mcp_router(
     ``request.state.principal``. The server's lifespan joins the application's. Raises: ValueError, as create_app.
     """
     settings = settings or Settings()
-    replica = None if store is not None else replica_of(server, settings)
-    server.kernel.max_result_bytes = settings.max_result_bytes
+    replica = prepare(server, settings, store)
     authenticate = None if principal else authentication_of(settings, keys_for(settings, replica))
     gate = Gate(settings, authenticate, buckets_for(settings, replica))
     endpoint = McpEndpoint(server.kernel, store or store_for(settings, replica), gate, settings, MCP_PATH)

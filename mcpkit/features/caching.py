@@ -10,16 +10,16 @@ import json
 from collections.abc import Mapping
 from hashlib import sha256
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import Any, Final, Protocol
 
 from mcpkit.features.asking import ASKED
 from mcpkit.features.binding import MakeContext
+from mcpkit.features.feature import Call
+from mcpkit.features.returns import Returns
 from mcpkit.jsonrpc.codec import encode
 from mcpkit.jsonrpc.messages import JsonObject
 from mcpkit.protocol.exchange import BEGUN, Exchange
-
-if TYPE_CHECKING:
-    from mcpkit.features.tools import Tool
+from mcpkit.protocol.types import CacheScope
 
 MOST_KEPT: Final = 128
 """Results of one tool that are kept; the oldest goes first."""
@@ -59,6 +59,18 @@ class MemoryResults:
         kept[key] = (monotonic() + seconds, result)
 
 
+class Keeping(Protocol):
+    """A tool, as far as keeping its results goes."""
+
+    key: str
+    wire: JsonObject
+    edition: int
+    keeps: float | None
+    cache_scope: CacheScope | None
+    work: Call
+    returns: Returns
+
+
 class Cached:
     """Calls tools, or gives what they gave."""
 
@@ -68,7 +80,7 @@ class Cached:
         self.results: Results = MemoryResults()
 
     async def call(
-        self, tool: Tool, arguments: Mapping[str, Any], exchange: Exchange, make_context: MakeContext
+        self, tool: Keeping, arguments: Mapping[str, Any], exchange: Exchange, make_context: MakeContext
     ) -> Any:
         """The kept result, or a fresh value.
 
@@ -86,7 +98,7 @@ class Cached:
             await self._keep(tool, key, result)
         return _Ready(result)
 
-    async def _keep(self, tool: Tool, key: str, result: JsonObject) -> None:
+    async def _keep(self, tool: Keeping, key: str, result: JsonObject) -> None:
         try:
             text = encode(result)
         except (TypeError, ValueError, RecursionError):  # whoever sends it will say so
@@ -96,7 +108,7 @@ class Cached:
             await self.results.put(tool.key, key, text, tool.keeps)
 
 
-def _key(tool: Tool, exchange: Exchange) -> str:
+def _key(tool: Keeping, exchange: Exchange) -> str:
     """Who asks for what of which tool: as it is published, and as often as it was changed in this process."""
     caller = exchange.principal.id if exchange.principal and tool.cache_scope != "public" else None
     parts = [tool.wire, tool.edition, caller, exchange.params.get("arguments") or {}]

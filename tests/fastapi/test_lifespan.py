@@ -12,6 +12,8 @@ from fastapi import FastAPI
 from sse_starlette.sse import AppStatus
 
 from mcpkit import Server
+from mcpkit.extensions.tasks import IDENTIFIER, Tasks
+from mcpkit.extensions.tasks_redis import RedisTasks
 from mcpkit.fastapi import create_app, lifespan, mcp_router
 from mcpkit.fastapi.lifespan import replica_of
 from mcpkit.settings import Settings
@@ -77,3 +79,14 @@ def test_with_redis_results_that_are_kept_are_shared() -> None:
     assert replica is not None
     assert server.tools.cached.results is replica.results
     assert replica_of(server, Settings()) is None
+
+
+@pytest.mark.parametrize("serve", [create_app, mcp_router])
+def test_extensions_that_the_settings_name_are_there_and_shared(serve: Any) -> None:
+    """Whatever starts the application: it need not be ours."""
+    server = Server("s")
+    serve(server, Settings(extensions=("tasks",), redis_url="redis://127.0.0.1:1"))
+    assert server.installed(IDENTIFIER)
+    [tasks] = server.extensions
+    assert isinstance(tasks, Tasks)
+    assert isinstance(tasks._store, RedisTasks)

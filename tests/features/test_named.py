@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from mcpkit.extensions import named
-from mcpkit.extensions.named import GROUP, install_named
 from mcpkit.extensions.tasks import IDENTIFIER, Tasks
+from mcpkit.features import named
+from mcpkit.features.named import GROUP, install_named
 from mcpkit.server import Server
 from mcpkit.settings import SettingsError
 
