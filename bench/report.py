@@ -17,6 +17,8 @@ PAGE = BENCH.parent / "docs/performance.md"
 WORDS = BENCH / "words.md"
 """What no measurement says: how to read the tables, where the time goes, what is not reached."""
 MARK = "<!-- tables -->"
+CLIENTS = "<!-- clients -->\n"
+"""From here on the page is about clients, and bench/client.py writes it."""
 OURS = "ours"
 
 
@@ -28,8 +30,14 @@ def page(command: str, loads: list[dict[str, Any]], others: dict[str, Any]) -> s
 
 
 def write(command: str, loads: list[dict[str, Any]], others: dict[str, Any]) -> Path:
-    """Write the page and tell where it is."""
-    PAGE.write_text(page(command, loads, others))
+    """Write the page, but for what is said of clients, and tell where it is."""
+    PAGE.write_text(page(command, loads, others) + "".join(PAGE.read_text().partition(CLIENTS)[1:]))
+    return PAGE
+
+
+def write_clients(section: str) -> Path:
+    """Write what is said of clients, and leave the rest of the page."""
+    PAGE.write_text(PAGE.read_text().partition(CLIENTS)[0] + CLIENTS + section)
     return PAGE
 
 

@@ -2,7 +2,8 @@
 
 httpx spends most of a request in its pool, which looks at every connection for every request; here the connection used
 last is simply the next one taken, whatever their number (docs/decisions has the figures). Where a proxy is configured,
-or a URL wants httpx's care, httpx carries. What must never stand here: redirects, authorization, a header of MCP.
+a URL wants httpx's care, or httptools is missing, httpx carries. What must never stand here: redirects, authorization, a
+header of MCP.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import importlib
+import importlib.util
 import re
 import ssl
 import urllib.request
@@ -37,6 +38,7 @@ class LaneCarrier:
     """Sends each request over an idle connection to its origin, or a new one."""
 
     def __init__(self, *, connect_seconds: float = 10.0) -> None:
+        self._able = importlib.util.find_spec("httptools") is not None
         self._connect_seconds = connect_seconds
         self._turns = asyncio.Semaphore(_CONNECTING)
         self._idle: dict[Origin, list[Lane]] = {}
@@ -52,7 +54,7 @@ class LaneCarrier:
             raise Unreachable(f"{origin_text(request.url)}: {error}") from None
         if self._closed:
             raise ConnectionLost("the client is closed", sent=False)
-        if not _PLAIN_URL.fullmatch(request.url) or _proxy_for(parts):
+        if not self._able or not _PLAIN_URL.fullmatch(request.url) or _proxy_for(parts):
             return await self._through_httpx(request)
         wire = _wire(request, parts)
         lane = self._idle_lane(origin) or await self._new_lane(origin)

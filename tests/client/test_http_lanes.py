@@ -199,6 +199,16 @@ async def test_proxies_are_left_to_httpx(
         await soon(carrier.close())
 
 
+async def test_without_httptools_httpx_carries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no wheel of it is to be had."""
+    monkeypatch.setattr(http_lanes.importlib.util, "find_spec", lambda name: None)
+    carrier = LaneCarrier()
+    async with http_peer(Server()) as peer:
+        assert await soon(get(carrier, peer)) == b"ok"
+        assert carrier._proxied is not None
+        await soon(carrier.close())
+
+
 async def test_tls_is_checked() -> None:
     """A server without a certificate that we trust is not reached; nothing was sent."""
 
