@@ -2,8 +2,8 @@
 
 httpx spends most of a request in its pool, which looks at every connection for every request; here the connection used
 last is simply the next one taken, whatever their number (docs/decisions has the figures). Where a proxy is configured,
-a URL wants httpx's care, or httptools is missing, httpx carries. What must never stand here: redirects, authorization, a
-header of MCP.
+a URL wants httpx's care, or httptools is missing, httpx carries. What must never stand here: redirects, authorization,
+a header of MCP.
 """
 
 from __future__ import annotations
