@@ -21,7 +21,7 @@ SECONDS = 280
 @pytest.mark.slow
 @pytest.mark.parametrize("role", ["server", "client"])
 def test_conformance(role: str) -> None:
-    """The frozen sets of both revisions that have one."""
+    """FIX-01 to FIX-05: the frozen sets of both revisions that have one."""
     require(shutil.which("npm"), "the suite is installed with npm, which comes with Node.js")
     run = subprocess.Popen(
         [ROOT / "scripts/conformance", role],

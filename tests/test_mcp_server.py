@@ -121,6 +121,7 @@ def test_the_newest_revision_is_answered_without_a_session(running: Started) -> 
 
 
 def test_the_first_event_of_the_old_stream_names_where_to_post(running: Started) -> None:
+    """HSSE-01, HSSE-17, TR-06."""
     with httpx.stream("GET", f"{running.url}/sse", timeout=10) as stream:
         lines = stream.iter_lines()
         assert next(lines) == "event: endpoint"

@@ -111,6 +111,24 @@ async def test_changes_on_offer_are_announced_and_seen_at_once() -> None:
     assert heard[-2:] == [Notice(PROMPTS_CHANGED), Notice(RESOURCES_CHANGED)]
 
 
+@pytest.mark.parametrize("revision", [NEWEST, NEWEST_HANDSHAKE], ids=lambda revision: revision.name)
+async def test_what_was_declared_can_be_listed_when_nothing_is_left(revision: Revision) -> None:
+    """STATE-06, DISC-05, COMP-01: what was never offered is unknown, also its completion."""
+    server = Server("unit")
+    for method in ("tools/list", "resources/list", "prompts/list", "completion/complete"):
+        with pytest.raises(MethodNotFound):
+            await ask(server, method, revision=revision)
+    handles = (
+        server.add_tool(lambda: "x", name="a"),
+        server.add_resource("a://b", lambda: "x"),
+        server.add_prompt(lambda: "x", name="p"),
+    )
+    for handle in handles:
+        handle.remove()
+    for kind in ("tools", "resources", "prompts"):
+        assert (await ask(server, f"{kind}/list", revision=revision))[kind] == []
+
+
 async def test_what_is_logged_outside_requests_is_published_from_any_thread() -> None:
     """LOG-06."""
     server = adder()

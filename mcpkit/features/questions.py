@@ -8,6 +8,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass, field
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 from mcpkit.features.forms import Form
 from mcpkit.features.tool_messages import check_tool_messages
@@ -82,12 +83,22 @@ class Elicit:
 
 @dataclass(slots=True)
 class ElicitUrl:
-    """Ask the user to visit a URL: for secrets, payments and third parties' consent (spec client/elicitation)."""
+    """Ask the user to visit a URL: for secrets, payments and third parties' consent (spec client/elicitation).
+
+    Raises: ValueError for what is no http(s) URL, or has a name or password in it (ELIC-20, ELIC-25).
+    """
 
     message: str
     url: str
     elicitation_id: str = field(default_factory=lambda: secrets.token_urlsafe(16))
     method: str = field(default="elicitation/create", init=False)
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or not self.url.isprintable() or " " in self.url:
+            raise ValueError("the user is asked to open a web page: url must be an https:// address (or http://)")
+        if "@" in parts.netloc:
+            raise ValueError("url must not carry a name or a password: the client and its logs see it")
 
     def params(self) -> JsonObject:
         """The request's params; the id is for the revisions that know it."""

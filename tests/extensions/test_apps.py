@@ -44,7 +44,7 @@ async def test_it_is_advertised(apps: Apps, call: Caller) -> None:
 
 
 async def test_a_page_is_a_resource(apps: Apps, call: Caller) -> None:
-    """APPS-02, APPS-04: what the host must know stands on the entry and on the contents."""
+    """APPS-11, APPS-02, APPS-04: what the host must know stands on the entry and on the contents."""
     apps.view(
         "ui://clock",
         PAGE,

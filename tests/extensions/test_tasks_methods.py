@@ -145,7 +145,7 @@ async def test_other_revisions_know_no_tasks(call: Caller, go_on: asyncio.Event,
 
 
 async def test_a_task_is_flat(call: Caller, go_on: asyncio.Event) -> None:
-    """TASKE-04: no wrapper, none of the core's names, nothing of the outcome."""
+    """TASKE-21, AMB-06, TASKE-04: no wrapper, none of the core's names, nothing of the outcome."""
     created = await call("tools/call", {"name": "may"})
     assert created["resultType"] == "task"
     assert {"taskId", "status", "createdAt", "lastUpdatedAt", "ttlMs", "pollIntervalMs"} <= created.keys()
@@ -166,7 +166,7 @@ async def test_ids_can_not_be_guessed(call: Caller, go_on: asyncio.Event) -> Non
 
 
 async def test_only_a_request_that_declares_the_extension_gets_a_task(call: Caller, go_on: asyncio.Event) -> None:
-    """TASKE-02, EXT-04: said on this very request, not before; the core's param changes nothing."""
+    """EXT-02, AMB-12, TASKE-02, EXT-04: said on this very request, not before; the core's param changes nothing."""
     go_on.set()
     undeclared = await call("tools/call", {"name": "may", "task": {"ttl": 1}}, capabilities=EVERYTHING)
     assert undeclared["resultType"] == "complete"
@@ -212,7 +212,7 @@ async def test_an_id_is_a_string(call: Caller, id: Any) -> None:
 
 
 async def test_acknowledgements_are_empty_and_may_be_repeated(call: Caller, go_on: asyncio.Event) -> None:
-    """TASKE-08, TASKE-10: also for a task that has ended."""
+    """RES-06, TASKE-08, TASKE-10: also for a task that has ended."""
     id = await call.start("may")
     for method in ("tasks/update", "tasks/cancel") * 2:
         answer = await call(method, {"taskId": id, "inputResponses": {"unknown": {}}})
@@ -351,7 +351,7 @@ async def test_an_error_of_the_protocol_is_given_back_as_one(core: Caller) -> No
 
 
 async def test_questions_go_out_where_the_result_is_waited_for(core: Caller) -> None:
-    """TASKD-09, TASKD-08: as requests on that stream, with the mark of the task; so do progress and the status."""
+    """META-23, TASKD-08, TASKD-09, TASKD-10: as requests on that stream, with the task's mark; so does the status."""
     channel = Hearing(lambda method, params: accepted(value="Ada"))
     id = await begin(core, "asks")
     assert (await core.until(id, "input_required"))["statusMessage"] == "asking"

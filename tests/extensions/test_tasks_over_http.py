@@ -72,6 +72,19 @@ async def test_a_client_that_hangs_up_may_wait_again(wire: Wire) -> None:
     assert text((await second.messages())[-1]["result"]) == "Hello, None"
 
 
+async def test_a_task_is_not_cancelled_like_a_request(wire: Wire) -> None:
+    """CANC-04, TASKD-15: its request was answered long ago; tasks/cancel is the way."""
+    session = await wire.open(capabilities={"elicitation": {}})
+    created = await session.ask(request("tools/call", {"name": "greet", "task": {}}, id=9))
+    id = created.json["result"]["task"]["taskId"]
+    gone = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 9}}
+    assert (await session.ask(gone)).status == 202
+    status = (await session.ask(request("tasks/get", {"taskId": id}, id=10))).json["result"]["status"]
+    assert status in {"working", "input_required"}
+    ended = await session.ask(request("tasks/cancel", {"taskId": id}, id=11))
+    assert ended.json["result"]["status"] == "cancelled"
+
+
 async def test_the_extension_has_its_headers_and_statuses(wire: Wire) -> None:
     """TASKE-12, TASKE-16: the task's id is mirrored; 400 for what is missing."""
     message, headers = modern("tools/call", {"name": "greet"}, **DECLARED)

@@ -110,6 +110,14 @@ def test_a_model_is_asked_for_field_by_field_with_its_defaults() -> None:
     assert form.read({"name": "Ada", "age": 36, "score": 1, "status": "inactive", "verified": False}).age == 36
 
 
+def test_a_pattern_is_checked_in_the_answer_only() -> None:
+    """ELIC-17: no schema of any revision knows it."""
+    form = Form.of(Annotated[str, Field(pattern="^a+$")])
+    assert form.schema["properties"]["value"] == {"type": "string"}
+    with pytest.raises(ValueError, match="pattern"):
+        form.read({"value": "b"})
+
+
 def test_an_optional_field_is_asked_for_without_null() -> None:
     form = Form.of(Point)
     assert form.schema["required"] == ["x"]

@@ -50,6 +50,22 @@ def test_a_url_is_asked_with_an_unguessable_id() -> None:
     assert first.read({"action": "accept"})
 
 
+@pytest.mark.parametrize(
+    "url",
+    ["", "e.example", "javascript:alert(1)", "file:///etc/passwd", "https://", "https://e.example/a b", "//e.example"],
+)
+def test_only_web_pages_are_opened(url: str) -> None:
+    """ELIC-20."""
+    with pytest.raises(ValueError, match="https://"):
+        ElicitUrl("Connect", url)
+
+
+def test_a_url_carries_no_secrets() -> None:
+    """ELIC-25."""
+    with pytest.raises(ValueError, match="password"):
+        ElicitUrl("Connect", "https://ada:secret@e.example/")
+
+
 def test_sampling_says_only_what_was_given() -> None:
     """SAMP-02."""
     assert Sample("Capital of France?", max_tokens=100).params() == {

@@ -56,7 +56,7 @@ def test_2020_12_is_the_dialect_when_none_is_named() -> None:
 
 
 def test_a_named_dialect_is_obeyed() -> None:
-    """JSCH-02: draft 7's array form of items."""
+    """JSCH-08, JSCH-02: draft 7's array form of items."""
     schema = Schema({"$schema": "http://json-schema.org/draft-07/schema#", "items": [{"type": "string"}]})
     assert not schema.valid([1])
 

@@ -26,7 +26,7 @@ def test_the_scan_knows_the_dates() -> None:
 
 
 def test_dates_stay_home() -> None:
-    """A date in a string is a version ``if`` in the making; prose may name dates."""
+    """VER-06: a date in a string is a version ``if`` in the making; prose may name dates."""
     pattern = re.compile("|".join(map(re.escape, DATES)) or r"\d{4}-\d{2}-\d{2}")
     strays = [
         f"{path}:{node.lineno} {node.value!r}"

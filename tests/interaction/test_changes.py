@@ -69,6 +69,14 @@ async def test_a_session_subscribes_by_request(connect: Connect) -> None:
     assert refused.value.code == -32601
 
 
+@proves("RSRC-14")
+async def test_a_session_may_watch_what_is_not_there_yet(connect: Connect) -> None:
+    async with connect() as client, client.listen(uris=["memo://extra"]) as changes:
+        await client.call_tool("change", {"kind": "resources", "how": "add"})
+        await client.call_tool("touch", {"uri": "memo://extra"})
+        assert await anext(changes) == Change("resource", "memo://extra")
+
+
 @proves("SUB-01", "SUB-03", "SUB-06")
 async def test_a_stream_says_what_it_will_tell(connect: Connect) -> None:
     async with connect() as client:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
-from mcpkit.client import Change, LogMessage, Progress
+from mcpkit.client import Change, LogMessage, MCPClient, Progress
 from tests.interaction.conftest import Connect
 from tests.interaction.requirements import proves
 from tests.interaction.ways import Way
@@ -70,3 +71,34 @@ async def test_every_revision_is_served_at_once(connect: Connect, way: Way) -> N
         clients = (one, old, oldest)
         results = await asyncio.gather(*(client.call_tool("weather", {"city": "Rome"}) for client in clients))
     assert ["structuredContent" in result for result in results] == [way.since("2025-06-18"), False, False]
+
+
+@proves("STATE-05", over=SHARED)
+async def test_lists_are_the_same_for_all_and_after_every_call(connect: Connect) -> None:
+    """Whatever else the connection was used for: other calls, an open stream, a question under way."""
+
+    async def lists(client: MCPClient) -> list[list[str]]:
+        listed = (await client.list_tools(), await client.list_resources(), await client.list_prompts())
+        return [[entry.name for entry in entries] for entries in listed]
+
+    async with connect(elicitation_handler=lambda asked: {"value": 1}) as one, connect(log_level="debug") as two:
+        first = await lists(one)
+        await one.call_tool("book", {"city": "Rome"})
+        async with two.listen(tools=True):
+            await two.call_tool("say", {"levels": ["info"]})
+            assert await lists(two) == first
+        assert await lists(one) == first
+
+
+@proves("STATE-02", over=SHARED)
+async def test_a_round_of_questions_can_go_on_over_any_connection(connect: Connect) -> None:
+    """Nothing but requestState says what was answered already."""
+    meta = {"io.modelcontextprotocol/clientCapabilities": {"elicitation": {}}}
+    call: dict[str, Any] = {"name": "returned", "arguments": {"city": "Rome"}, "_meta": meta}
+    async with connect() as one, connect() as two:
+        asked = await one.request("tools/call", call)
+        for client, answer in ((two, {"value": 4}), (one, {"value": "soup"})):
+            answers = {key: {"action": "accept", "content": answer} for key in asked["inputRequests"]}
+            retry = {**call, "inputResponses": answers, "requestState": asked["requestState"]}
+            asked = await client.request("tools/call", retry)
+    assert asked["content"][0]["text"] == "4 seats to Rome with soup after 2 rounds"

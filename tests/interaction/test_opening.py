@@ -25,6 +25,7 @@ async def test_a_handshake_says_who_serves(connect: Connect, way: Way) -> None:
 
 @proves("DISC-01", "DISC-02", "DISC-04", "META-20")
 async def test_discovery_says_who_serves(connect: Connect) -> None:
+    """AMB-09."""
     async with connect() as client:
         found = await client.request("server/discover")
         assert client.server_info.title == "The matrix"

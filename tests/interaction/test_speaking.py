@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -99,3 +100,22 @@ async def test_who_has_no_session_hears_nothing_that_belongs_to_no_request(conne
         await client.call_tool("change", {"kind": "prompts", "how": "add"})
         assert await anext(changes) == Change("prompts")
     assert heard == []
+
+
+@proves("META-22", "PROG-05", "SUB-10")
+async def test_what_a_call_says_is_no_news_for_a_stream(connect: Connect) -> None:
+    """Beside an open stream: progress and messages reach the caller once, without the stream's mark."""
+    heard: list[tuple[str, dict[str, Any]]] = []
+    progress: list[Progress] = []
+    async with (
+        connect(message_handler=lambda method, params: heard.append((method, params)), log_level="debug") as client,
+        client.listen(prompts=True) as changes,
+    ):
+        await client.call_tool("say", {"levels": ["info"]})
+        await client.call_tool("count", {"to": 2}, progress_handler=progress.append)
+        await client.call_tool("change", {"kind": "prompts", "how": "add"})
+        assert await anext(changes) == Change("prompts")
+    assert [params for method, params in heard if method == "notifications/message"] == [
+        {"level": "info", "logger": "parrot", "data": {"said": "info"}}
+    ]
+    assert [step.progress for step in progress] == [1, 2]

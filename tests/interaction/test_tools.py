@@ -166,3 +166,15 @@ async def test_a_tool_has_its_own_time_limit(connect: Connect) -> None:
         late = await client.call_tool("hurry", raise_on_error=False)
     assert late.is_error
     assert "hurry" in late.text
+
+
+@proves("RPC-16")
+async def test_members_that_nobody_knows_are_ignored(connect: Connect) -> None:
+    async with connect() as client:
+        sent = {
+            "name": "add",
+            "arguments": {"a": 1, "b": 2},
+            "example.org/new": {"x": [1]},
+            "_meta": {"example.org/y": 1},
+        }
+        assert (await client.request("tools/call", sent))["content"][0]["text"] == "3"

@@ -69,3 +69,11 @@ def test_messages_name_the_next_step() -> None:
     assert "2025-06-18" in UnsupportedProtocolVersion("v999").message
     assert "v999" not in UnsupportedProtocolVersion("v999").message
     assert "sampling" in MissingClientCapability({"sampling": {}}).message
+
+
+@pytest.mark.parametrize("name", REVISIONS)
+def test_no_number_is_invented(name: str) -> None:
+    """ERR-03, ERR-04, ERR-05: JSON-RPC's own five, and what the revision itself defines."""
+    numbers = {error.under(REVISIONS[name]).code for error in ERRORS}
+    defined = {"2026-07-28": {-32020, -32021, -32022}, "2025-11-25": {-32002, -32042}}.get(name, {-32002})
+    assert numbers <= {-32700, -32600, -32601, -32602, -32603} | defined

@@ -52,7 +52,7 @@ def request(method: str, params: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize("method", RESULTS)
 @pytest.mark.parametrize("name", OLDEST_FIRST)
 def test_results(name: str, method: str, closed: bool) -> None:
-    """SHAPE-01, SHAPE-03: a result with everything in it."""
+    """META-08, SHAPE-01, SHAPE-03: a result with everything in it."""
     result = lowered(REVISIONS[name], method, RESULTS[method])
     assert faults(name, DEFINITIONS[method], result, closed=closed) == []
 

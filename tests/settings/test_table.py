@@ -12,7 +12,7 @@ def load(**env: str) -> Settings:
 
 
 def test_defaults_listen_on_loopback_port_12000() -> None:
-    """NET-03: nothing is configured, so only this machine may connect."""
+    """SHC-05, HSSE-06, NET-03: nothing is configured, so only this machine may connect."""
     settings = load()
     assert (settings.host, settings.port, settings.shutdown) == ("127.0.0.1", 12000, "session")
     assert settings.max_body_bytes == 4 * 1024 * 1024

@@ -89,7 +89,7 @@ async def test_a_full_house_says_when_to_come_back() -> None:
 
 
 async def test_errors_of_json_rpc_are_http_200() -> None:
-    """SHL-56: old clients tear everything down on a 4xx."""
+    """METH-03, SHL-56: old clients tear everything down on a 4xx."""
     _, session = await opened()
     unknown = await session.ask(request("nonsense"))
     wrong = await session.ask(call("nothing"))
@@ -276,7 +276,7 @@ async def test_a_question_goes_out_on_the_calls_stream_and_its_answer_comes_as_a
 
 
 async def test_only_the_session_that_was_asked_can_answer() -> None:
-    """SHL-12: matched by session, then by id with its type."""
+    """ELIC-09, SHL-12: matched by session, then by id with its type."""
     home, session = await opened()
     stranger = await home.wire.open()
     asking = session.post(call("ask"))
@@ -333,7 +333,7 @@ async def test_a_batch_is_answered_as_one_array(revision: str) -> None:
 
 @pytest.mark.parametrize("revision", BATCHING)
 async def test_answers_travel_in_a_batch_of_their_own(revision: str) -> None:
-    """SHL-01, SHL-03: nothing of a mixed one is served."""
+    """SHL-02, SHL-01, SHL-03: nothing of a mixed one is served."""
     _, session = await opened(revision)
     response = {"jsonrpc": "2.0", "id": 7, "result": {}}
     mixed = await session.ask([SUM, response])
@@ -493,7 +493,7 @@ async def test_draining_ends_get_streams_and_lets_calls_finish() -> None:
 
 
 async def test_a_session_of_somebody_else_looks_unknown() -> None:
-    """SESS-03, SHL-48, SESS-05: on POST, GET, DELETE and resumption alike."""
+    """SHL-50, SESS-03, SHL-48, SESS-05: on POST, GET, DELETE and resumption alike."""
 
     async def authenticate(headers: Any) -> Principal:
         if "authorization" not in headers:
@@ -507,6 +507,7 @@ async def test_a_session_of_somebody_else_looks_unknown() -> None:
     params = {"protocolVersion": NEWEST_HANDSHAKE.name}
     opened = await home.wire.ask(request("initialize", params), alice)
     session = SessionWire(home.wire, opened.headers["mcp-session-id"], NEWEST_HANDSHAKE.name)
+    assert (await session.ask(SUM)).status == 401  # an id is no authentication
     unknown = SessionWire(home.wire, "unknown", NEWEST_HANDSHAKE.name)
     bob = {"authorization": "bob"}
     for method in ("POST", "GET", "DELETE"):

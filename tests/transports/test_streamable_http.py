@@ -59,7 +59,7 @@ async def test_what_the_envelope_says_reaches_the_handler() -> None:
     ],
 )
 async def test_headers_that_differ_from_the_body_are_refused(change: dict[str, Any], code: int, status: int) -> None:
-    """SHM-20 to SHM-23, DUAL-07: 400 with the request's id."""
+    """TR-04, AMB-15, SHM-20 to SHM-23, DUAL-07: 400 with the request's id."""
     message, headers = add()
     answer = await house().wire.ask({**message, "id": "x7"}, {**headers, **change})
     assert (answer.status, answer.json["error"]["code"], answer.json["id"]) == (status, code, "x7")
@@ -73,7 +73,7 @@ async def test_a_repeated_mirror_header_is_refused_even_if_equal() -> None:
 
 
 async def test_a_version_nobody_serves_lists_those_that_are() -> None:
-    """NEG-02, ERR-09."""
+    """AMB-04, NEG-02, ERR-09."""
     message, headers = add(**{f"{META}protocolVersion": "v999"})
     answer = await house().wire.ask(message, {**headers, "mcp-protocol-version": "v999"})
     error = answer.json["error"]
@@ -89,7 +89,7 @@ async def test_a_modern_header_without_an_envelope() -> None:
 
 @pytest.mark.parametrize("method", ["initialize", "ping", "logging/setLevel", "unknown/method"])
 async def test_a_method_that_the_revision_does_not_know_is_404(method: str) -> None:
-    """SHM-10, DUAL-03."""
+    """METH-02, SHM-10, DUAL-03."""
     answer = await house().wire.ask(*modern(method))
     assert (answer.status, answer.json["error"]["code"], answer.json["id"]) == (404, -32601, 1)
 
@@ -112,7 +112,7 @@ async def test_a_stale_session_id_is_ignored() -> None:
 
 
 async def test_two_modern_requests_may_carry_one_id() -> None:
-    """RPC-05: every POST stands for itself."""
+    """SHM-17, RPC-05: every POST stands for itself."""
     home = house()
     first = home.wire.post(*modern("tools/call", {"name": "wait"}, id=7))
     await home.started.wait()
@@ -157,7 +157,7 @@ async def test_mirrored_arguments_are_compared_once_the_tool_is_known() -> None:
 
 
 async def test_listen_is_a_stream_or_nothing() -> None:
-    """SUB-04: a caller that takes JSON only would wait for ever."""
+    """SHM-14, SUB-04: a caller that takes JSON only would wait for ever."""
     home = house()
     message, headers = modern("subscriptions/listen", {"notifications": {}})
     refused = await home.wire.ask(message, {**headers, "accept": "application/json"})
@@ -206,7 +206,7 @@ async def test_plain_errors_are_200_and_unreadable_ones_400_with_a_null_id() -> 
 
 @pytest.mark.parametrize("revision", [revision for revision in HANDSHAKES if revision.http.priming])
 async def test_newer_clients_get_no_null_ids(revision: Any) -> None:
-    """RPC-10, RPC-11: their schema has no null there."""
+    """AMB-05, RPC-10, RPC-11: their schema has no null there."""
     answer = await house().wire.ask(b"{nonsense", {"mcp-protocol-version": revision.name})
     assert "id" not in answer.json
 
@@ -297,7 +297,7 @@ async def test_a_result_that_json_cannot_express_is_an_internal_error() -> None:
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "HEAD", "TRACE", "BREW"])
 async def test_other_methods_are_405(method: str) -> None:
-    """SHC-19."""
+    """SHC-01, SHC-19."""
     answer = await house().wire.send(method).done()
     assert (answer.status, answer.headers["allow"]) == (405, "POST, GET, DELETE, OPTIONS")
 

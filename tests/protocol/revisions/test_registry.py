@@ -36,7 +36,7 @@ REQUESTS = {
 
 
 def test_five_revisions_newest_first() -> None:
-    """VER-02, DISC-04."""
+    """VER-01, VER-02, DISC-04."""
     assert SUPPORTED == ("2026-07-28", "2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05")
     assert tuple(REVISIONS) == SUPPORTED
     assert all(revision.name == name for name, revision in REVISIONS.items())
