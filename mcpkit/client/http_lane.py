@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import os
+import re
 import select
 import ssl
 from collections import deque
@@ -69,7 +71,7 @@ class Lane(asyncio.Protocol):
         except TimeoutError:
             raise Unreachable(f"{where} did not accept a connection in time") from None
         except (OSError, UnicodeError) as error:
-            raise Unreachable(f"{where} cannot be reached: {str(error) or type(error).__name__}") from error
+            raise Unreachable(f"{where} cannot be reached: {_why(error)}") from error
         return lane
 
     # ── asking ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -235,6 +237,12 @@ class Lane(asyncio.Protocol):
             self._keep = self._parser.should_keep_alive()
             self._state = _State.ANSWERED
             self._wake()
+
+
+def _why(error: Exception) -> str:
+    """What the system says, without Python's words for it."""
+    refused = re.search(r"\[Errno (\d+)\] Connect call failed", str(error))
+    return os.strerror(int(refused[1])) if refused else str(error) or type(error).__name__
 
 
 def _framed(fields: list[tuple[bytes, bytes]]) -> bool:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import errno
 import ipaddress
+import os
 import socket
 import ssl
 import threading
@@ -286,6 +288,16 @@ async def test_a_server_that_accepts_nobody(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(asyncio.get_running_loop(), "create_connection", never)
     with pytest.raises(Unreachable, match="did not accept a connection in time"):
         await soon(Lane.opened(("http", "h.example", 80), None, 0.01))
+
+
+async def test_nobody_there_is_told_in_the_systems_words() -> None:
+    """One address refuses, or several."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    for host in ("127.0.0.1", "localhost"):
+        with pytest.raises(Unreachable) as nobody:
+            await soon(Lane.opened(("http", host, port), None, 10))
+        assert str(nobody.value) == f"http://{host}:{port} cannot be reached: {os.strerror(errno.ECONNREFUSED)}"
 
 
 async def test_over_tls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
