@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import cached_property
 from time import monotonic
 from typing import Any, ClassVar, Final
 
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 from mcpkit.transports.asgi import JSON_TYPE, Header
@@ -33,6 +35,11 @@ class DirectCycle(RequestResponseCycle):
     """Pieces that are to leave in one write."""
     spoke: float
     """When the last piece was said, or the request came; by the monotonic clock."""
+
+    @cached_property
+    def message_event(self) -> asyncio.Event:  # type: ignore[override]  # made only for who waits
+        """Set when something has come, the client has gone or the response is complete."""
+        return asyncio.Event()
 
     def answer_whole(self, status: int, body: bytes) -> bool:
         """Write a JSON response in one go; False when it must go the usual way."""
@@ -82,6 +89,7 @@ class DirectCycle(RequestResponseCycle):
             return False
         self._gone = gone
         self.flow.resume_reading()  # reading is how its going is noticed
+        self.__dict__.pop("message_event", None)  # nobody waits for it: a stream may be open for long
         return True
 
     def lost(self) -> None:
@@ -114,7 +122,8 @@ class DirectCycle(RequestResponseCycle):
         self.on_response()
 
     def _wake(self) -> None:
-        self.message_event.set()
+        if "message_event" in self.__dict__:
+            self.message_event.set()
 
     def _head(self, status: int, fields: tuple[Header, ...]) -> bytes:
         """Status line and header fields; the same for all such responses within a second."""
@@ -126,3 +135,18 @@ class DirectCycle(RequestResponseCycle):
             lines = b"".join(b"%b: %b\r\n" % field for field in (*self.default_headers, *fields))
             head = DirectCycle._heads[key] = STATUS_LINE[status] + lines
         return head
+
+
+class Flow(FlowControl):
+    """uvicorn's control of the flow on a connection; what is waited for is made only for who waits."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self.read_paused = self.write_paused = False
+
+    @cached_property
+    def _is_writable_event(self) -> asyncio.Event:  # type: ignore[override]
+        event = asyncio.Event()
+        if not self.write_paused:
+            event.set()
+        return event

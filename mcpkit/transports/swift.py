@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from functools import cached_property
 from time import monotonic
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from mcpkit.transports.asgi import Event, Header, Scope
-from mcpkit.transports.cycles import LENGTH, DirectCycle
+from mcpkit.transports.cycles import LENGTH, DirectCycle, Flow
 from mcpkit.transports.eager import Starter
 
 if TYPE_CHECKING:
@@ -46,11 +45,6 @@ class SwiftCycle(DirectCycle):
         self.on_response = line.rest
         self.spoke = monotonic()
 
-    @cached_property
-    def message_event(self) -> asyncio.Event:  # type: ignore[override]  # made only for who waits
-        """Set when the client has gone or the response is complete."""
-        return asyncio.Event()
-
     async def receive(self) -> Any:
         """The body; then whatever happens."""
         if self._body is None:
@@ -58,10 +52,6 @@ class SwiftCycle(DirectCycle):
         event: Event = {"type": "http.request", "body": self._body, "more_body": False}
         self._body = None
         return event
-
-    def _wake(self) -> None:
-        if "message_event" in self.__dict__:
-            self.message_event.set()
 
 
 class Swift(Base):
@@ -75,6 +65,12 @@ class Swift(Base):
     """When the last answer was complete, by the loop's clock."""
     _before: tuple[Header, ...] = ()
     _after: tuple[Header, ...] = ()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A connection takes no more memory than it has to: there may be thousands."""
+        self._first, self._rested, self._before, self._after = None, 0.0, (), ()
+        super().connection_made(cast(asyncio.Transport, transport))
+        self.flow = Flow(self.transport)
 
     def data_received(self, data: bytes) -> None:
         """Serve a repetition at once; hand on all else."""
