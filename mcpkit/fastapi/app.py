@@ -5,6 +5,7 @@ What must never stand here: a rule of the protocol; sockets and signals (run.py)
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 from fastapi import FastAPI
@@ -13,7 +14,7 @@ from mcpkit.fastapi.lifespan import drain, prepare
 from mcpkit.fastapi.pages import MCP_PATH, SSE_PATH, Describe, Info, describe_server, healthy, lost, readiness
 from mcpkit.fastapi.router import Door, handing_over, router_of
 from mcpkit.observe.audit import Audit, wanted
-from mcpkit.observe.metrics import Metrics
+from mcpkit.observe.metrics import Metrics, Read
 from mcpkit.server import Server
 from mcpkit.sessions.choice import buckets_for, keys_for, store_for
 from mcpkit.sessions.store import SessionStore
@@ -92,7 +93,10 @@ def create_app(
     endpoint = McpEndpoint(server.kernel, store or store_for(settings, replica), gate, settings, MCP_PATH)
     info = Info(gate, describe or (lambda url: describe_server(server, url)))
     metrics = _observed(server, settings, endpoint)
-    doors: dict[str, Door] = {"/": info, "/metrics": MetricsPage(metrics, gate, authenticated=bool(authenticate))}
+    doors: dict[str, Door] = {
+        "/": info,
+        "/metrics": MetricsPage(metrics, gate, settings.metrics_token, authenticated=bool(authenticate)),
+    }
     resource = getattr(authenticate, "resource", None)
     if resource is not None:
         doors.update(dict.fromkeys(resource.paths, ResourceMetadata(resource)))
@@ -113,6 +117,19 @@ def create_app(
     return app
 
 
+def _gauges(server: Server, settings: Settings, endpoint: McpEndpoint) -> Iterator[tuple[str, str, Read]]:
+    """What is asked anew at each scrape: name, help, and the question."""
+    store, many = endpoint.store, " Over Redis: of all replicas, so don't add them up." if settings.redis_url else ""
+    yield "mcp_server_sessions", f"Handshake sessions that are open.{many}", lambda: store.count
+    yield "mcp_server_sessions_limit", f"How many there may be.{many}", lambda: settings.max_sessions
+    yield "mcp_server_streams", "Event streams that are open here.", lambda: endpoint.streams
+    yield "mcp_server_streams_limit", "How many there may be here.", lambda: settings.max_streams
+    yield "mcp_server_active_calls_limit", "How many tool calls may run here.", lambda: server.tools.most_calls
+    yield "mcp_server_event_store_bytes", f"Messages kept for clients that come back.{many}", lambda: store.stored
+    if settings.redis_url is not None:
+        yield "mcp_server_redis_up", "Whether Redis can be reached.", lambda: not store.away
+
+
 def _observed(server: Server, settings: Settings, endpoint: McpEndpoint) -> Metrics:
     """Count what is served; write the audit trail where somebody reads it."""
     metrics = Metrics(
@@ -120,10 +137,9 @@ def _observed(server: Server, settings: Settings, endpoint: McpEndpoint) -> Metr
         knows_tool=lambda name: server.tools.get(name) is not None,
         version=server.version,
     )
-    metrics.gauge("mcp_server_sessions", "Handshake sessions that are open.", lambda: endpoint.sessions)
-    metrics.gauge("mcp_server_streams", "Event streams that are open.", lambda: endpoint.streams)
-    if settings.redis_url is not None:
-        metrics.gauge("mcp_server_redis_up", "Whether Redis can be reached.", lambda: not endpoint.away)
+    endpoint.store.lived = metrics.session_ended
+    for name, help, read in _gauges(server, settings, endpoint):
+        metrics.gauge(name, help, read)
     server.observe(metrics)
     if wanted(settings.log_level):
         server.observe(Audit())

@@ -114,7 +114,7 @@ class Tools:
     ) -> None:
         """``timeout`` (seconds, 0: none) holds for tools that name none; ``most_calls`` run at once; ``changed`` is
         called after every change."""
-        self._most_calls = most_calls
+        self.most_calls = most_calls
         self._active = 0
         self.cached = Cached()
         """Where results of tools with ``cache`` are kept."""
@@ -184,7 +184,7 @@ class Tools:
         seconds = tool.timeout
         if seconds is None:
             seconds = 0 if BEGUN in exchange.state else self._timeout
-        if self._active >= self._most_calls:
+        if self._active >= self.most_calls:
             raise Overloaded
         self._active += 1
         try:

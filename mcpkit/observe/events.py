@@ -27,23 +27,40 @@ class _Introduced(Protocol):
     def info(self) -> Mapping[str, Any]: ...
 
 
-class _Call(Protocol):
+class Request(Protocol):
     """The request as it is served; observers see it through :class:`Served` only."""
 
     @property
-    def id(self) -> str | int | None: ...
+    def id(self) -> str | int | None:
+        """Its JSON-RPC id; None of a notification."""
+
     @property
-    def method(self) -> str: ...
+    def method(self) -> str:
+        """What is asked for."""
+
     @property
-    def params(self) -> Mapping[str, Any]: ...
+    def params(self) -> Mapping[str, Any]:
+        """With what."""
+
     @property
-    def revision(self) -> _Named: ...
+    def headers(self) -> Mapping[str, str]:
+        """HTTP's header fields, where there are any."""
+
     @property
-    def client(self) -> _Introduced: ...
+    def revision(self) -> _Named:
+        """The revision in force."""
+
     @property
-    def principal(self) -> _Identified | None: ...
+    def client(self) -> _Introduced:
+        """What the client says of itself."""
+
     @property
-    def session(self) -> _Identified | None: ...
+    def principal(self) -> _Identified | None:
+        """Who calls, where that is known."""
+
+    @property
+    def session(self) -> _Identified | None:
+        """The handshake session that it belongs to."""
 
 
 class Served:
@@ -51,7 +68,7 @@ class Served:
 
     __slots__ = ("__call", "__error", "__seconds")
 
-    def __init__(self, call: _Call, error: str | None, seconds: float) -> None:
+    def __init__(self, call: Request, error: str | None, seconds: float) -> None:
         self.__call = call
         self.__error = error
         self.__seconds = seconds

@@ -9,39 +9,19 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
-from typing import Any, Final, Protocol, TypeVar
+from typing import Final, TypeVar
 
 from mcpkit.observe.audit import fingerprint
+from mcpkit.observe.events import Request
 
 LONGEST_ID: Final = 128
 _TRACE: Final = re.compile(r"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 
-
-class _Identified(Protocol):
-    @property
-    def id(self) -> str: ...
-
-
-class _Request(Protocol):
-    """The request as it is served."""
-
-    @property
-    def id(self) -> str | int | None: ...
-    @property
-    def method(self) -> str: ...
-    @property
-    def params(self) -> Mapping[str, Any]: ...
-    @property
-    def headers(self) -> Mapping[str, str]: ...
-    @property
-    def session(self) -> _Identified | None: ...
-
-
-R = TypeVar("R", bound=_Request)
+R = TypeVar("R", bound=Request)
 T = TypeVar("T")
-_SERVED: Final[ContextVar[_Request | None]] = ContextVar("mcpkit_served", default=None)
+_SERVED: Final[ContextVar[Request | None]] = ContextVar("mcpkit_served", default=None)
 
 
 async def remembering(request: R, call: Callable[[R], Awaitable[T]]) -> T:
@@ -68,7 +48,7 @@ def of_request() -> dict[str, str]:
     return {name: value for name, value in said.items() if value is not None}
 
 
-def _trace(request: _Request) -> str | None:
+def _trace(request: Request) -> str | None:
     """The id of the caller's trace: W3C Trace Context in ``_meta`` (META-05), else in the HTTP header."""
     meta = request.params.get("_meta")
     parent = meta.get("traceparent") if isinstance(meta, dict) else None

@@ -133,11 +133,11 @@ class MemoryMailbox:
 
     async def append(self, stream: str, data: bytes, *, last: bool = False, notice: str | None = None) -> str:
         """Store a message and wake the stream's reader."""
+        found = self._stream(stream)
+        if found is None or found.ended:
+            return ""
         self._place += 1
         stored = Stored(f"{stream}-{self._place}", self._place, data)
-        found = self._stream(stream)
-        if found is None:
-            return stored.id
         found.ended = found.ended or last
         found.waiting += 1
         if self._kept is None:

@@ -14,7 +14,7 @@ from mcpkit.protocol.revisions.revision import Revision
 from mcpkit.security.principal import Principal
 from mcpkit.sessions.mailbox import DEFAULT_BOUNDS, Bounds, MemoryMailbox, Shelf
 from mcpkit.sessions.session import Session
-from mcpkit.sessions.store import Posted, StoreFull
+from mcpkit.sessions.store import Lived, Posted, StoreFull, unnoted
 
 ID_BYTES = 24
 """192 random bits; 32 characters of the URL-safe alphabet, which is visible ASCII (SHL-41)."""
@@ -23,7 +23,7 @@ ID_BYTES = 24
 class MemoryStore:
     """See :class:`~mcpkit.sessions.store.SessionStore`."""
 
-    __slots__ = ("_clock", "_idle", "_most", "_sessions", "_swept", "shelf")
+    __slots__ = ("_clock", "_idle", "_most", "_sessions", "_swept", "lived", "shelf")
 
     def __init__(
         self,
@@ -38,6 +38,7 @@ class MemoryStore:
         self._clock = clock
         self._swept = clock()
         self.shelf = Shelf(bounds, clock)
+        self.lived: Lived = unnoted
 
     keeps = True
     away = False
@@ -47,6 +48,11 @@ class MemoryStore:
         """How many sessions there are."""
         return len(self._sessions)
 
+    @property
+    def stored(self) -> int:
+        """How many bytes of messages wait in all."""
+        return self.shelf.bytes
+
     async def create(self, revision: Revision, principal: Principal | None = None) -> Session:
         """A new session.
 
@@ -55,7 +61,7 @@ class MemoryStore:
         if len(self._sessions) >= self._most:
             await self._make_room()
         session = Session(secrets.token_urlsafe(ID_BYTES), revision, MemoryMailbox(self.shelf), principal)
-        session.seen = self._clock()
+        session.born = session.seen = self._clock()
         self._sessions[session.id] = session
         return session
 
@@ -71,6 +77,7 @@ class MemoryStore:
         """End a session."""
         if self._sessions.pop(session.id, None) is not None:
             session.end()
+            self.lived(self._clock() - session.born)
 
     async def sweep(self) -> int:
         """End idle sessions and drop old messages."""

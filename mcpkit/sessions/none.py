@@ -13,17 +13,20 @@ from mcpkit.protocol.revisions.revision import Revision
 from mcpkit.security.principal import Principal
 from mcpkit.sessions.mailbox import MemoryMailbox, Shelf
 from mcpkit.sessions.session import Session
-from mcpkit.sessions.store import Posted
+from mcpkit.sessions.store import Lived, Posted, unnoted
 
 
 class NoSessions:
     """See :class:`~mcpkit.sessions.store.SessionStore`; what it creates lasts for the handshake only."""
 
-    __slots__ = ()
+    __slots__ = ("lived",)
 
     keeps = False
     away = False
-    count = 0
+    count = stored = 0
+
+    def __init__(self) -> None:
+        self.lived: Lived = unnoted
 
     async def create(self, revision: Revision, principal: Principal | None = None) -> Session:
         """A session that nobody will find again."""

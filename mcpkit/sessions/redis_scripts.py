@@ -111,7 +111,7 @@ local t = now()
 redis.call('ZREMRANGEBYSCORE', P .. 'sessions', '-inf', t)
 if redis.call('EXISTS', P .. 'session:' .. ARGV[1]) == 1 then return 1 end
 if redis.call('ZCARD', P .. 'sessions') >= tonumber(ARGV[3]) then return 0 end
-redis.call('HSET', P .. 'session:' .. ARGV[1], 'version', '1', unpack(ARGV, 4))
+redis.call('HSET', P .. 'session:' .. ARGV[1], 'version', '1', 'born', string.format('%.0f', t), unpack(ARGV, 4))
 redis.call('HSET', P .. 'meta:' .. ARGV[1], 'place', '0', 'size', '0')
 keep(ARGV[1], tonumber(ARGV[2]))
 return 1
@@ -161,12 +161,13 @@ return redis.call('ZCARD', P .. 'sessions')
 END: Final = (
     _COMMON
     + """
--- sid, me
+-- sid, me → how many ms it lived, if it did
 local sid = ARGV[1]
+local born = redis.call('HGET', P .. 'session:' .. sid, 'born')
 redis.call('DEL', P .. 'session:' .. sid, P .. 'meta:' .. sid, P .. 'box:' .. sid)
 redis.call('ZREM', P .. 'sessions', sid)
 tell_others(ARGV[2], 'kind', 'end', 'session', sid, 'body', '')
-return 1
+return born and now() - born
 """
 )
 

@@ -91,7 +91,7 @@ class SharedSession(Session):
     def learn(self, version: bytes, fields: Mapping[str, bytes]) -> None:
         """Take over what other replicas have changed; what has changed here and is not kept yet stays."""
         kept, self.version = self._kept, version
-        theirs = {name: value for name, value in fields.items() if name not in ("version", "owner")}
+        theirs = {name: value for name, value in fields.items() if name not in ("version", "owner", "born")}
         changed = {name for name in {*theirs, *kept} if theirs.get(name) != kept.get(name)}
         self._kept = theirs
         if "revision" in changed:

@@ -21,13 +21,14 @@ from mcpkit.security.principal import Principal
 from mcpkit.sessions import redis_scripts as scripts
 from mcpkit.sessions.mailbox import DEFAULT_BOUNDS, Bounds
 from mcpkit.sessions.memory import ID_BYTES
+from mcpkit.sessions.redis_census import Census
 from mcpkit.sessions.redis_feed import RedisFeed, notice_of
 from mcpkit.sessions.redis_inbox import Inbox, entry
 from mcpkit.sessions.redis_link import Link
 from mcpkit.sessions.redis_mailbox import RedisMailbox
 from mcpkit.sessions.redis_session import SharedSession
 from mcpkit.sessions.session import Session
-from mcpkit.sessions.store import Posted, StoreAway, StoreFull
+from mcpkit.sessions.store import Lived, Posted, StoreAway, StoreFull, unnoted
 
 AT_HAND_SECONDS: Final = 30.0
 """How long a session that nothing happens in is remembered here, to save looking its record up again."""
@@ -57,6 +58,8 @@ class RedisStore:
         self._bounds = bounds
         self._sessions: dict[str, SharedSession] = {}
         self._take: Take | None = None
+        self.lived: Lived = unnoted
+        self._census = Census(link)
         self._stayed = monotonic()
         link.back.append(self._wake_all)
         link.beats.append(self._beat)
@@ -78,6 +81,11 @@ class RedisStore:
     def count(self) -> int:
         """How many sessions there are in all, as of a moment ago; at least those at hand here."""
         return max(self._link.sessions, len(self._sessions))
+
+    @property
+    def stored(self) -> int:
+        """How many bytes of messages wait in all, as of a moment ago."""
+        return self._census.bytes
 
     @property
     def away(self) -> bool:
@@ -114,7 +122,9 @@ class RedisStore:
         self._forget(session.id)
         session.end()
         try:
-            await self._link.run(scripts.END, session.id, self._link.id)
+            lived = await self._link.run(scripts.END, session.id, self._link.id)
+            if lived is not None:
+                self.lived(lived / 1000)
         except StoreAway:
             self._link.owe(scripts.END, session.id, self._link.id)
             raise

@@ -28,6 +28,7 @@ class Session:
     """What a conversation remembers between requests; satisfies :class:`~mcpkit.protocol.exchange.SessionState`."""
 
     __slots__ = (
+        "born",
         "client",
         "id",
         "log_level",
@@ -54,6 +55,8 @@ class Session:
         self.peer = Peer()
         self.outbox: Outbox | None = None
         """The one stream of a session over HTTP+SSE; a Streamable HTTP session has none."""
+        self.born = 0.0
+        """When it was opened, by the clock of a store in memory."""
         self.seen = 0.0
         """When the client was last heard of, by the store's clock."""
 

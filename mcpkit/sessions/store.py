@@ -8,13 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from mcpkit.jsonrpc.errors import McpKitError
 from mcpkit.protocol.changes import ChangeFeed, Notice
 from mcpkit.protocol.revisions.revision import Revision
 from mcpkit.security.principal import Principal
 from mcpkit.sessions.session import Session
+
+Lived: TypeAlias = Callable[[float], None]
+"""Told of each session that ends, how many seconds it lived."""
+
+
+def unnoted(seconds: float) -> None:
+    """Nobody wants to know."""
 
 
 class StoreFull(McpKitError):
@@ -39,6 +46,8 @@ class SessionStore(Protocol):
 
     keeps: bool
     """Whether sessions are kept at all: if not, the handshake is answered without a session."""
+    lived: Lived
+    """Told when a session ends here; one that Redis lets expire ends nowhere."""
 
     @property
     def away(self) -> bool:
@@ -47,6 +56,10 @@ class SessionStore(Protocol):
     @property
     def count(self) -> int:
         """How many sessions there are."""
+
+    @property
+    def stored(self) -> int:
+        """How many bytes of messages wait for clients that come back."""
 
     async def create(self, revision: Revision, principal: Principal | None = None) -> Session:
         """A new session with an id of at least 128 random bits in visible ASCII (SHL-41, SESS-02).

@@ -132,6 +132,13 @@ class Entry:
 class Bounds(Entry):
     """The settings of how much, and how long."""
 
+    metrics_token: str | None = _setting(
+        "MCP_METRICS_TOKEN",
+        None,
+        values.key,
+        "bearer token that reads /metrics from other machines, and nothing else",
+        secret=True,
+    )
     # ── limits of one HTTP request ──
     max_body_bytes: int = _setting(
         "MCP_MAX_BODY_BYTES", 4 * MIB, values.whole(1 * KIB, 1024 * MIB), "longest request body", unit="bytes"

@@ -5,6 +5,7 @@ What must never stand here: JSON-RPC, what is measured, a framework.
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Awaitable, Callable, Collection
 from ipaddress import ip_address
 from typing import Final, TypeAlias
@@ -46,12 +47,17 @@ class ResourceMetadata:
 
 
 class MetricsPage:
-    """Answers with the metrics: on this machine to everybody, elsewhere to callers who have authenticated."""
+    """Answers with the metrics: on this machine to everybody, elsewhere to callers who have authenticated.
 
-    def __init__(self, metrics: Metrics, gate: Gate, *, authenticated: bool) -> None:
+    Whoever scrapes may have a ``token`` of its own, which opens nothing else: with it any Host is fine, since an
+    orchestrator asks by address, and a page that has rebound its name doesn't know it.
+    """
+
+    def __init__(self, metrics: Metrics, gate: Gate, token: str | None = None, *, authenticated: bool) -> None:
         self._metrics = metrics
         self._gate = gate
         self._local = Gate(Settings())
+        self._scraper = f"Bearer {token}".encode() if token else None
         self._authenticated = authenticated
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -68,6 +74,8 @@ class MetricsPage:
         await _answer(send, 200, headers, page, head=scope["method"] == "HEAD")
 
     async def _admit(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._is_scraper(scope):
+            return
         if is_local(scope):  # its Host too: a proxy on this machine brings strangers
             try:
                 await self._local.admit(scope, receive, send)
@@ -76,8 +84,12 @@ class MetricsPage:
                 if not self._authenticated:
                     raise
         if not self._authenticated:
-            raise Refused(403, "Metrics are served on this machine only, or to authenticated callers")
+            raise Refused(403, "Metrics are for this machine, authenticated callers, or who has MCP_METRICS_TOKEN")
         await self._gate.admit(scope, receive, send)
+
+    def _is_scraper(self, scope: Scope) -> bool:
+        given = [value for name, value in scope["headers"] if name == b"authorization"]
+        return self._scraper is not None and len(given) == 1 and hmac.compare_digest(given[0], self._scraper)
 
 
 class Fence:

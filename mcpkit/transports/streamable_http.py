@@ -112,9 +112,9 @@ class McpEndpoint:
         return self._reception.draining
 
     @property
-    def sessions(self) -> int:
-        """How many sessions there are."""
-        return self._reception.store.count
+    def store(self) -> SessionStore:
+        """What keeps the sessions."""
+        return self._reception.store
 
     @property
     def streams(self) -> int:

@@ -28,8 +28,12 @@ def documents() -> list[tuple[str, dict[str, Any]]]:
     ]
 
 
-def one(kind: str) -> dict[str, Any]:
-    [found] = [document for name, document in documents() if document["kind"] == kind and name.startswith("base/")]
+def one(kind: str, named: str = "mcpkit") -> dict[str, Any]:
+    [found] = [
+        document
+        for name, document in documents()
+        if document["kind"] == kind and name.startswith("base/") and document["metadata"]["name"] == named
+    ]
     return found
 
 
@@ -97,6 +101,19 @@ def test_labels_and_ports_meet() -> None:
     [port] = container["ports"]
     assert service["spec"]["ports"][0]["targetPort"] == port["name"]
     assert policy["spec"]["ingress"][0]["ports"][0]["port"] == port["containerPort"] == Settings().port
+
+
+def test_prometheus_finds_every_pod_by_its_address() -> None:
+    config = yaml.safe_load((ROOT / "deploy/observability/prometheus.yaml").read_text(encoding="utf-8"))
+    [job] = config["scrape_configs"]
+    [lookup] = job["dns_sd_configs"]
+    pods = one("Service", "mcpkit-pods")
+    assert lookup["names"][0].split(".")[0] == pods["metadata"]["name"]
+    assert lookup["port"] == pods["spec"]["ports"][0]["port"] == Settings().port
+    assert pods["spec"]["clusterIP"] == "None"
+    assert pods["spec"]["selector"] == one("Service")["spec"]["selector"]
+    expressions = (ROOT / "deploy/observability/alerts.yaml").read_text(encoding="utf-8")
+    assert f'job="{job["job_name"]}"' in expressions
 
 
 @pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is optional: the files are checked one by one too")

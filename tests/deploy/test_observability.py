@@ -68,11 +68,34 @@ def test_every_alert_has_a_runbook_that_exists() -> None:
                 assert anchor in headings, f"docs/{name} has no runbook for {rule['alert']}"
 
 
+def test_every_alert_has_a_test_in_which_it_fires() -> None:
+    document = yaml.safe_load((FOLDER / "alerts_test.yaml").read_text(encoding="utf-8"))
+    tests = [test for group in document["tests"] for test in group["alert_rule_test"]]
+    fired = {test["alertname"] for test in tests if test.get("exp_alerts")}
+    assert fired == {rule["alert"] for rule in rules() if "alert" in rule}
+
+
+def test_the_dashboard_asks_each_metric_that_is_a_matter_of_its_own() -> None:
+    """Nobody has to look for a metric that has no panel."""
+    shown = {name for expression in expressions() for name in METRIC.findall(expression)}
+    families = {name.removesuffix("_bucket").removesuffix("_count") for name in shown}
+    assert {
+        *("mcp_server_operation_duration_seconds", "mcp_server_session_duration_seconds", "mcp_server_sessions"),
+        *("mcp_server_streams", "mcp_server_active_calls", "mcp_server_event_store_bytes", "mcp_server_redis_up"),
+        "mcp_server_build_info",
+    } <= families
+
+
 @pytest.mark.prometheus
-def test_the_rules_pass_their_own_tests() -> None:
+@pytest.mark.parametrize(
+    "words",
+    [("test", "rules", "alerts_test.yaml"), ("check", "config", "--syntax-only", "prometheus.yaml")],
+    ids=" ".join,
+)
+def test_promtool_is_content(words: tuple[str, ...]) -> None:
     require(shutil.which("promtool"), "promtool is missing: it comes with Debian's package prometheus")
     done = subprocess.run(
-        ["promtool", "test", "rules", "alerts_test.yaml"],
+        ["promtool", *words],
         cwd=FOLDER,
         check=False,
         capture_output=True,

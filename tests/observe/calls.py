@@ -21,6 +21,7 @@ def served(  # what is not said of it, it has not
         id=told.get("id", 1),
         method=method,
         params={"name": target} | ({"arguments": arguments} if arguments else {}),
+        headers={},
         revision=SimpleNamespace(name=""),
         client=SimpleNamespace(info={"name": told["client"]} if "client" in told else {}),
         principal=SimpleNamespace(id=told["principal"]) if "principal" in told else None,

@@ -75,3 +75,28 @@ async def test_a_full_store_admits_nobody_until_one_has_idled_out() -> None:
     clock.now += 61
     await store.create(NEWEST_HANDSHAKE)
     assert store.count == 1
+
+
+async def test_what_sessions_lived_is_told_when_they_end() -> None:
+    """However they end, and once."""
+    clock, told = Clock(), list[float]()
+    store = MemoryStore(idle_seconds=60, clock=clock)
+    store.lived = told.append
+    ended = await store.create(NEWEST_HANDSHAKE)
+    await store.create(NEWEST_HANDSHAKE)
+    clock.now += 20
+    for _ in range(2):
+        await store.end(ended)
+    clock.now += 50
+    await store.sweep()
+    assert told == [20, 70]
+
+
+async def test_what_waits_is_known() -> None:
+    store = MemoryStore()
+    session = await store.create(NEWEST_HANDSHAKE)
+    assert store.stored == 0
+    await session.mailbox.append("0", b"x" * 1000)
+    assert store.stored >= 1000
+    await store.end(session)
+    assert store.stored == 0

@@ -24,4 +24,5 @@ async def test_nothing_is_kept() -> None:
     assert await store.missed(session) == ()
     assert not await store.hand_over(session, Posted({}, None, b""))
     await store.end(session)
+    assert store.stored == 0
     assert session.phase is Phase.CLOSED

@@ -227,3 +227,15 @@ async def test_while_redis_is_away_nothing_is_said_of_any_session(two: Two) -> N
     assert two[0].store.away
     await two[0].link.beat()
     assert await two[1].store.get(one.id) is None  # what was to end has ended
+
+
+async def test_what_a_session_lived_is_told_where_it_is_ended(two: Two) -> None:
+    """In seconds, once, whichever replica opened it."""
+    told: list[float] = []
+    here, there = await both(two)
+    for place in two:
+        place.store.lived = told.append
+    await two[1].store.end(there)
+    await two[0].store.end(here)
+    assert len(told) == 1
+    assert 0 <= told[0] < 60

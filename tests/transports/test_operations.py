@@ -17,6 +17,7 @@ from mcpkit.transports.operations import Fence, MetricsPage, ResourceMetadata, h
 from tests.transports.asgi_client import Wire
 
 RESOURCE = ProtectedResource("https://mcp.example.com/api", ["https://login.example.com"], scopes=["read"])
+SCRAPER = "prometheus" * 4
 SETTINGS = Settings(allowed_hosts=("mcp.example.com",))
 
 
@@ -26,8 +27,9 @@ async def known(headers: Mapping[str, str]) -> Principal:
     return Principal("alice")
 
 
-def page(*, authenticated: bool) -> MetricsPage:
-    return MetricsPage(Metrics(), Gate(SETTINGS, known if authenticated else None), authenticated=authenticated)
+def page(*, authenticated: bool, token: str | None = None) -> MetricsPage:
+    gate = Gate(SETTINGS, known if authenticated else None)
+    return MetricsPage(Metrics(), gate, token, authenticated=authenticated)
 
 
 def seen_from(app: Any, address: str) -> Wire:
@@ -69,6 +71,20 @@ async def test_metrics_are_for_this_machine_and_for_the_authenticated(
     call = await seen_from(page(authenticated=authenticated), address).send("GET", headers).done()
     assert call.status == status
     assert (b"mcp_server_active_calls" in call.body) is (status == 200)
+
+
+@pytest.mark.parametrize("authenticated", [True, False])
+@pytest.mark.parametrize(
+    ("authorization", "let_in"),
+    [(f"Bearer {SCRAPER}", True), (f"Bearer {SCRAPER}x", False), (SCRAPER, False), ("Bearer ", False), ("\xff", False)],
+)
+async def test_who_scrapes_has_a_token_that_opens_this_page_by_any_name(
+    authenticated: bool, authorization: str, let_in: bool
+) -> None:
+    """Prometheus asks pods by their address."""
+    wire = seen_from(page(authenticated=authenticated, token=SCRAPER), "10.0.0.7")
+    call = await wire.send("GET", {"host": "10.0.0.9:12000", "authorization": authorization}).done()
+    assert (call.status == 200) is let_in
 
 
 async def test_metrics_are_read_with_get() -> None:
