@@ -115,6 +115,9 @@ def main(words: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("url", nargs="?", help="the server, or its event stream (default: MCP_SERVER_URL)")
     given = parser.parse_args(words)
+    if given.url is not None and "://" not in given.url:
+        near = ", ".join(cli.CLIENT_COMMANDS)
+        parser.error(f"{clean(given.url, 40)} is neither a URL, such as http://127.0.0.1:12000, nor a command: {near}")
     try:
         url = given.url or Settings.load().server_url
         url = url if urlsplit(url).path.strip("/") else url.rstrip("/") + "/sse"

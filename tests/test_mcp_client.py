@@ -213,6 +213,16 @@ async def test_a_server_with_a_model() -> None:
     assert "skipped: there is no tool" in said
 
 
+@pytest.mark.parametrize("word", ["lst", "localhost:12000", "x\x1b[31m"])
+def test_a_word_that_is_neither_url_nor_command(word: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        mcp_client.main([word])
+    assert left.value.code == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "is neither a URL, such as http://127.0.0.1:12000, nor a command: list, call, " in line
+    assert "\x1b" not in line
+
+
 async def test_a_tools_error() -> None:
     """Exit code 5; the other steps are made all the same."""
     tool = {

@@ -128,8 +128,15 @@ class Commands:
         out.write((cut(text, MOST_CHARACTERS) if out.isatty() else text).rstrip("\n") + "\n")
 
     def _print_json(self, value: Any) -> int:
-        self._out.write(json.dumps(value, ensure_ascii=not self._out.isatty(), indent=2) + "\n")
+        terminal = self._out.isatty()
+        text = json.dumps(value, ensure_ascii=not terminal, indent=2)
+        self._out.write((_seen(text) if terminal else text) + "\n")
         return OK
+
+
+def _seen(text: str) -> str:
+    """JSON in which every character is seen: the others are escaped, which means the same."""
+    return "".join(one if one.isprintable() or one == "\n" else json.dumps(one)[1:-1] for one in text)
 
 
 def row_of(kind: str, record: Record) -> dict[str, str]:

@@ -73,7 +73,9 @@ async def report(findings: AsyncIterator[Finding], *, as_json: bool, out: TextIO
             line = {"verdict": found.verdict, "subject": found.subject, "text": found.text, "fix": found.fix}
             out.write(json.dumps(line) + "\n")
         else:
-            out.write(f"{paint(f'{found.verdict:<4}', COLOURS[found.verdict])}  {found.subject}: {clean(found.text)}\n")
+            out.write(
+                f"{paint(f'{found.verdict:<4}', COLOURS[found.verdict])}  {clean(found.subject)}: {clean(found.text)}\n"
+            )
             if found.fix:
                 out.write(f"      fix: {found.fix}\n")
         out.flush()

@@ -62,6 +62,11 @@ class Member:
     settled: asyncio.Event = field(default_factory=asyncio.Event)
     """Set after its first attempt to connect."""
 
+    @property
+    def offered(self) -> tuple[list[Tool], list[Prompt], list[Resource]]:
+        """What it offers, as far as is known."""
+        return self.tools, self.prompts, self.resources
+
 
 class MemberOptions(ClientOptions, total=False):
     """Keywords of the client of one member."""
@@ -259,8 +264,10 @@ class Fleet:
             if not member.changed:
                 await member.client.ping(timeout=self._patience.deadlines.probe)
                 continue
+            before = member.offered
             await self._refresh(member)
-            self._now(member, State.READY)
+            if member.offered != before:
+                self._now(member, State.READY)
 
     async def _refresh(self, member: Member) -> None:
         changed, offered = set(member.changed), member.client.server_capabilities

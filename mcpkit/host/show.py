@@ -166,7 +166,7 @@ def arguments_shown(arguments: Mapping[str, Any]) -> str:
 
 def server_row(member: Member) -> dict[str, str]:
     """A server as a row of a list."""
-    offered = f"{len(member.tools)} tools" if member.state is State.READY else member.why
+    offered = f"{len(member.tools)} tool{'s'[: len(member.tools) != 1]}" if member.state is State.READY else member.why
     return {"server": member.prefix, "state": member.state.value, "place": member.entry.place, "what": offered}
 
 

@@ -56,6 +56,19 @@ async def test_list_as_json() -> None:
     assert [tool["name"] for tool in json.loads(out.getvalue())["tools"]] == ["add", "divide"]
 
 
+async def test_json_on_a_terminal_shows_what_is_seen_and_escapes_what_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    """TSEC-03: the same value, but nothing that moves the cursor or turns the line round."""
+    monkeypatch.setattr(Pipe, "isatty", lambda self: True)
+    server = Server("evil")
+    server.tool("t", description="加\x9b31m\u202e\x1b[2J\u2028\U000e0041 x")(lambda: "")
+    async with commanding(server, as_json=True) as (commands, out):
+        await commands.list()
+    text = out.getvalue()
+    assert "加" in text
+    assert all(character.isprintable() or character == "\n" for character in text)
+    assert json.loads(text)["tools"][0]["description"] == "加\x9b31m\u202e\x1b[2J\u2028\U000e0041 x"
+
+
 async def test_call_prints_the_text() -> None:
     async with commanding(math_server()) as (commands, out):
         assert await commands.call("add", ["a=5", "b=3"], None) == 0

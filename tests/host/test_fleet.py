@@ -8,7 +8,7 @@ import pytest
 
 from mcpkit import Server
 from mcpkit.client.errors import ClientError, ConnectionLost
-from mcpkit.host.fleet import State, UnknownName
+from mcpkit.host.fleet import Member, State, UnknownName
 from tests.host.sites import Site, Watching, fleet_of, math_server, modulo_server
 
 
@@ -85,6 +85,22 @@ async def test_a_list_that_changes_is_followed() -> None:
             return a
 
         await watch.until(lambda: "server0_later" in fleet.offers)
+
+
+async def test_news_that_change_nothing_are_told_to_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    watch = Watching()
+    async with fleet_of(Site(math_server()), watch=watch) as fleet:
+        looked, refresh = asyncio.Event(), fleet._refresh
+
+        async def look(member: Member) -> None:
+            await refresh(member)
+            looked.set()
+
+        monkeypatch.setattr(fleet, "_refresh", look)
+        fleet.members[0].changed.add("tools")
+        fleet.members[0].news.set()
+        await asyncio.wait_for(looked.wait(), 10)
+        assert [state for _, state, _ in watch.seen] == ["ready"]
 
 
 async def test_names_that_collide_are_told() -> None:
