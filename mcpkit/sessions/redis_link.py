@@ -19,8 +19,8 @@ from typing import Any, Final
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import ClusterDownError, MovedError, OutOfMemoryError, ReadOnlyError, RedisError, ResponseError
 from redis.exceptions import ConnectionError as Unreachable
-from redis.exceptions import OutOfMemoryError, ReadOnlyError, RedisError, ResponseError
 
 from mcpkit.sessions import redis_scripts as scripts
 from mcpkit.sessions.store import StoreAway
@@ -198,7 +198,12 @@ class Link:
         except (ReadOnlyError, OutOfMemoryError, Unreachable, OSError, TimeoutError) as error:
             self.lost(error)
         except ResponseError as error:
-            logger.error("Redis refused a step: %s", error)
+            cluster = (
+                "; a Cluster is not supported: name one Redis"
+                if isinstance(error, MovedError | ClusterDownError)
+                else ""
+            )
+            logger.error("Redis refused a step: %s%s", error, cluster)
             if beating:
                 self.lost(error)
         except RedisError as error:

@@ -131,7 +131,10 @@ def key(text: str) -> str:
 def redis(text: str) -> str:
     """A URL of Redis."""
     if not text.startswith(("redis://", "rediss://", "unix://")):
-        raise ValueError("a URL such as redis://127.0.0.1:6379/0, rediss://… or unix:///run/redis.sock")
+        raise ValueError(
+            "a URL of one Redis, such as redis://127.0.0.1:6379/0, rediss://… or unix:///run/redis.sock (Sentinel and "
+            "Cluster are not supported: put an address before the primary that follows it)"
+        )
     return text
 
 

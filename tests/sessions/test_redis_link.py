@@ -85,3 +85,14 @@ async def test_a_redis_that_takes_no_writes_counts_as_away(redis: RedisServer, t
 def test_a_url_that_means_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="URL"):
         Link("nonsense")
+
+
+async def test_a_cluster_is_named_as_what_is_wrong(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with redis_server(tmp_path, "--cluster-enabled", "yes") as redis:
+        link = Link(redis.url)
+        link.begin()
+        with pytest.raises(StoreAway):
+            await link.beat()
+        assert link.away
+        assert "a Cluster is not supported: name one Redis" in caplog.text
+        await link.close()
