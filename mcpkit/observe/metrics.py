@@ -7,6 +7,7 @@ here: argument values, URIs, session ids, a label that a caller can invent.
 
 from __future__ import annotations
 
+import asyncio
 import platform
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping
@@ -152,5 +153,14 @@ class _Collected:
         yield sessions
         yield InfoMetricFamily("mcp_server_build", "What runs here.", value=metrics._info)
         yield GaugeMetricFamily("mcp_server_active_calls", "Tool calls that run now.", value=metrics.active_calls)
+        yield GaugeMetricFamily("mcp_server_tasks", "Tasks of the event loop that is asked.", value=_tasks())
         for name, (help, read) in metrics._gauges.items():
             yield GaugeMetricFamily(name, help, value=read())
+
+
+def _tasks() -> int:
+    """How many tasks there are: a number that grows and grows is a leak."""
+    try:
+        return len(asyncio.all_tasks())
+    except RuntimeError:  # asked from outside the event loop
+        return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from mcpkit.observe.events import Served
@@ -53,6 +54,13 @@ def test_running_calls_are_shown_while_they_run() -> None:
     metrics.served(event())
     metrics.served(event(method="tools/list", target=None))
     assert "mcp_server_active_calls 0.0" in metrics.render().decode()
+
+
+async def test_tasks_are_counted_where_there_is_a_loop() -> None:
+    waiting = asyncio.create_task(asyncio.Event().wait())
+    shown = Metrics().render().decode()
+    waiting.cancel()
+    assert "mcp_server_tasks 2.0" in shown
 
 
 def test_gauges_are_read_when_they_are_shown() -> None:
