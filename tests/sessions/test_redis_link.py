@@ -7,6 +7,7 @@ import signal
 from pathlib import Path
 
 import pytest
+from redis.exceptions import ClusterDownError, MovedError
 
 from mcpkit.sessions.redis_link import Link
 from mcpkit.sessions.store import StoreAway
@@ -87,12 +88,16 @@ def test_a_url_that_means_nothing_is_refused() -> None:
         Link("nonsense")
 
 
-async def test_a_cluster_is_named_as_what_is_wrong(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    with redis_server(tmp_path, "--cluster-enabled", "yes") as redis:
-        link = Link(redis.url)
-        link.begin()
-        with pytest.raises(StoreAway):
-            await link.beat()
-        assert link.away
-        assert "a Cluster is not supported: name one Redis" in caplog.text
-        await link.close()
+@pytest.mark.parametrize("said", [MovedError("7 127.0.0.1:7000"), ClusterDownError("CLUSTERDOWN Hash slot not served")])
+async def test_a_cluster_is_named_as_what_is_wrong(
+    redis: RedisServer, caplog: pytest.LogCaptureFixture, said: Exception
+) -> None:
+    link = Link(redis.url)
+
+    async def step() -> None:
+        raise said
+
+    with pytest.raises(StoreAway):
+        await link._bounded(step())
+    assert "a Cluster is not supported: name one Redis" in caplog.text
+    await link.close()
