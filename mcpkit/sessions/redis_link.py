@@ -34,6 +34,7 @@ LEASE_MS: Final = 4_000
 SOONEST_SECONDS: Final = 0.05
 CONNECTIONS: Final = 64
 OWED: Final = 10_000
+CLUSTER: Final = "; a Cluster is not supported: name one Redis"
 
 logger = logging.getLogger("mcpkit.redis")
 
@@ -198,12 +199,8 @@ class Link:
         except (ReadOnlyError, OutOfMemoryError, Unreachable, OSError, TimeoutError) as error:
             self.lost(error)
         except ResponseError as error:
-            cluster = (
-                "; a Cluster is not supported: name one Redis"
-                if isinstance(error, MovedError | ClusterDownError)
-                else ""
-            )
-            logger.error("Redis refused a step: %s%s", error, cluster)
+            advice = CLUSTER if isinstance(error, MovedError | ClusterDownError) else ""
+            logger.error("Redis refused a step: %s%s", error, advice)
             if beating:
                 self.lost(error)
         except RedisError as error:
