@@ -212,12 +212,13 @@ def _doctor(options: argparse.Namespace, command: list[str]) -> int:
     settings: Settings | SettingsError
     entries: list[Entry] = []
     named = False
+    access = Access()
     try:
         settings = Settings.load()
         entries, named = many_servers(options, command, settings)
+        access = replace(_access(options), tell=None)
     except SettingsError as error:
         settings = error
-    access = replace(_access(options), tell=None)
     findings = examine(entries, settings, named=named, options=connection(options), access=access)
     return asyncio.run(report(findings, as_json=options.json, out=sys.stdout))
 

@@ -8,26 +8,29 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import json
+import os
 import sys
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from errno import EADDRINUSE
 from typing import Literal, TextIO
 
 from mcpkit.client import ClientError, MCPClient
 from mcpkit.client.display import clean
-from mcpkit.client.http import HttpRequest, HttpxCarrier, read_body
+from mcpkit.client.http import HttpxCarrier
 from mcpkit.client.options import ClientOptions
 from mcpkit.host.config import Entry
 from mcpkit.host.exits import AUTHORIZATION, OK, UNREACHABLE, USAGE, exit_code
 from mcpkit.host.holder import holder, how_to_find
+from mcpkit.host.model import ModelError
+from mcpkit.host.openai import Denied, Refused, models_at
 from mcpkit.host.show import painter
 from mcpkit.host.sign_in import Access, advice
 from mcpkit.settings import Settings, SettingsError
 
 OLDEST = (3, 11)
-NEEDED = ("fastapi", "uvicorn", "httpx", "orjson", "jsonschema_rs", "dotenv")
+NEEDED = ("fastapi", "uvicorn", "pydantic", "sse_starlette", "httpx", "orjson", "jsonschema_rs", "dotenv")
 SECONDS = 5.0
-MOST_BYTES = 1024 * 1024
 COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 
 
@@ -107,16 +110,22 @@ async def port(settings: Settings) -> Finding:
     try:
         async with asyncio.timeout(SECONDS):
             listening = await asyncio.start_server(lambda reader, writer: writer.close(), settings.host, settings.port)
-    except (OSError, TimeoutError) as error:
+    except OSError as error:  # a timeout is one
         if await _answers(settings):
             return Finding("ok", subject, "an MCP server answers there")
-        found = holder(settings.port)
-        who = f"end {found}" if found else f"end the program that holds it ({how_to_find(settings.port)})"
-        why = f"taken by {found}" if found else f"not free: {getattr(error, 'strerror', None) or error}"
-        return Finding("warn", subject, why, f"{who}, or set MCP_SERVER_PORT (0 takes a free one)")
+        return _not_free(subject, settings.port, error)
     listening.close()
     await listening.wait_closed()
     return Finding("ok", subject, "free; python mcp_server.py starts a server there")
+
+
+def _not_free(subject: str, number: int, error: OSError) -> Finding:
+    if error.errno != EADDRINUSE:
+        why = os.strerror(error.errno) if error.errno and error.errno > 0 else "it is no address"
+        return Finding("warn", subject, f"can't be listened on: {why}", "set MCP_SERVER_HOST or MCP_SERVER_PORT")
+    found = holder(number)
+    who = f"end {found}" if found else f"end the program that holds it ({how_to_find(number)})"
+    return Finding("warn", subject, f"taken{f' by {found}' if found else ''}", f"{who}, or set MCP_SERVER_PORT")
 
 
 async def _answers(settings: Settings) -> bool:
@@ -130,35 +139,28 @@ async def _answers(settings: Settings) -> bool:
 
 
 async def model(settings: Settings) -> Finding:
-    """Does the model's endpoint answer?"""
-    if not settings.base_url or not settings.model_name:
-        wanted = "set MODEL_NAME, BASE_URL and (where the endpoint wants one) API_KEY in .env"
-        return Finding("warn", "model", "not configured; the chat needs one, everything else does not", wanted)
-    headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
-    if settings.api_key:
-        headers["Authorization"] = f"Bearer {settings.api_key}"
+    """Does the model's endpoint answer, and know the model?"""
+    wanted = {"MODEL_NAME": settings.model_name, "BASE_URL": settings.base_url}
+    missing = " and ".join(name for name, value in wanted.items() if not value)
+    if missing or not settings.base_url or not settings.model_name:
+        fix = f"set {missing}, and API_KEY where the endpoint wants one, in .env"
+        return Finding("warn", "model", "not configured; the chat needs one, everything else does not", fix)
     carrier = HttpxCarrier(connect_seconds=SECONDS)
     try:
-        async with asyncio.timeout(SECONDS * 2):
-            answer = await carrier.send(HttpRequest("GET", f"{settings.base_url.rstrip('/')}/models", headers))
-            body = await read_body(answer, MOST_BYTES)
-    except (ClientError, TimeoutError, ValueError):
-        return Finding(
-            "fail", "model", "the endpoint can't be reached", "check BASE_URL, and that it runs", UNREACHABLE
-        )
+        names = await models_at(settings.base_url, settings.api_key, carrier=carrier, seconds=SECONDS * 2)
+    except Denied as error:
+        return Finding("fail", "model", str(error), "check API_KEY", AUTHORIZATION)
+    except Refused as error:
+        text = f"the endpoint does not list its models (HTTP {error.status})"
+        return Finding("warn", "model", text, "check BASE_URL; most end in /v1")
+    except ModelError as error:
+        return Finding("fail", "model", str(error), "check BASE_URL, and that it runs", UNREACHABLE)
     finally:
         await carrier.close()
-    return _judged(answer.status, settings.model_name, body)
-
-
-def _judged(status: int, name: str, body: bytes) -> Finding:
-    if status in {401, 403}:
-        return Finding("fail", "model", f"the endpoint refuses the key (HTTP {status})", "check API_KEY", AUTHORIZATION)
-    if status != 200:
-        return Finding("warn", "model", f"the endpoint does not list its models (HTTP {status})", "check BASE_URL")
-    if name.encode() not in body:
-        return Finding("warn", "model", f"{name} is not among the endpoint's models", "check MODEL_NAME")
-    return Finding("ok", "model", f"{name} is there")
+    if not {settings.model_name, f"{settings.model_name}:latest"} & set(names):  # as Ollama completes a name
+        text = f"{settings.model_name} is not among the endpoint's models: {', '.join(names[:8]) or 'it has none'}"
+        return Finding("warn", "model", text, "check MODEL_NAME")
+    return Finding("ok", "model", f"{settings.model_name} is there")
 
 
 async def server(entry: Entry, options: ClientOptions, access: Access, *, named: bool) -> Finding:

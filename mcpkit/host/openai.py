@@ -81,7 +81,7 @@ class OpenAIModel:
         pause: Callable[[float], Awaitable[Any]] = asyncio.sleep,
     ) -> None:
         self.name = model
-        self._url = base_url.rstrip("/").removesuffix("/chat/completions") + "/chat/completions"
+        self._url = f"{_root(base_url)}/chat/completions"
         self._headers = {"Content-Type": "application/json", "Accept-Encoding": "identity", **_authorization(api_key)}
         self._api_key = api_key
         self._carrier = carrier
@@ -140,10 +140,7 @@ class OpenAIModel:
         answer = await self._carrier.send(HttpRequest("POST", self._url, self._headers, body))
         if answer.status == 200:
             return answer
-        said = await _complaint(answer)
-        await answer.close()
-        said = said.replace(self._api_key, "…") if self._api_key else said
-        raise (Denied if answer.status in {401, 403} else Refused)(answer, clean(said, SHOWN_COMPLAINT))
+        raise await _refused(answer, self._api_key)
 
     async def _whole(self, answer: HttpAnswer) -> Completion:
         return read_completion(await read_body(answer, MAX_BODY_BYTES), self.name)
@@ -207,14 +204,44 @@ async def find_local_model(
 
 
 async def _first_model(carrier: HttpCarrier, endpoint: str, seconds: float) -> str | None:
-    headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
+    try:
+        return next(iter(await models_at(endpoint, carrier=carrier, seconds=seconds)), None)
+    except ModelError:
+        return None
+
+
+async def models_at(
+    base_url: str, api_key: str | None = None, *, carrier: HttpCarrier, seconds: float = 10.0
+) -> list[str]:
+    """The names of the models that an endpoint lists.
+
+    Raises: ModelError; Refused with the HTTP status of an endpoint that lists none.
+    """
+    headers = {"Accept": "application/json", "Accept-Encoding": "identity", **_authorization(api_key)}
     try:
         async with asyncio.timeout(seconds):
-            answer = await carrier.send(HttpRequest("GET", f"{endpoint}/models", headers))
-            name = load(await read_body(answer, MAX_BODY_BYTES))["data"][0]["id"]
-    except (TimeoutError, ClientError, ParseError, LookupError, TypeError):
-        return None
-    return name if isinstance(name, str) and name else None
+            answer = await carrier.send(HttpRequest("GET", f"{_root(base_url)}/models", headers))
+            if answer.status != 200:
+                raise await _refused(answer, api_key)
+            listed = load(await read_body(answer, MAX_BODY_BYTES))["data"]
+            return [one["id"] for one in listed if isinstance(one["id"], str) and one["id"]]
+    except TimeoutError:
+        raise ModelError(f"The model's endpoint did not answer within {seconds:g} seconds") from None
+    except ClientError as error:
+        raise _told(error) from error
+    except (ParseError, LookupError, TypeError):
+        raise ModelError("The model's endpoint does not list its models in a way that can be read") from None
+
+
+def _root(base_url: str) -> str:
+    return base_url.rstrip("/").removesuffix("/chat/completions")
+
+
+async def _refused(answer: HttpAnswer, api_key: str | None) -> Refused:
+    said = await _complaint(answer)
+    await answer.close()
+    said = said.replace(api_key, "…") if api_key else said
+    return (Denied if answer.status in {401, 403} else Refused)(answer, clean(said, SHOWN_COMPLAINT))
 
 
 async def _complaint(answer: HttpAnswer) -> str:

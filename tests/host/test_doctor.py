@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import socket
+import sys
 from collections.abc import AsyncIterator
 
 import pytest
@@ -52,16 +54,30 @@ async def test_a_bad_setting_ends_the_examination() -> None:
 
 
 async def test_a_port_that_is_taken() -> None:
-    with socket.socket() as holder:
-        holder.bind(("127.0.0.1", 0))
-        found = await doctor.port(Settings(port=holder.getsockname()[1]))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        found = await doctor.port(Settings(port=taken.getsockname()[1]))
     assert found.verdict == "warn"
+    assert found.text.startswith("taken")
     assert "MCP_SERVER_PORT" in found.fix
+    if sys.platform == "linux":
+        assert f"(process {os.getpid()})" in found.text
+
+
+@pytest.mark.parametrize("host", ["203.0.113.9", "no.such.host.invalid"])
+async def test_an_address_that_is_not_of_this_machine(host: str) -> None:
+    found = await doctor.port(Settings(host=host, port=0))
+    assert (found.verdict, found.fix) == ("warn", "set MCP_SERVER_HOST or MCP_SERVER_PORT")
+    assert "(" not in found.text
 
 
 async def test_the_models_endpoint(peer: ScriptedModel) -> None:
     def settings(name: str, url: str) -> Settings:
         return Settings(model_name=name, base_url=url, api_key="k")
+
+    some = await doctor.model(Settings(base_url=peer.base_url))
+    assert some.fix == "set MODEL_NAME, and API_KEY where the endpoint wants one, in .env"
+    bad = await doctor.model(Settings(model_name="m", base_url=peer.base_url, api_key="two\nlines"))
+    assert (bad.verdict, "API_KEY" in bad.text) == ("fail", True)
 
     there = await doctor.model(settings("scripted-1", peer.base_url))
     other = await doctor.model(settings("gpt", peer.base_url))
@@ -69,6 +85,8 @@ async def test_the_models_endpoint(peer: ScriptedModel) -> None:
     gone = await doctor.model(settings("gpt", "http://127.0.0.1:9/v1"))
     assert [one.verdict for one in (there, other, wrong, gone)] == ["ok", "warn", "warn", "fail"]
     assert (gone.code, gone.fix) == (4, "check BASE_URL, and that it runs")
+    assert other.text == "gpt is not among the endpoint's models: scripted-1"
+    assert wrong.fix == "check BASE_URL; most end in /v1"
 
 
 @pytest.mark.parametrize("as_json", [False, True])

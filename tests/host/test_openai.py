@@ -232,7 +232,7 @@ async def test_an_endpoint_that_does_not_answer_is_given_up(peer: ScriptedModel,
     with pytest.raises(ModelError, match=r"within 0\.2 seconds"):
         await (heard(model) if stream else model.complete(HELLO))
     await model.close()
-    assert len(peer.asked) == 1
+    assert len(peer.asked) <= 1  # a slow machine may not have sent it by then; a second one is never sent
 
 
 async def test_a_stream_that_falls_silent_is_given_up() -> None:
