@@ -19,14 +19,17 @@ def split_http(url: str) -> SplitResult:
 
     Raises: ValueError that says what is wrong, without repeating the URL.
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # raises ValueError for a port that is no number
+    except ValueError:
+        raise _malformed() from None
     if parts.scheme.lower() not in _PORTS:
         raise ValueError(f"only http and https URLs are allowed, not {parts.scheme or 'a relative one'!r}")
     if not parts.hostname:
         raise ValueError("the URL names no host")
     if parts.username is not None or parts.password is not None:
         raise ValueError("a URL must not carry a user name or password; send credentials in a header")
-    _ = parts.port  # raises ValueError for a port that is no number
     return parts
 
 
@@ -53,10 +56,18 @@ def resolve(base: str, reference: str) -> str:
 
     Raises: ValueError when it leads elsewhere.
     """
-    url = urljoin(base, reference.strip())
+    try:
+        url = urljoin(base, reference.strip())
+    except ValueError:
+        raise _malformed() from None
     if origin_of(url) != origin_of(base):
         raise ValueError(f"it leads away from {origin_text(base)}")
     return url
+
+
+def _malformed() -> ValueError:
+    """In place of Python's own message, which repeats the host and any password before it."""
+    return ValueError("its host or port is malformed")
 
 
 def origin_text(url: str) -> str:

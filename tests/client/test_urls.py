@@ -34,6 +34,17 @@ def test_only_plain_http_urls(url: str) -> None:
     assert "secret" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "url", ["https://a:secret\u2100@h/", "https://h:secret/", "https://[secret/", "//a:secret\u2100@h"]
+)
+def test_a_malformed_url_is_not_repeated(url: str) -> None:
+    """LEAK-05; found by fuzzing: Python's own message shows what stands before the path, a password too."""
+    for read in (split_http, lambda text: resolve("https://h/", text)):
+        with pytest.raises(ValueError, match=r"malformed|leads away|only http") as caught:
+            read(url)
+        assert "secret" not in str(caught.value)
+
+
 def test_resolve_stays_at_home() -> None:
     """HSSE-02 allows relative references, HSSE-09 forbids other origins."""
     base = "http://h:1/sse"
