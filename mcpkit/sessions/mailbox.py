@@ -138,7 +138,7 @@ class MemoryMailbox:
             return ""
         self._place += 1
         stored = Stored(f"{stream}-{self._place}", self._place, data)
-        found.ended = found.ended or last
+        found.ended = last
         found.waiting += 1
         if self._kept is None:
             self._kept = deque()

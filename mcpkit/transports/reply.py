@@ -73,7 +73,7 @@ class ReplyChannel:
         self.cancelled = False
         self.hung_up = False
         self.speaks = bool(visit.accept & EVENTS)
-        """Whether the caller takes an event stream."""
+        """Whether there is an event stream to speak on: the caller takes one (SHC-08) and has no answer yet (LOG-06)."""
 
     @property
     def started(self) -> bool:
@@ -88,7 +88,7 @@ class ReplyChannel:
         if self.speaks:
             if not self._said(data):
                 await self._say(data)
-        elif self._session is not None:  # SHC-08: a caller that takes JSON only hears it where it listens
+        elif self._session is not None and not self.cancelled:  # what can't be said here is heard where it listens
             with suppress(StoreAway):
                 await self._session.mailbox.append(GENERAL, data)
 
@@ -165,14 +165,16 @@ class ReplyChannel:
 
     def finish(self, status: int, body: bytes) -> Awaitable[None]:
         """Send the answer: on the stream if there is one, else in the form that the caller takes."""
+        speaks, self.speaks = self.speaks, False
         if self._events is not None or self._parting is not None:
             return self._finish_stream(body)
-        if self._visit.accept & JSON or status >= 400 or not self.speaks:
+        if self._visit.accept & JSON or status >= 400 or not speaks:
             return self._visit.answer(status, body)
         return self._visit.answer_event(body)
 
     async def abandon(self) -> None:
         """End the response of a cancelled call without an answer (CANC-03, CANC-06)."""
+        self.speaks = False
         if self._parting is not None:
             await self._parting
         if self._session is not None and self._stream is not None:

@@ -61,6 +61,7 @@ class Board:
         """Forget everything; what was added to the server is taken away."""
         self.gates: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
         self.fates: defaultdict[str, asyncio.Queue[str]] = defaultdict(asyncio.Queue)
+        self.works: set[asyncio.Task[None]] = set()
         self.waiting = 0
         self.all_there = asyncio.Event()
         self.charged = 0
@@ -211,6 +212,18 @@ def offer_waiting(server: Server, board: Board) -> None:
     async def fate(name: str) -> str:
         """Wait for the next thing that happens to the call of that name."""
         return await board.fates[name].get()
+
+    @server.tool
+    async def outlive(name: str, ctx: Context) -> str:
+        """Answer, and go on working until released."""
+
+        async def work() -> None:
+            await board.gates[name].wait()
+            await ctx.info(f"{name} is done")
+            board.fates[name].put_nowait("told")
+
+        board.works.add(asyncio.create_task(work()))
+        return "answered"
 
     @server.tool
     async def meet(number: int, of: int) -> int:

@@ -119,3 +119,25 @@ async def test_what_a_call_says_is_no_news_for_a_stream(connect: Connect) -> Non
         {"level": "info", "logger": "parrot", "data": {"said": "info"}}
     ]
     assert [step.progress for step in progress] == [1, 2]
+
+
+@proves("LOG-06")
+async def test_work_that_outlives_its_call_is_heard_in_the_session(connect: Connect) -> None:
+    heard: asyncio.Queue[LogMessage] = asyncio.Queue()
+    async with connect(log_handler=heard.put_nowait) as client:
+        assert (await client.call_tool("outlive", {"name": "it"})).text == "answered"
+        await client.call_tool("release", {"name": "it"})
+        assert (await client.call_tool("fate", {"name": "it"})).text == "told"
+        assert (await heard.get()).data == "it is done"
+    assert heard.empty()
+
+
+@proves("LOG-03")
+async def test_work_that_outlives_its_call_has_nobody_to_tell(connect: Connect) -> None:
+    """Nothing is said after the answer, and nothing breaks."""
+    heard: list[LogMessage] = []
+    async with connect(log_handler=heard.append, log_level="debug") as client:
+        assert (await client.call_tool("outlive", {"name": "it"})).text == "answered"
+        await client.call_tool("release", {"name": "it"})
+        assert (await client.call_tool("fate", {"name": "it"})).text == "told"
+    assert heard == []

@@ -33,6 +33,18 @@ async def test_event_ids_are_unique_and_tell_their_stream() -> None:
     assert [box.find(id)[0] for id in ids] == [one, two, one, one]
 
 
+async def test_nothing_follows_the_last_message_of_a_stream() -> None:
+    """SHL-04: neither stored nor told; the others go on."""
+    box = mailbox()
+    stream, other = box.open(), box.open()
+    first = await box.append(stream, b"a")
+    await box.append(stream, b"b", last=True)
+    assert await box.append(stream, b"late") == ""
+    assert await box.append("never opened", b"x") == ""
+    assert texts(await soon(box.follow(stream, box.find(first)[1]))) == [b"b"]
+    assert await box.append(other, b"c")
+
+
 async def test_a_resumed_stream_gets_what_came_after_and_nothing_of_another() -> None:
     """SHL-32: same stream only."""
     box = mailbox()

@@ -67,7 +67,7 @@ class TestEras:
         assert (await pipe.open(offered))["protocolVersion"] == NEWEST_HANDSHAKE.name
 
     async def test_both_eras_at_once(self, pipe: Pipe, desk: Desk) -> None:
-        """VER-04, STATE-03, STDIO-32, DUAL-04, DUAL-05: enveloped calls before and after a handshake; nothing leaks from one to the other."""
+        """DUAL-04, DUAL-05, VER-04, STATE-03, STDIO-32: enveloped calls around a handshake; nothing leaks to them."""
         assert said(await pipe.ask(modern(1, text="a"))) == (1, "a")
         await pipe.open(sampling={})
         assert said(await pipe.ask(call(2, text="b"))) == (2, "b")

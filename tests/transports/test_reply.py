@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from mcpkit.protocol.exchange import NoBackChannel
+from mcpkit.protocol.exchange import Exchange, NoBackChannel
 from mcpkit.protocol.revisions.registry import HANDSHAKES, NEWEST, NEWEST_HANDSHAKE
 from mcpkit.transports import reply
 from mcpkit.transports.reply import ReplyChannel
 from mcpkit.transports.streams import Guard, Patience
-from tests.transports.asgi_client import Call, SessionWire, leaving_nothing_behind, modern, notification
+from tests.transports.asgi_client import Call, SessionWire, leaving_nothing_behind, modern, notification, request
 from tests.transports.doors import PROGRESS, House, call, house
 
 RESUMABLE = [revision.name for revision in HANDSHAKES if revision.http.resumable]
@@ -102,6 +102,77 @@ async def test_an_error_after_the_first_word_is_the_last_event() -> None:
     stream = await home.wire.ask(*modern("x/fails"))
     assert stream.status == 200
     assert (await stream.messages())[-1]["error"]["code"] == -32021
+
+
+# ── what is said after the answer ────────────────────────────────────────────────────────────────────────────────────
+
+
+class Outliving:
+    """A method whose exchange can still be used when it has been answered."""
+
+    def __init__(self) -> None:
+        self.home = house()
+        self.kept: list[Exchange] = []
+        self.home.kernel.register("x/leave", self.leave)
+
+    async def leave(self, exchange: Exchange) -> dict[str, Any]:
+        self.kept.append(exchange)
+        if exchange.params.get("speak"):
+            await self.say(0)
+        return {}
+
+    async def say(self, progress: int) -> None:
+        await self.kept[-1].notify(PROGRESS, {"progressToken": 1, "progress": progress})
+
+
+@pytest.mark.parametrize("speak", [True, False])
+async def test_what_outlives_a_call_is_heard_where_its_session_listens(speak: bool) -> None:
+    """LOG-06, SHL-11, SHL-24: not after the answer on its own stream, nor when that is resumed."""
+    unit = Outliving()
+    session = await unit.home.wire.open()
+    listening = session.get()
+    await listening.event()
+    said = (await session.ask(request("x/leave", {"speak": speak}))).body
+    await unit.say(7)
+    assert (await listening.message())["params"]["progress"] == 7
+    if speak:
+        last = said.rpartition(b"id: ")[2].partition(b"\n")[0]
+        assert (await session.get({"last-event-id": last.decode()}).done()).body.count(b"data:") == 0
+    await session.delete()
+
+
+@pytest.mark.parametrize("speak", [True, False])
+async def test_what_outlives_a_call_without_a_session_is_not_heard(speak: bool) -> None:
+    """SHM-05: and nothing breaks."""
+    unit = Outliving()
+    await unit.home.wire.ask(*modern("x/leave", {"speak": speak}))
+    await unit.say(7)
+    with pytest.raises(NoBackChannel):
+        await unit.kept[-1].ask("roots/list", {})
+
+
+async def test_a_cancelled_call_has_said_its_last_word() -> None:
+    """CANC-03: also what it leaves behind."""
+    unit = Outliving()
+    session = await unit.home.wire.open()
+    listening = session.get()
+    await listening.event()
+    waiting = asyncio.get_running_loop().create_future()
+
+    async def wait(exchange: Exchange) -> dict[str, Any]:
+        unit.kept.append(exchange)
+        await exchange.notify(PROGRESS, {"progressToken": 1, "progress": 1})
+        await waiting
+        return {}
+
+    unit.home.kernel.register("x/wait", wait)
+    call = session.post(request("x/wait", id=5))
+    await call.until(lambda: b"progress" in call.body)
+    await session.ask(notification("notifications/cancelled", {"requestId": 5}))
+    await call.done()
+    await unit.say(2)
+    await session.delete()
+    assert await listening.messages() == []
 
 
 # ── what the caller takes ────────────────────────────────────────────────────────────────────────────────────────────
