@@ -23,6 +23,9 @@ MAX_DEPTH: Final = 50
 MAX_BITS: Final = 1000
 """Larger integers are refused: up to here every JSON reader can hold them, if only as a double."""
 
+MOST_SHOWN: Final = 4
+"""Operands that an error repeats."""
+
 BY_ZERO: Final = "Division by zero is not allowed"
 TOO_LARGE: Final = f"The result is too large: numbers may have up to {MAX_BITS} bits"
 
@@ -101,7 +104,7 @@ def _apply(operation: Callable[..., Number], *operands: Number) -> Number:
         raise ToolError(TOO_LARGE) from None
     except (TypeError, ValueError):
         name = getattr(operation, "__name__", "the operation").strip("_")
-        raise ToolError(f"{name} is not defined for {', '.join(map(_shown, operands))}") from None
+        raise ToolError(f"{name} is not defined for {_listed(operands)}") from None
     return _bounded(result)
 
 
@@ -112,6 +115,11 @@ def _bounded(value: Number) -> Number:
     elif not math.isfinite(value):
         raise ToolError(TOO_LARGE)
     return value
+
+
+def _listed(values: tuple[Number, ...]) -> str:
+    few = [_shown(value) for value in values[:MOST_SHOWN]]
+    return ", ".join(few if len(values) <= MOST_SHOWN else [*few, f"… ({len(values)} values)"])
 
 
 def _shown(value: Number) -> str:

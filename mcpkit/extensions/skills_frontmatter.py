@@ -35,7 +35,7 @@ def read_frontmatter(text: str) -> JsonObject:
         raise FrontmatterError("it must begin with YAML front matter between two lines of ---")
     try:
         fields = yaml.load(block[1], _Core)  # a safe loader, with fewer types than SafeLoader
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, LookupError, RecursionError) as error:
         raise FrontmatterError(f"its front matter is not usable YAML: {_told(error)}") from None
     if not isinstance(fields, dict):
         raise FrontmatterError("its front matter must be a mapping with name and description")
@@ -72,7 +72,7 @@ class _Core(yaml.SafeLoader):  # type: ignore[misc]  # untyped, as above
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
         """Keys are strings, and each stands once."""
         seen: set[str] = set()
-        for key, _ in node.value:
+        for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
             if key.tag != "tag:yaml.org,2002:str":
                 raise yaml.constructor.ConstructorError(None, None, "keys must be texts", key.start_mark)
             if key.value in seen:
@@ -87,12 +87,12 @@ def _refuse(loader: Any, suffix: Any, node: Any = None) -> Any:
 
 
 def _int(loader: Any, node: Any) -> int:
-    text = node.value
+    text = loader.construct_scalar(node)
     return int(text, 0) if text.startswith(("0x", "0o")) else int(text)
 
 
 def _float(loader: Any, node: Any) -> Any:
-    number = float(node.value.replace(".inf", "inf").replace(".nan", "nan"))
+    number = float(loader.construct_scalar(node).replace(".inf", "inf").replace(".nan", "nan"))
     return number if isfinite(number) else _refuse(loader, node)
 
 

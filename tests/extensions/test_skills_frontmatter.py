@@ -62,6 +62,11 @@ def test_values_are_read_as_yaml_1_2_says(line: str, value: Any) -> None:
         ("x: !own thing", "no JSON form"),
         ("x: !!python/object/apply:os.system [ls]", "constructor"),
         ("x: !!int nine", "can't be read"),
+        ("x: !!int [9]", "scalar"),  # these five were found by fuzzing: bare AttributeErrors and their like
+        ("x: !!float {a: 1}", "scalar"),
+        ("x: !!bool perhaps", "can't be read"),
+        ("x: !!map [1]", "mapping"),
+        ("x: !!seq {a: 1}", "sequence"),
         ("x: [", "line 5"),
         ("x: " + "[" * 3000, "can't be read"),
     ],

@@ -93,6 +93,7 @@ TARGETS = (
             b"1e308*10",
             b"log(0) + 1/0",
             b"1.e5.",
+            b"log(" + b"9," * 300 + b"1)",
         ),
         (
             b"sqrt(",
@@ -116,6 +117,8 @@ TARGETS = (
         (
             b"---\nname: pdf-forms\ndescription: Fill in forms\n---\n# Text\n",
             b"---\nname: a\ndescription: |\n  long\nn: {a: [1, 0x1F, 0o17, 1.5, .inf, ~, yes, 2001-01-01]}\n---\n",
+            b"---\nname: a\ndescription: b\nx: !!int [1]\n---\n",
+            b"---\nname: a\ndescription: b\nx: !!bool perhaps\ny: !!map [1]\n---\n",
             b"---\na: &x [1]\nb: *x\n---\n",
             b"---\nname: !!python/object/apply:os.system [x]\n---\n",
         ),
