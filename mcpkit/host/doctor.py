@@ -22,8 +22,8 @@ from mcpkit.client.options import ClientOptions
 from mcpkit.host.config import Entry
 from mcpkit.host.exits import AUTHORIZATION, OK, UNREACHABLE, USAGE, exit_code
 from mcpkit.host.holder import holder, how_to_find
-from mcpkit.host.model import ModelError
-from mcpkit.host.openai import Denied, Refused, models_at
+from mcpkit.host.model import ModelDenied, ModelError
+from mcpkit.host.openai import Refused, models_at
 from mcpkit.host.show import painter
 from mcpkit.host.sign_in import Access, advice
 from mcpkit.settings import Settings, SettingsError
@@ -148,7 +148,7 @@ async def model(settings: Settings) -> Finding:
     carrier = HttpxCarrier(connect_seconds=SECONDS)
     try:
         names = await models_at(settings.base_url, settings.api_key, carrier=carrier, seconds=SECONDS * 2)
-    except Denied as error:
+    except ModelDenied as error:
         return Finding("fail", "model", str(error), "check API_KEY", AUTHORIZATION)
     except Refused as error:
         text = f"the endpoint does not list its models (HTTP {error.status})"

@@ -302,7 +302,7 @@ def _authorization(api_key: str | None) -> dict[str, str]:
     if not api_key:
         return {}
     if not api_key.isascii() or not api_key.isprintable():
-        raise ModelError("API_KEY holds characters that no key has: was it pasted with a line break?")
+        raise ModelDenied("API_KEY holds characters that no key has: was it pasted with a line break?")
     return {"Authorization": f"Bearer {api_key}"}
 
 
