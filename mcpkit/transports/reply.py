@@ -73,7 +73,7 @@ class ReplyChannel:
         self.cancelled = False
         self.hung_up = False
         self.speaks = bool(visit.accept & EVENTS)
-        """Whether there is an event stream to speak on: the caller takes one (SHC-08) and has no answer yet (LOG-06)."""
+        """Whether a stream is there to speak on: the caller takes one (SHC-08) and has no answer yet (LOG-06)."""
 
     @property
     def started(self) -> bool:

@@ -195,7 +195,7 @@ async def test_an_effect_runs_once_however_often_the_handler_runs() -> None:
 
 @pytest.mark.parametrize("question", [Elicit("x"), ElicitUrl("x", "https://e.example"), Sample("x"), ListRoots()])
 async def test_what_the_client_did_not_declare_is_not_asked(question: Any) -> None:
-    """CAP-04, CAP-05, SAMP-16, MRTR-04."""
+    """INIT-11, ROOT-06, CAP-04, CAP-05, SAMP-16, MRTR-04."""
     with pytest.raises(MissingClientCapability):
         await ask(exchange("tools/call", capabilities={}), question)
     with pytest.raises(NoBackChannel, match="did not declare"):

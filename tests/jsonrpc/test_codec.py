@@ -97,7 +97,7 @@ class TestLoad:
         ],
     )
     def test_refuses_what_is_no_acceptable_json(self, data: bytes, says: str) -> None:
-        """RPC-13, CVE-2026-27896: -32700, and no input raises anything else."""
+        """TR-01, RPC-13, CVE-2026-27896: -32700, and no input raises anything else."""
         with pytest.raises(ParseError, match=says):
             load(data)
 

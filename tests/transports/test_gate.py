@@ -107,7 +107,7 @@ async def test_a_setting_that_is_no_host_is_an_error_at_once() -> None:
     ],
 )
 async def test_a_head_that_is_too_much_or_ambiguous(asked: Any, status: int, names: bytes) -> None:
-    """HDR-02, HDR-07, SHC-15: refused, and the connection closed, for what follows can't be trusted."""
+    """XHDR-14, HDR-02, HDR-07, SHC-15: refused, and the connection closed, for what follows can't be trusted."""
     refused = await refusal(Gate(Settings()), asked)
     assert refused.status == status
     assert names in refused.body

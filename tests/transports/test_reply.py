@@ -44,7 +44,7 @@ async def result_of(stream: Call) -> str:
 
 
 async def test_a_modern_call_that_speaks_is_a_stream_without_ids() -> None:
-    """SHM-05, SHM-06, SHC-12, SHC-13: no priming, no ids, no retry; the answer is last."""
+    """SHM-07, SHM-05, SHM-06, SHC-12, SHC-13: no priming, no ids, no retry; the answer is last."""
     async with leaving_nothing_behind():
         stream = await house().wire.ask(*tool("count", n=3))
     assert stream.headers["content-type"] == "text/event-stream"

@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 from mcpkit.protocol.headers import ParamHeader
-from mcpkit.protocol.revisions.registry import HANDSHAKE_NAMES, HANDSHAKES, NEWEST, PLAIN
+from mcpkit.protocol.revisions.registry import HANDSHAKE_NAMES, HANDSHAKES, NEWEST, NEWEST_HANDSHAKE, PLAIN
+from mcpkit.security.principal import Principal
+from mcpkit.transports.asgi import Refused
 from tests.transports.asgi_client import META, leaving_nothing_behind, modern, notification, request
-from tests.transports.doors import call, house
+from tests.transports.doors import House, call, house
 
 PLAIN_SUM = call("add", a=2, b=3)
 NO_TOOL = call("nothing")
@@ -354,3 +356,45 @@ async def test_draining_refuses_new_sessions_and_serves_calls() -> None:
     refused = await home.wire.ask(request("initialize", params, id="i"))
     assert (refused.status, refused.json["id"], "retry-after" in refused.headers) == (503, "i", True)
     assert (await home.wire.ask(PLAIN_SUM)).status == 200
+
+
+# ── which rule goes first ────────────────────────────────────────────────────────────────────────────────────────────
+
+STRANGER, ALICE = {"origin": "https://evil.example"}, {"authorization": "alice"}
+MODERN, FUTURE = {"mcp-protocol-version": NEWEST.name}, {"mcp-protocol-version": "2031-01-01"}
+GONE = {"mcp-session-id": "x"}
+LATEST = {"protocolVersion": NEWEST_HANDSHAKE.name}
+
+
+@pytest.mark.parametrize(
+    ("message", "headers", "status", "code"),
+    [
+        (PLAIN_SUM, STRANGER, 403, None),  # before: no token
+        ([PLAIN_SUM], {}, 401, None),  # before: an array
+        ([PLAIN_SUM], ALICE | MODERN, 400, -32600),  # before: no envelope
+        (PLAIN_SUM, ALICE | MODERN | GONE, 400, -32602),  # before: an unknown session
+        (PLAIN_SUM, ALICE | FUTURE | GONE, 400, -32022),  # before: an unknown session
+        (request("initialize", LATEST), ALICE | FUTURE, 200, None),  # an unknown version does not matter to it
+        (PLAIN_SUM, ALICE | GONE, 404, -32600),
+    ],
+)
+async def test_the_first_rule_that_fits_decides(message: Any, headers: dict[str, str], status: int, code: Any) -> None:
+    """SHD-01: who may enter, then arrays, then the era, then sessions."""
+
+    async def authenticate(given: Any) -> Principal:
+        if "authorization" not in given:
+            raise Refused(401, "who are you?", [(b"www-authenticate", b"Bearer")])
+        return Principal(given["authorization"])
+
+    answer = await House(authenticate=authenticate).wire.ask(message, headers)
+    assert answer.status == status
+    assert code is None or answer.json["error"]["code"] == code
+
+
+async def test_an_envelope_goes_before_a_session_and_a_modern_get_before_both() -> None:
+    """SHD-01: rows 4 and 8."""
+    home = house()
+    message, headers = add()
+    assert (await home.wire.ask(message, {**headers, **GONE})).status == 200
+    stream = {**MODERN, **GONE, "accept": "text/event-stream"}
+    assert (await home.wire.send("GET", stream).done()).status == 405
