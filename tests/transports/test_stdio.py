@@ -91,7 +91,7 @@ def test_what_is_piped_in_is_answered_before_the_end(loop_flag: list[str]) -> No
 
 @pytest.mark.parametrize("early", [False, True])
 def test_nothing_can_corrupt_the_wire(loop_flag: list[str], early: bool) -> None:
-    """STDIO-03, STDIO-05: print at import, in a tool, at the end, a write to the descriptor, a child's output and input.
+    """STDIO-03, STDIO-05: print at import, in a tool, at the end, to the descriptor, a child's output and input.
 
     What is printed before the streams are taken is saved as long as Python buffers it; taking them early saves all.
     """
