@@ -103,6 +103,16 @@ def test_labels_and_ports_meet() -> None:
     assert policy["spec"]["ingress"][0]["ports"][0]["port"] == port["containerPort"] == Settings().port
 
 
+def test_the_policy_lets_out_what_the_server_needs_and_no_more() -> None:
+    """Names, Redis, and the model's endpoint: by https, and never the cluster's own addresses."""
+    names, redis, outside = one("NetworkPolicy")["spec"]["egress"]
+    assert {(port["port"], port["protocol"]) for port in names["ports"]} == {(53, "UDP"), (53, "TCP")}
+    assert redis["ports"][0]["port"] == 6379
+    assert redis["to"] == [{"podSelector": {"matchLabels": {"app.kubernetes.io/name": "redis"}}}]
+    assert [port["port"] for port in outside["ports"]] == [443]
+    assert {"10.0.0.0/8", "169.254.0.0/16"} <= set(outside["to"][0]["ipBlock"]["except"])
+
+
 def test_prometheus_finds_every_pod_by_its_address() -> None:
     config = yaml.safe_load((ROOT / "deploy/observability/prometheus.yaml").read_text(encoding="utf-8"))
     [job] = config["scrape_configs"]
