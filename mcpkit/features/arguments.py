@@ -7,17 +7,19 @@ What must never stand here: the function, its context, its result.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol, TypeAlias
-
-from pydantic import ConfigDict, TypeAdapter, ValidationError
-from pydantic_core import from_json
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from mcpkit.features.errors import BadArguments
 from mcpkit.features.parameters import adapter_of, is_filled, is_required, plain_types
+from mcpkit.features.plain import plain_document
 from mcpkit.features.problems import Problem, from_pydantic
-from mcpkit.features.schema import Schema, SchemaError, resolved, schema_of
 from mcpkit.features.signature import Signature
 from mcpkit.jsonrpc.messages import JsonObject
+
+if TYPE_CHECKING:  # loaded for whoever needs them
+    from pydantic import TypeAdapter
+
+    from mcpkit.features.judging import Judge
 
 Bind: TypeAlias = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 """Turns what a caller gave into keyword arguments; raises BadArguments."""
@@ -34,7 +36,7 @@ class Arguments(Protocol):
 class JsonArguments:
     """Arguments that arrive as a JSON object: their published schema, and :attr:`bind`."""
 
-    __slots__ = ("_convert", "_needed", "_types", "bind", "schema")
+    __slots__ = ("_judge", "_needed", "_signature", "_types", "bind", "document")
 
     def __init__(self, signature: Signature, input_schema: JsonObject | None = None) -> None:
         """``input_schema`` is the author's own, published as it is; else the types give one.
@@ -42,25 +44,14 @@ class JsonArguments:
         Raises: RegistrationError.
         """
         parameters = signature.parameters
-        if input_schema is None:
-            adapter = adapter_of(signature, parameters, ConfigDict(extra="forbid"))
-            document = _published(adapter)
-        else:
-            config = ConfigDict(extra="allow" if signature.open else "ignore", arbitrary_types_allowed=True)
-            adapter = adapter_of(signature, parameters, config)
-            document = input_schema
-            _check_fit(signature, document)
-        self.schema = _compiled(signature, document)
-        self._convert = adapter.validator.validate_python
+        self._signature = signature
+        self._judge: Judge | None = None
+        document = plain_document(parameters) if input_schema is None else None
+        self.document: JsonObject = self._judged(input_schema).document if document is None else document
+        """The schema to publish."""
         self._types = dict(plain_types(parameters))
         self._needed = frozenset(parameter.name for parameter in parameters if not is_filled(parameter))
         self.bind: Bind = self._quick if input_schema is None else self._checked
-
-    @property
-    def document(self) -> JsonObject:
-        """The schema to publish."""
-        assert isinstance(self.schema.document, dict)
-        return self.schema.document
 
     def _quick(self, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
         """Arguments that have plain types already are taken as they are; all others are looked at properly."""
@@ -74,64 +65,15 @@ class JsonArguments:
         return arguments
 
     def _checked(self, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
-        if not self.schema.valid(arguments):
-            arguments = self._mended(arguments)
-        try:
-            return self._convert(arguments)  # type: ignore[no-any-return]  # of the TypedDict's shape
-        except ValidationError as error:
-            raise BadArguments(from_pydantic(error)) from None
+        return self._judged().bind(arguments)
 
-    def _mended(self, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Arguments that fit once what doesn't is unpacked from text.
+    def _judged(self, input_schema: JsonObject | None = None) -> Judge:
+        """What judges all that is not plainly right; where types are plain it is made when it is needed first."""
+        if self._judge is None:
+            from mcpkit.features.judging import Judge  # noqa: PLC0415 - see above
 
-        Raises: BadArguments.
-        """
-        problems = self.schema.problems(arguments)
-        wrong = {problem.path for problem in problems}
-        mended = {name: _unpacked(value) if name in wrong else value for name, value in arguments.items()}
-        if not self.schema.valid(mended):
-            raise BadArguments(problems)
-        return mended
-
-
-def _unpacked(value: Any) -> Any:
-    """The object or array that a text holds as JSON: some models send the one in place of the other."""
-    if not isinstance(value, str) or not value.lstrip().startswith(("{", "[")):
-        return value
-    try:
-        return from_json(value)
-    except ValueError:
-        return value
-
-
-def _published(adapter: TypeAdapter[Any]) -> JsonObject:
-    """The schema as it is shown: root first, without what is empty."""
-    document = schema_of(adapter, "validation")
-    order = ("properties", "required", "additionalProperties", "$defs")
-    return {"type": "object", **{key: document[key] for key in order if document.get(key) not in (None, {}, [])}}
-
-
-def _compiled(signature: Signature, document: JsonObject) -> Schema:
-    if document.get("type") != "object":
-        raise signature.refuse('input_schema must be a JSON Schema with "type": "object" at its root')
-    try:
-        return Schema(document)
-    except SchemaError as error:
-        raise signature.refuse(f"its input schema is not usable: {error}") from None
-
-
-def _check_fit(signature: Signature, document: JsonObject) -> None:
-    """A closed schema must let in what the function needs.
-
-    Raises: RegistrationError.
-    """
-    if document.get("additionalProperties", True) is not False or "patternProperties" in document:
-        return
-    for parameter in signature.parameters:
-        if is_required(parameter) and parameter.name not in document.get("properties", {}):
-            raise signature.refuse(
-                f"parameter {parameter.name!r} has no property in input_schema: add it, or give it a default"
-            )
+            self._judge = Judge(self._signature, input_schema)
+        return self._judge
 
 
 class TextArguments:
@@ -141,6 +83,10 @@ class TextArguments:
 
     def __init__(self, signature: Signature) -> None:
         """Raises: RegistrationError."""
+        from pydantic import ConfigDict  # noqa: PLC0415 - see above
+
+        from mcpkit.features.schema import resolved, schema_of  # noqa: PLC0415
+
         self.properties: dict[str, JsonObject] = {}
         """The schema of each argument, by the name that callers use."""
         self.required: set[str] = set()
@@ -161,6 +107,8 @@ class TextArguments:
 
         Raises: BadArguments.
         """
+        from pydantic import ValidationError  # noqa: PLC0415 - see above
+
         values: dict[str, Any] = {}
         problems: list[Problem] = []
         for name, (keyword, adapter) in self._converters.items():
@@ -180,6 +128,9 @@ class TextArguments:
 
 def _converted(adapter: TypeAdapter[Any], name: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
     """One argument by its type: a text is read as that type writes itself, else as JSON."""
+    from pydantic import ValidationError  # noqa: PLC0415 - see above
+    from pydantic_core import from_json  # noqa: PLC0415
+
     if name not in arguments:
         return adapter.validate_python({})  # type: ignore[no-any-return]  # of the TypedDict's shape
     value = arguments[name]

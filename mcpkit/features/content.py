@@ -12,8 +12,6 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Final, TypeAlias, TypedDict, Unpack
 
-from pydantic_core import to_json, to_jsonable_python
-
 from mcpkit.features.media import checked_mime, guess_by_bytes, guess_by_name, is_text, to_base64
 from mcpkit.jsonrpc.messages import JsonObject
 
@@ -257,6 +255,8 @@ def as_json(value: Any) -> Any:
 
     Raises: ValueError for what it doesn't know.
     """
+    from pydantic_core import to_jsonable_python  # noqa: PLC0415 - texts and numbers do without it
+
     return to_jsonable_python(value, by_alias=True, inf_nan_mode="null")
 
 
@@ -267,6 +267,8 @@ def as_text(value: Any) -> str:
     """
     if isinstance(value, str):
         return value
+    from pydantic_core import to_json  # noqa: PLC0415 - as above
+
     return to_json(value, by_alias=True, inf_nan_mode="null").decode()
 
 

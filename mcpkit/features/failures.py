@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import logging
 
-from pydantic import ValidationError
-
 from mcpkit.features.errors import BadReturn, ToolError, told
+from mcpkit.features.plain import came_from
 from mcpkit.features.problems import from_pydantic
 from mcpkit.features.running import DeadlineExpired
 from mcpkit.features.suggestions import clipped
@@ -30,9 +29,9 @@ def failure_text(name: str, error: Exception, logger: logging.Logger) -> str:
         case BadReturn():
             logger.error("%s: %s", name, error)
             return f"{silent}: its result is not what it declares"
-        case ValidationError():
+        case ValueError() if came_from("pydantic_core", "ValidationError", error):
             logger.info("%s failed", name, exc_info=error)
-            return f"{silent}: {told(from_pydantic(error))}"
+            return f"{silent}: {told(from_pydantic(error))}"  # type: ignore[arg-type]  # as was just asked
         case ValueError():
             logger.info("%s failed", name, exc_info=error)
             return clipped(str(error), _LONGEST) or silent

@@ -7,17 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from types import NoneType, UnionType
-from typing import Annotated, Any, Final, NotRequired, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Final, NotRequired, TypeGuard, Union, get_args, get_origin
 
-from pydantic import ConfigDict, Field, TypeAdapter
-from pydantic.errors import PydanticUserError
-from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined
-from typing_extensions import TypedDict  # pydantic wants this one below Python 3.12
-
-from mcpkit.features.schema import schema_of
+from mcpkit.features.plain import came_from
 from mcpkit.features.signature import EMPTY, Parameter, Signature
 from mcpkit.jsonrpc.messages import JsonObject
+
+if TYPE_CHECKING:  # loaded for whoever needs a converter: plain types need none
+    from pydantic import ConfigDict, TypeAdapter
+    from pydantic.fields import FieldInfo
 
 _ANY: Final[frozenset[type]] = frozenset({str, int, float, bool, list, dict, NoneType})
 _NATIVE: Final[Mapping[Any, frozenset[type]]] = {
@@ -53,6 +51,12 @@ def adapter_of(signature: Signature, parameters: Sequence[Parameter], config: Co
 
     Raises: RegistrationError, naming the parameter whose type has no JSON form.
     """
+    from pydantic import TypeAdapter  # noqa: PLC0415 - see above
+    from pydantic.errors import PydanticUserError  # noqa: PLC0415
+    from typing_extensions import TypedDict  # noqa: PLC0415 - pydantic wants this one below Python 3.12
+
+    from mcpkit.features.schema import schema_of  # noqa: PLC0415
+
     fields = {parameter.name: _field(parameter) for parameter in parameters}
     shape = TypedDict("Arguments", fields)  # type: ignore[misc]  # made from data
     shape.__pydantic_config__ = config  # type: ignore[attr-defined]  # where pydantic looks
@@ -70,21 +74,21 @@ def adapter_of(signature: Signature, parameters: Sequence[Parameter], config: Co
 def is_required(parameter: Parameter) -> bool:
     """Whether a caller must give it."""
     default = parameter.default
-    infos = [*_infos(parameter.annotation), *([default] if isinstance(default, FieldInfo) else [])]
-    has_default = default is not EMPTY and not isinstance(default, FieldInfo)
+    infos = [*_infos(parameter.annotation), *([default] if _is_info(default) else [])]
+    has_default = default is not EMPTY and not _is_info(default)
     return not has_default and not any(map(_has_default, infos))
 
 
 def is_filled(parameter: Parameter) -> bool:
     """Whether Python itself fills the parameter when it is left out (a default told by ``Field`` it can't see)."""
-    return parameter.default is not EMPTY and not isinstance(parameter.default, FieldInfo)
+    return parameter.default is not EMPTY and not _is_info(parameter.default)
 
 
 def plain_types(parameters: Sequence[Parameter]) -> Iterator[tuple[str, frozenset[type]]]:
     """The parameters that need no conversion, each with the exact Python types that prove a value right."""
     for parameter in parameters:
         marks = _marks(parameter.annotation)
-        default = [parameter.default] if isinstance(parameter.default, FieldInfo) else []
+        default = [parameter.default] if _is_info(parameter.default) else []
         if all(map(_only_describes, [*marks, *default])):
             bare = get_args(parameter.annotation)[0] if marks else parameter.annotation
             types = _types_of(bare)
@@ -94,11 +98,13 @@ def plain_types(parameters: Sequence[Parameter]) -> Iterator[tuple[str, frozense
 
 def _field(parameter: Parameter) -> Any:
     """A parameter as a field of a TypedDict: its description, its default and whether it may be left out."""
+    from pydantic import Field  # noqa: PLC0415 - see above
+
     default = parameter.default
     annotation = _with_none(parameter.annotation, default)
     infos = _infos(annotation)
     marks: list[Any] = []
-    if isinstance(default, FieldInfo):
+    if _is_info(default):
         marks.append(default)
     elif default is not EMPTY:
         marks.append(Field(default=default))
@@ -111,6 +117,8 @@ def _field(parameter: Parameter) -> Any:
 
 def _with_none(annotation: Any, default: Any) -> Any:
     """``x: int = None`` means ``int | None``, and a bare string among the marks is a description."""
+    from pydantic import Field  # noqa: PLC0415 - see above
+
     marks = _marks(annotation)
     bare = get_args(annotation)[0] if marks else annotation
     if default is None and not _takes_none(bare):
@@ -131,16 +139,22 @@ def _marks(annotation: Any) -> tuple[Any, ...]:
 
 
 def _infos(annotation: Any) -> list[FieldInfo]:
-    return [mark for mark in _marks(annotation) if isinstance(mark, FieldInfo)]
+    return [mark for mark in _marks(annotation) if _is_info(mark)]
+
+
+def _is_info(mark: Any) -> TypeGuard[FieldInfo]:
+    return came_from("pydantic.fields", "FieldInfo", mark)
 
 
 def _has_default(info: FieldInfo) -> bool:
+    from pydantic_core import PydanticUndefined  # noqa: PLC0415 - see above
+
     return info.default_factory is not None or (info.default is not PydanticUndefined and info.default is not ...)
 
 
 def _only_describes(mark: Any) -> bool:
     """Whether a mark neither checks nor changes a value."""
-    if isinstance(mark, FieldInfo):
+    if _is_info(mark):
         return not mark.metadata and mark.alias is None and mark.validation_alias is None and not mark.discriminator
     return isinstance(mark, str | MirroredHeader)
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
-
-from jsonschema_rs import ValidationError as SchemaViolation
-from jsonschema_rs import ValidationErrorKind as Kind
-from pydantic import ValidationError
+from typing import TYPE_CHECKING, Any, Final
 
 from mcpkit.features.suggestions import clipped, did_you_mean, nearest
+
+if TYPE_CHECKING:  # whoever comes with one of these has loaded what it is of
+    from jsonschema_rs import ValidationError as SchemaViolation
+    from pydantic import ValidationError
 
 _MOST_SHOWN: Final = 40
 """Characters of a caller's value that are shown back."""
@@ -67,6 +67,8 @@ def shown(value: Any) -> str:
 
 def from_schema(violation: SchemaViolation, schema: Mapping[str, Any]) -> Iterator[Problem]:
     """The problems behind one violation of ``schema``."""
+    from jsonschema_rs import ValidationErrorKind as Kind  # noqa: PLC0415 - loaded by now; most programs never need it
+
     place = violation.instance_path
     match violation.kind:
         case Kind.Required(property=name):
@@ -119,8 +121,8 @@ def _no_branch(
     for branch in branches:
         first = branch[0] if branch else None
         same_place = first is not None and len(first.instance_path) == len(violation.instance_path)
-        if first is not None and same_place and isinstance(first.kind, Kind.Type):
-            expected += first.kind.types
+        if first is not None and same_place and _kind(first) == "Type":
+            expected += first.kind.types  # type: ignore[attr-defined]  # which that kind has
         else:
             close.append(branch)
     if len(close) == 1:
@@ -142,33 +144,37 @@ def _options(options: Sequence[Any]) -> str:
 
 
 def _said(violation: SchemaViolation) -> str:
-    word = _WORDS.get(type(violation.kind))
+    word = _WORDS.get(_kind(violation))
     return word(violation.kind, shown(violation.instance)) if word else clipped(violation.message, 160)
 
 
-_WORDS: Final[Mapping[type, Callable[[Any, str], str]]] = {
-    Kind.Type: lambda kind, got: f"expected {_one_of_types(kind.types)}, got {got}",
-    Kind.Enum: lambda kind, got: f"expected one of {_options(kind.options)}, got {got}",
-    Kind.Constant: lambda kind, got: f"expected {shown(kind.expected_value)}, got {got}",
-    Kind.Minimum: lambda kind, got: f"must be at least {kind.limit}, got {got}",
-    Kind.Maximum: lambda kind, got: f"must be at most {kind.limit}, got {got}",
-    Kind.ExclusiveMinimum: lambda kind, got: f"must be greater than {kind.limit}, got {got}",
-    Kind.ExclusiveMaximum: lambda kind, got: f"must be less than {kind.limit}, got {got}",
-    Kind.MultipleOf: lambda kind, got: f"must be a multiple of {kind.multiple_of}, got {got}",
-    Kind.MinLength: lambda kind, got: f"must have at least {kind.limit} characters, got {got}",
-    Kind.MaxLength: lambda kind, got: f"must have at most {kind.limit} characters, got {got}",
-    Kind.Pattern: lambda kind, got: f"must match the pattern {clipped(kind.pattern)}, got {got}",
-    Kind.Format: lambda kind, got: f"must be a {kind.format}, got {got}",
-    Kind.MinItems: lambda kind, got: f"must have at least {kind.limit} items",
-    Kind.MaxItems: lambda kind, got: f"must have at most {kind.limit} items",
-    Kind.MinProperties: lambda kind, got: f"must have at least {kind.limit} members",
-    Kind.MaxProperties: lambda kind, got: f"must have at most {kind.limit} members",
-    Kind.UniqueItems: lambda kind, got: "must not contain the same item twice",
-    Kind.Contains: lambda kind, got: "lacks an item that must be there",
-    Kind.AdditionalItems: lambda kind, got: f"must have at most {kind.limit} items",
-    Kind.FalseSchema: lambda kind, got: "is not allowed here",
-    Kind.Not: lambda kind, got: f"{got} is not allowed here",
-    Kind.OneOfMultipleValid: lambda kind, got: f"{got} fits more than one of the allowed forms, it must fit one",
+def _kind(violation: SchemaViolation) -> str:
+    return type(violation.kind).__name__
+
+
+_WORDS: Final[Mapping[str, Callable[[Any, str], str]]] = {
+    "Type": lambda kind, got: f"expected {_one_of_types(kind.types)}, got {got}",
+    "Enum": lambda kind, got: f"expected one of {_options(kind.options)}, got {got}",
+    "Constant": lambda kind, got: f"expected {shown(kind.expected_value)}, got {got}",
+    "Minimum": lambda kind, got: f"must be at least {kind.limit}, got {got}",
+    "Maximum": lambda kind, got: f"must be at most {kind.limit}, got {got}",
+    "ExclusiveMinimum": lambda kind, got: f"must be greater than {kind.limit}, got {got}",
+    "ExclusiveMaximum": lambda kind, got: f"must be less than {kind.limit}, got {got}",
+    "MultipleOf": lambda kind, got: f"must be a multiple of {kind.multiple_of}, got {got}",
+    "MinLength": lambda kind, got: f"must have at least {kind.limit} characters, got {got}",
+    "MaxLength": lambda kind, got: f"must have at most {kind.limit} characters, got {got}",
+    "Pattern": lambda kind, got: f"must match the pattern {clipped(kind.pattern)}, got {got}",
+    "Format": lambda kind, got: f"must be a {kind.format}, got {got}",
+    "MinItems": lambda kind, got: f"must have at least {kind.limit} items",
+    "MaxItems": lambda kind, got: f"must have at most {kind.limit} items",
+    "MinProperties": lambda kind, got: f"must have at least {kind.limit} members",
+    "MaxProperties": lambda kind, got: f"must have at most {kind.limit} members",
+    "UniqueItems": lambda kind, got: "must not contain the same item twice",
+    "Contains": lambda kind, got: "lacks an item that must be there",
+    "AdditionalItems": lambda kind, got: f"must have at most {kind.limit} items",
+    "FalseSchema": lambda kind, got: "is not allowed here",
+    "Not": lambda kind, got: f"{got} is not allowed here",
+    "OneOfMultipleValid": lambda kind, got: f"{got} fits more than one of the allowed forms, it must fit one",
 }
 
 

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
-from mcpkit.features.forms import Form
 from mcpkit.features.tool_messages import check_tool_messages
 from mcpkit.jsonrpc.messages import JsonObject
+
+if TYPE_CHECKING:
+    from mcpkit.features.forms import Form
 
 ACTIONS = frozenset({"accept", "decline", "cancel"})
 
@@ -61,6 +63,8 @@ class Elicit:
     def form(self) -> Form:
         """The form, made once."""
         if self._form is None:
+            from mcpkit.features.forms import Form  # noqa: PLC0415 - a server that asks nothing does without it
+
             self._form = Form.of(self.response_type)
         return self._form
 

@@ -8,18 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
+from functools import cache, partial
 from types import NoneType, UnionType
-from typing import Annotated, Any, Final, Union, get_args, get_origin
-
-from pydantic import TypeAdapter, ValidationError
-from pydantic.errors import PydanticUserError
+from typing import TYPE_CHECKING, Annotated, Any, Final, Union, get_args, get_origin
 
 from mcpkit.features.content import Content, as_block, as_blocks, as_json, as_text, holds_content
 from mcpkit.features.errors import BadReturn, told
+from mcpkit.features.plain import NAMES
 from mcpkit.features.problems import from_pydantic
-from mcpkit.features.schema import Schema, SchemaError, schema_of
 from mcpkit.features.signature import EMPTY, Signature
 from mcpkit.jsonrpc.messages import JsonObject
+
+if TYPE_CHECKING:  # loaded for whoever needs them: tools that return texts and numbers do not
+    from pydantic import TypeAdapter
+
+    from mcpkit.features.schema import Schema
 
 _SCALARS: Final[Mapping[type, Callable[[Any], str]]] = {
     int: str,
@@ -68,7 +71,7 @@ class _Nothing:
 class Returns:
     """How one tool's values become results; ``document`` is the output schema to publish, or None."""
 
-    __slots__ = ("_adapter", "_scalar", "_schema", "_spell", "_trusted", "_wrapped", "document")
+    __slots__ = ("_adapter", "_late", "_scalar", "_schema", "_spell", "_trusted", "_wrapped", "document")
 
     def __init__(
         self,
@@ -78,9 +81,11 @@ class Returns:
         adapter: TypeAdapter[Any] | None = None,
         wrapped: bool = False,
         scalar: type = _Nothing,
+        late: Callable[[], Returns] | None = None,
     ) -> None:
-        """``scalar``: a value of exactly this type is its own result."""
+        """``scalar``: a value of exactly this type is its own result; ``late`` makes what judges any other."""
         self.document = document
+        self._late = late
         self._schema = schema
         self._adapter = adapter
         self._wrapped = wrapped
@@ -99,6 +104,8 @@ class Returns:
         raw = getattr(value, "__mcp_result__", None)
         if raw is not None:
             return raw()  # type: ignore[no-any-return]  # the object's own promise
+        if self._late is not None:
+            return self._late().result(value)
         try:
             if isinstance(value, ToolResult):
                 return self._checked(value.to_wire())
@@ -116,6 +123,8 @@ class Returns:
         return {"content": [{"type": "text", "text": as_text(data)}], "structuredContent": structured}
 
     def _dumped(self, value: Any) -> Any:
+        from pydantic import ValidationError  # noqa: PLC0415 - see above
+
         assert self._adapter is not None
         try:
             known = self._adapter.validate_python(value)
@@ -165,6 +174,22 @@ def returns_of(
     annotation = _data_part(signature.returns)
     if annotation is EMPTY:
         return _none(signature, structured, "its return type is data of no declared kind")
+    if isinstance(annotation, type) and annotation in _SCALARS:
+        late = cache(partial(_returns_as, signature, annotation, structured))
+        return Returns(_wrapper({"type": NAMES[annotation]}), scalar=annotation, late=late)
+    return _returns_as(signature, annotation, structured)
+
+
+def _returns_as(signature: Signature, annotation: Any, structured: bool | None) -> Returns:
+    """By an annotation of which pydantic knows what JSON it becomes.
+
+    Raises: RegistrationError.
+    """
+    from pydantic import TypeAdapter  # noqa: PLC0415 - see above
+    from pydantic.errors import PydanticUserError  # noqa: PLC0415
+
+    from mcpkit.features.schema import schema_of  # noqa: PLC0415
+
     try:
         adapter: TypeAdapter[Any] = TypeAdapter(annotation)
         document = schema_of(adapter, "serialization")
@@ -175,8 +200,7 @@ def returns_of(
     wrapped = document.get("type") != "object"
     if wrapped:
         document = _wrapper(document)
-    scalar = annotation if isinstance(annotation, type) and annotation in _SCALARS else _Nothing
-    return Returns(document, schema=_compiled(signature, document), adapter=adapter, wrapped=wrapped, scalar=scalar)
+    return Returns(document, schema=_compiled(signature, document), adapter=adapter, wrapped=wrapped)
 
 
 def _none(signature: Signature, structured: bool | None, why: str) -> Returns:
@@ -186,6 +210,8 @@ def _none(signature: Signature, structured: bool | None, why: str) -> Returns:
 
 
 def _compiled(signature: Signature, document: JsonObject) -> Schema:
+    from mcpkit.features.schema import Schema, SchemaError  # noqa: PLC0415 - see above
+
     try:
         return Schema(document)
     except SchemaError as error:

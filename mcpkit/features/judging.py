@@ -1,0 +1,112 @@
+"""What judges a JSON object that is not plainly right: a compiled schema, then the conversion to keyword arguments.
+
+What must never stand here: the function, the short way past all this (arguments.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic_core import from_json
+
+from mcpkit.features.errors import BadArguments
+from mcpkit.features.parameters import adapter_of, is_required
+from mcpkit.features.problems import from_pydantic
+from mcpkit.features.schema import Schema, SchemaError, schema_of
+from mcpkit.features.signature import Signature
+from mcpkit.jsonrpc.messages import JsonObject
+
+
+class Judge:
+    """The schema of one function's arguments, and what they become."""
+
+    __slots__ = ("_convert", "schema")
+
+    def __init__(self, signature: Signature, input_schema: JsonObject | None = None) -> None:
+        """``input_schema`` is the author's own, published as it is; else the types give one.
+
+        Raises: RegistrationError.
+        """
+        parameters = signature.parameters
+        if input_schema is None:
+            adapter = adapter_of(signature, parameters, ConfigDict(extra="forbid"))
+            document = _published(adapter)
+        else:
+            config = ConfigDict(extra="allow" if signature.open else "ignore", arbitrary_types_allowed=True)
+            adapter = adapter_of(signature, parameters, config)
+            document = input_schema
+            _check_fit(signature, document)
+        self.schema = _compiled(signature, document)
+        self._convert = adapter.validator.validate_python
+
+    @property
+    def document(self) -> JsonObject:
+        """The schema to publish."""
+        assert isinstance(self.schema.document, dict)
+        return self.schema.document
+
+    def bind(self, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What a caller gave as keyword arguments.
+
+        Raises: BadArguments.
+        """
+        if not self.schema.valid(arguments):
+            arguments = self._mended(arguments)
+        try:
+            return self._convert(arguments)  # type: ignore[no-any-return]  # of the TypedDict's shape
+        except ValidationError as error:
+            raise BadArguments(from_pydantic(error)) from None
+
+    def _mended(self, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Arguments that fit once what doesn't is unpacked from text.
+
+        Raises: BadArguments.
+        """
+        problems = self.schema.problems(arguments)
+        wrong = {problem.path for problem in problems}
+        mended = {name: _unpacked(value) if name in wrong else value for name, value in arguments.items()}
+        if not self.schema.valid(mended):
+            raise BadArguments(problems)
+        return mended
+
+
+def _unpacked(value: Any) -> Any:
+    """The object or array that a text holds as JSON: some models send the one in place of the other."""
+    if not isinstance(value, str) or not value.lstrip().startswith(("{", "[")):
+        return value
+    try:
+        return from_json(value)
+    except ValueError:
+        return value
+
+
+def _published(adapter: TypeAdapter[Any]) -> JsonObject:
+    """The schema as it is shown: root first, without what is empty."""
+    document = schema_of(adapter, "validation")
+    order = ("properties", "required", "additionalProperties", "$defs")
+    return {"type": "object", **{key: document[key] for key in order if document.get(key) not in (None, {}, [])}}
+
+
+def _compiled(signature: Signature, document: JsonObject) -> Schema:
+    if document.get("type") != "object":
+        raise signature.refuse('input_schema must be a JSON Schema with "type": "object" at its root')
+    try:
+        return Schema(document)
+    except SchemaError as error:
+        raise signature.refuse(f"its input schema is not usable: {error}") from None
+
+
+def _check_fit(signature: Signature, document: JsonObject) -> None:
+    """A closed schema must let in what the function needs.
+
+    Raises: RegistrationError.
+    """
+    if document.get("additionalProperties", True) is not False or "patternProperties" in document:
+        return
+    for parameter in signature.parameters:
+        if is_required(parameter) and parameter.name not in document.get("properties", {}):
+            raise signature.refuse(
+                f"parameter {parameter.name!r} has no property in input_schema: add it, or give it a default"
+            )
