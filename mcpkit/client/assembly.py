@@ -24,6 +24,7 @@ from mcpkit.client.limits import Patience
 from mcpkit.client.listening import Listening, Subjects
 from mcpkit.client.notices import Delivery, MessageHandler, change_of, log_message_of
 from mcpkit.client.options import ClientOptions
+from mcpkit.client.outage import Outage
 from mcpkit.client.target import Means, Target, reach
 from mcpkit.client.toolbox import Toolbox
 from mcpkit.client.underway import Manner
@@ -90,18 +91,28 @@ class Parts:
                 log.warning("the server refuses the log level %s: %s", level, error)
 
     async def _follow(self) -> None:
-        """Call the change handler for as long as the client is connected."""
+        """Call the change handler for as long as the client is connected, and again after an outage."""
+        outage = Outage(self.core.setup.reach.name, self.core.setup.patience)
+        while True:
+            try:
+                await self._hear_changes(outage)
+            except ClientError as error:
+                if await outage.waited_out(error):
+                    continue
+            return
+
+    async def _hear_changes(self, outage: Outage) -> None:
         connection = await self.core.connection()
         offered = connection.server.capabilities
         kinds = {kind: _list_changes(offered, kind) for kind in ("tools", "prompts", "resources")}
         if not any(kinds.values()):
             return
-        try:
-            async with Listening(self.core, Subjects(kinds["tools"], kinds["prompts"], kinds["resources"])) as changes:
-                async for change in changes:
-                    self.delivery.put(self.options["change_handler"], change)
-        except ClientError as error:
-            log.warning("changes are no longer heard of: %s", error)
+        async with Listening(self.core, Subjects(kinds["tools"], kinds["prompts"], kinds["resources"])) as changes:
+            if outage.began:
+                changes.missed()
+            outage.over()
+            async for change in changes:
+                self.delivery.put(self.options["change_handler"], change)
 
 
 def assembled(target: Target, mode: str, auth: Authorizer | str | None, options: ClientOptions) -> Parts:
@@ -137,6 +148,7 @@ def assembled(target: Target, mode: str, auth: Authorizer | str | None, options:
     hears_all = handlers.message_handler(options.get("message_handler"))
     parts = Parts(core, calls, Toolbox(), options, Delivery(patience.bounds.notices), hears_all)
     core.told.append(parts.told)
+    core.missed.append(calls.changed)
     core.restore.append(parts.restore)
     return parts
 

@@ -15,7 +15,7 @@ from typing import Final
 
 from mcpkit.client import era
 from mcpkit.client.answers import Answers
-from mcpkit.client.background import Background, log
+from mcpkit.client.background import Background
 from mcpkit.client.connection import Connection
 from mcpkit.client.errors import (
     AuthorizationFailed,
@@ -29,6 +29,8 @@ from mcpkit.client.errors import (
 )
 from mcpkit.client.identity import Identity
 from mcpkit.client.limits import Patience
+from mcpkit.client.notices import Change
+from mcpkit.client.outage import Outage
 from mcpkit.client.target import Reach
 from mcpkit.client.underway import Manner
 from mcpkit.jsonrpc.messages import JsonObject, Notification
@@ -58,11 +60,14 @@ class Core:
         """Hear what the server says unasked."""
         self.restore: list[Callable[[Connection], Awaitable[None]]] = []
         """Done on every new connection before it is used: what the server forgot with the old one."""
+        self.missed: list[Callable[[Change], None]] = []
+        """Hear what may have changed while nobody listened."""
         self.listeners = 0
         """How many wait for what the server says; for them a lost connection is made anew without being asked for."""
         self._background = Background()
         self._live: Connection | None = None
         self._making: asyncio.Task[Connection] | None = None
+        self._returning: asyncio.Task[None] | None = None
         self._deaths = 0
         self._mourned: Connection | None = None
         self._had_one = False
@@ -172,14 +177,20 @@ class Core:
 
     def _was_lost(self, connection: Connection) -> None:
         self._dead(connection)
-        if self.listeners and not self._closed:
-            self._background.start(self._reconnect(), "reconnect")
+        if self.listeners and not self._closed and (self._returning is None or self._returning.done()):
+            self._returning = self._background.start(self._reconnect(), "reconnect")
 
     async def _reconnect(self) -> None:
-        try:
-            await self.connection()
-        except ClientError as error:
-            log.warning("%s could not be reached again: %s", self.setup.reach.name, error)
+        """Connect again for those who listen, however long it takes."""
+        outage = Outage(self.setup.reach.name, self.setup.patience)
+        while self.listeners and not self._closed and (self._live is None or self._live.lost is not None):
+            try:
+                await self.connection()
+            except ClientError as error:
+                if not await outage.waited_out(error):
+                    return
+            else:
+                outage.over()
 
     def _dead(self, connection: Connection) -> None:
         """Count it, once, however many calls fail by it."""

@@ -77,7 +77,7 @@ class Listening:
         self._opened = asyncio.Event()
         self._times_opened = 0
         self._call: Call | None = None
-        self._asking: asyncio.Task[JsonObject] | None = None
+        self._asking: asyncio.Task[ClientError | None] | None = None
         self._error: ClientError | None = None
         self._over = False
 
@@ -136,9 +136,8 @@ class Listening:
         pauses, failures = self._core.setup.patience.pauses, 0
         while not self._over:
             opened = self._times_opened
-            try:
-                await self._one_stream()
-            except ClientError as error:
+            error = await self._one_stream()
+            if error is not None:
                 if (
                     isinstance(error, ServerRefused | Unsupported)
                     or failures >= self._core.setup.patience.bounds.attempts
@@ -149,14 +148,19 @@ class Listening:
             failures = 0 if self._times_opened > opened else failures + 1
             await asyncio.sleep(pauses.before(failures))
 
-    async def _one_stream(self) -> None:
-        """One stream, until the server ends it."""
-        manner = Manner(silence=None, whole=None, sent=self._sent)
-        work = self._core.request(LISTEN, self.subjects.to_params(), manner)
-        self._asking = self._background.start(work, "listen stream")
+    async def _one_stream(self) -> ClientError | None:
+        """One stream, until the server ends it, or until the error that ends it."""
+        self._asking = self._background.start(self._ask(), "listen stream")
         await asyncio.wait({self._asking})
-        if not self._asking.cancelled():
-            self._asking.result()
+        return None if self._asking.cancelled() else self._asking.result()
+
+    async def _ask(self) -> ClientError | None:
+        manner = Manner(silence=None, whole=None, sent=self._sent)
+        try:
+            await self._core.request(LISTEN, self.subjects.to_params(), manner)
+        except ClientError as error:  # told to who iterates, or tried again: no news for a log
+            return error
+        return None
 
     def _sent(self, call: Call) -> None:
         self._call = call
@@ -180,8 +184,7 @@ class Listening:
         self._times_opened += 1
         self._opened.set()
         if self._times_opened > 1:
-            for change in self.subjects.missed():
-                self._hear(change)
+            self.missed()
 
     def _is_ours(self, id: Any) -> bool:
         ours: Id | None = self._call.id if self._call is not None else None
@@ -205,8 +208,7 @@ class Listening:
         self.acknowledged = self.subjects.to_params()["notifications"]
         self._times_opened += 1
         if self._times_opened > 1:
-            for change in self.subjects.missed():
-                self._hear(change)
+            self.missed()
 
     async def _unsubscribe(self) -> None:
         connection = self._core.live
@@ -221,6 +223,13 @@ class Listening:
             log.debug("a subscription was not taken back: %s", error)
 
     # ── both ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def missed(self) -> None:
+        """Nobody listened for a while: report everything that may have changed."""
+        for change in self.subjects.missed():
+            for hear in self._core.missed:
+                hear(change)
+            self._hear(change)
 
     def _hear(self, change: Change | None) -> None:
         if change is None or not self.subjects.want(change) or change in self._pending:

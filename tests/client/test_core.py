@@ -264,6 +264,18 @@ async def test_a_listener_does_not_wait_for_the_next_call() -> None:
     await soon(peer.core.close())
 
 
+async def test_a_listener_outlasts_a_long_outage() -> None:
+    """A call is given up after some attempts; who wants to be told of changes has nobody to tell it to."""
+    peer = Peer()
+    await peer.ask()
+    peer.core.listeners = 1
+    peer.opening = [Unreachable("gone")] * (5 * peer.core.setup.patience.bounds.attempts)
+    peer.transports[0].lost(ConnectionLost("died"))
+    await until(lambda: not peer.opening and peer.core.live is not None and peer.core.live.lost is None)
+    assert await peer.ask() == {"ok": True}
+    await soon(peer.core.close())
+
+
 async def test_a_server_that_always_dies_is_given_up() -> None:
     """STDIO-44: bounded restarts, and then a clear error; a later call may try again."""
 

@@ -123,6 +123,56 @@ async def test_a_lost_connection_is_survived() -> None:
         assert len(feed.transports) == 2
 
 
+async def test_what_may_have_changed_is_not_answered_from_the_cache() -> None:
+    """CACHE-06: a list that was kept is asked for anew when a change of it may have gone by."""
+    feed, asked = Feed(), 0
+
+    def listed(params: dict[str, Any]) -> dict[str, Any]:
+        nonlocal asked
+        asked += 1
+        return {"tools": [], "ttlMs": 3_600_000}
+
+    make = feed.make
+
+    def with_tools() -> FakeTransport:
+        transport = make()
+        rows: Rows = {"subscriptions/listen": feed._listen, "tools/list": listed}
+        transport._answer = answering(rows)
+        return transport
+
+    async with MCPClient(with_tools, patience=HASTE) as client, client.listen(tools=True) as changes:
+        await client.list_tools()
+        await client.list_tools()
+        assert asked == 1
+        feed.ends.put_nowait(None)
+        assert await taken(changes, 1) == [Change("tools", missed=True)]
+        await client.list_tools()
+        assert asked == 2
+
+
+async def test_a_change_handler_outlasts_a_long_outage() -> None:
+    """Streams that can't be had for a while are asked for again, and what may have gone by is told."""
+    feed = Feed()
+    heard: list[Change] = []
+
+    async def answer(call: Any) -> dict[str, Any]:
+        found = await answering({"subscriptions/listen": feed._listen})(call)
+        return {**found, "capabilities": {"tools": {"listChanged": True}}}
+
+    transport = FakeTransport(answer)
+    feed.transports.append(transport)
+    few = Patience(bounds=Bounds(attempts=2), pauses=Pauses(first=0.0, most=0.0))
+    async with MCPClient(transport, patience=few, change_handler=heard.append):
+        await until(lambda: len(feed.ids) == 1)
+        feed.acknowledges = False
+        for _ in range(10):
+            feed.ends.put_nowait(ConnectionLost("again"))
+        await until(feed.ends.empty)
+        feed.acknowledges = True
+        feed.ends.put_nowait(ConnectionLost("once more"))
+        await until(lambda: Change("tools", missed=True) in heard)
+
+
 async def test_what_is_refused_is_told() -> None:
     """SUB-13: to whoever opens it, and later to whoever iterates; trouble without end too."""
     async with MCPClient(FakeTransport(answering({})), patience=HASTE) as client:

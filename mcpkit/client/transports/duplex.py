@@ -41,6 +41,7 @@ class _Answer:
     def reject(self, error: McpKitError) -> None:
         if not self.future.done():
             self.future.set_exception(ServerRefused(error) if isinstance(error, RpcError) else error)
+            self.future.exception()  # whoever could not even send its call does not wait for this
 
 
 class Duplex:

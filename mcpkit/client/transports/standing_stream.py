@@ -30,11 +30,16 @@ class StandingStream:
         """The server has said whether it offers the stream."""
 
     async def run(self) -> ClientError | None:
-        """Keep the stream open until the server offers none; the error, if that means that the session is over."""
+        """Keep the stream open until the server offers none; the error, if that means that the session is over.
+
+        So it does when the stream can't be had back: the server may be speaking to nobody.
+        """
         try:
             while not self._trail.worn_out:
                 await self._once()
                 await asyncio.sleep(self._trail.pause())
+            if self._had_one:
+                return ConnectionLost(f"the event stream could not be reopened in {self._trail.failures} attempts")
         except HttpRefused as error:
             log.debug("%s", error)
             if error.status == 404 and self._had_one:  # before, a 404 may just be a server without the stream

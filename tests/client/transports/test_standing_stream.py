@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from mcpkit.client.errors import AuthorizationFailed, SessionEnded, Unreachable
+from mcpkit.client.errors import AuthorizationFailed, ConnectionLost, SessionEnded, Unreachable
 from mcpkit.client.http import HttpAnswer
 from mcpkit.client.limits import Bounds, Patience, Pauses
 from mcpkit.client.transports.standing_stream import StandingStream
@@ -76,6 +76,9 @@ async def test_trouble_is_borne_only_so_long() -> None:
     server = Server(Unreachable("no"))
     assert await soon(server.stream().run()) is None
     assert len(server.asked) == 2
+    server = Server(Answer(b"data: a\n\n"), Unreachable("no"))
+    assert isinstance(await soon(server.stream().run()), ConnectionLost)  # there was one: its session can't be trusted
+    assert len(server.asked) == 3
     server = Server(AuthorizationFailed("no"))
     assert await soon(server.stream().run()) is None
     assert len(server.asked) == 1
