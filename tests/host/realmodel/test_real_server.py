@@ -1,6 +1,6 @@
 """Our model client against a real server: ``transformers serve`` with a model of a few thousand weights, made here.
 
-Run by ``scripts/realmodel``. What the model says is set in tiny_model.py; everything between its weights and our words
+Run by ``scripts/realmodel``. What the model says is set in tests/peers/tiny_model.py; everything between its weights and our words
 is the server's own.
 """
 
@@ -22,7 +22,6 @@ from mcpkit.host.openai import OpenAIModel
 from tests.fixtures.started import ROOT, environment, started
 
 pytestmark = [pytest.mark.realmodel, pytest.mark.slow]
-HERE = Path(__file__).parent
 SERVING = re.compile(r"Uvicorn running on (http://127\.0\.0\.1:\d+)")
 SAYS = "Hello from a tiny model"
 ADD = ToolOffer("server0_add", "Add two numbers.", {"type": "object", "properties": {"a": {"type": "integer"}}})
@@ -50,7 +49,7 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
     (folder / "home" / "hub").mkdir(parents=True)
     offline = {"HF_HOME": str(folder / "home"), "HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
     env = {**os.environ, **offline}
-    made = [program("python"), str(HERE / "tiny_model.py"), "tiny"]
+    made = [program("python"), str(ROOT / "tests/peers/tiny_model.py"), "tiny"]
     subprocess.run(made, cwd=folder, env=env, check=True, timeout=120, capture_output=True)
     serve = [program("transformers"), "serve", "tiny", "--host", "127.0.0.1", "--port", "0", "--device", "cpu"]
     log = folder / "log"
