@@ -1,44 +1,173 @@
-"""The client for scripts without an event loop: the same methods, each waiting for its result.
+"""The client for scripts without an event loop: everything that the client offers, each call waiting for its result.
 
-A thread of its own runs the loop; handlers are called there. What must never stand here: behaviour of a method
-(client.py).
+A thread of its own runs the loop; handlers are called there. Methods are the client's own, made to wait by one
+mechanism, so none can be missing or differ. What must never stand here: behaviour of a method (client.py).
 """
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import threading
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future
 from types import TracebackType
-from typing import Any, Self, TypeVar, Unpack
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar, Unpack
 
 from mcpkit.client.client import MCPClient
 from mcpkit.client.endpoint import Authorizer
-from mcpkit.client.options import CallOptions, ClientOptions
-from mcpkit.client.record import Record
-from mcpkit.client.results import (
-    CallToolResult,
-    Completion,
-    GetPromptResult,
-    Prompt,
-    ReadResourceResult,
-    Resource,
-    ResourceTemplate,
-    ServerDescription,
-    Tool,
-)
+from mcpkit.client.listening import Listening
+from mcpkit.client.notices import Change
+from mcpkit.client.options import ClientOptions
+from mcpkit.client.results import Implementation, ServerDescription, TaskState
 from mcpkit.client.target import Target
+from mcpkit.client.tasks import TaskHandle
 from mcpkit.jsonrpc.messages import JsonObject
 
+P = ParamSpec("P")
 T = TypeVar("T")
+B = TypeVar("B")
+
+
+class Loop:
+    """An event loop in a thread of its own, started with the first work."""
+
+    def __init__(self) -> None:
+        self._starting = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+
+    def wait(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run it there and return its result; interrupted, cancel it.
+
+        Raises: what it raises; RuntimeError from within the thread, where it could never end.
+        """
+        if threading.current_thread() is self._thread:
+            work.close()
+            raise RuntimeError("a handler can't wait for the client that calls it: let it return, or be async")
+        waiting: Future[T] = asyncio.run_coroutine_threadsafe(work, self._running())
+        try:
+            return waiting.result()
+        except KeyboardInterrupt:
+            waiting.cancel()
+            raise
+
+    def stop(self, last: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """End the thread after ``last``; more than once. It starts again with the next work."""
+        if self._loop is None:
+            return
+        self.wait(last())
+        with self._starting:
+            loop, thread, self._loop, self._thread = self._loop, self._thread, None, None
+        if thread is not None:
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join()
+            loop.close()
+
+    def _running(self) -> asyncio.AbstractEventLoop:
+        with self._starting:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                self._thread = threading.Thread(target=self._loop.run_forever, name="mcpkit client", daemon=True)
+                self._thread.start()
+            return self._loop
+
+
+def waits(method: Callable[Concatenate[Any, P], Coroutine[Any, Any, T]]) -> Callable[Concatenate[Any, P], T]:
+    """The same method, waiting for its result, of an object that has ``_inner`` and ``_loop``."""
+
+    @functools.wraps(method)
+    def wait(self: Any, /, *arguments: P.args, **options: P.kwargs) -> T:
+        result: T = self._loop.wait(method(self._inner, *arguments, **options))
+        return result
+
+    return wait
+
+
+def relays(method: Callable[Concatenate[Any, P], T]) -> Callable[Concatenate[Any, P], T]:
+    """The same method, which has nothing to wait for."""
+
+    @functools.wraps(method)
+    def relay(self: Any, /, *arguments: P.args, **options: P.kwargs) -> T:
+        return method(self._inner, *arguments, **options)
+
+    return relay
+
+
+def holds(method: Callable[Concatenate[Any, P], T], kind: Callable[[T, Loop], B]) -> Callable[Concatenate[Any, P], B]:
+    """The same method, its result in a form that waits too."""
+
+    @functools.wraps(method)
+    def hold(self: Any, /, *arguments: P.args, **options: P.kwargs) -> B:
+        return kind(method(self, *arguments, **options), self._loop)
+
+    return hold
+
+
+class BlockingListening:
+    """Changes as they are told: ``with client.listen(tools=True) as changes: for change in changes: …``"""
+
+    def __init__(self, inner: Listening, loop: Loop) -> None:
+        self._inner = inner
+        self._loop = loop
+
+    close = waits(Listening.close)
+
+    @property
+    def acknowledged(self) -> JsonObject:
+        """What the server agreed to tell."""
+        return self._inner.acknowledged
+
+    def __enter__(self) -> Self:
+        self._loop.wait(self._inner.__aenter__())
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __iter__(self) -> Iterator[Change]:
+        return self
+
+    def __next__(self) -> Change:
+        change = self._loop.wait(self._next())
+        if change is None:
+            raise StopIteration
+        return change
+
+    async def _next(self) -> Change | None:
+        return await anext(self._inner, None)
+
+
+class BlockingTask:
+    """A task at the server; see :class:`~mcpkit.client.TaskHandle`."""
+
+    def __init__(self, inner: TaskHandle, loop: Loop) -> None:
+        self._inner = inner
+        self._loop = loop
+
+    get = waits(TaskHandle.get)
+    update = waits(TaskHandle.update)
+    cancel = waits(TaskHandle.cancel)
+    result = waits(TaskHandle.result)
+
+    @property
+    def task_id(self) -> str:
+        """The server's name for it; empty when the call was answered at once."""
+        return self._inner.task_id
+
+    @property
+    def state(self) -> TaskState:
+        """As it was last seen."""
+        return self._inner.state
 
 
 class BlockingClient:
     """``with BlockingClient(target) as client: print(client.call_tool("add", {"a": 1, "b": 2}).data)``
 
-    Takes what :class:`~mcpkit.client.MCPClient` takes. Must not be used from within an event loop, which it would
-    hold up.
+    Takes what :class:`~mcpkit.client.MCPClient` takes, offers what it offers, and may be used by many threads. Must not
+    be used from within an event loop, which it would hold up.
     """
 
     def __init__(
@@ -49,25 +178,19 @@ class BlockingClient:
         auth: Authorizer | str | None = None,
         **options: Unpack[ClientOptions],
     ) -> None:
-        self._client = MCPClient(target, mode=mode, auth=auth, **options)
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
+        self._inner = MCPClient(target, mode=mode, auth=auth, **options)
+        self._loop = Loop()
+
+    # ── the connection ──────────────────────────────────────────────────────────────────────────────────────────────
 
     def connect(self) -> Self:
         """Connect; the first call would do so too."""
-        self._wait(self._client.connect())
+        self._loop.wait(self._inner.connect())
         return self
 
     def close(self) -> None:
         """End the connection and the thread; more than once."""
-        loop, thread = self._loop, self._thread
-        if loop is None or thread is None:
-            return
-        self._wait(self._client.close())
-        self._loop = self._thread = None
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
+        self._loop.stop(self._inner.close)
 
     def __enter__(self) -> Self:
         try:
@@ -84,81 +207,38 @@ class BlockingClient:
     @property
     def server(self) -> ServerDescription:
         """What the server said of itself."""
-        return self._client.server
+        return self._inner.server
+
+    @property
+    def server_info(self) -> Implementation:
+        """Who the server says it is."""
+        return self._inner.server_info
+
+    @property
+    def server_capabilities(self) -> JsonObject:
+        """What the server offers."""
+        return self._inner.server_capabilities
 
     @property
     def protocol_version(self) -> str | None:
         """The revision spoken."""
-        return self._client.protocol_version
+        return self._inner.protocol_version
 
-    def list_tools(self, **options: Unpack[CallOptions]) -> list[Tool]:
-        """All tools."""
-        return self._wait(self._client.list_tools(**options))
+    # ── requests ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def call_tool(
-        self,
-        name: str,
-        arguments: Mapping[str, Any] | None = None,
-        *,
-        raise_on_error: bool = True,
-        **options: Unpack[CallOptions],
-    ) -> CallToolResult:
-        """Call a tool."""
-        return self._wait(self._client.call_tool(name, arguments, raise_on_error=raise_on_error, **options))
-
-    def list_resources(self, **options: Unpack[CallOptions]) -> list[Resource]:
-        """All resources."""
-        return self._wait(self._client.list_resources(**options))
-
-    def list_resource_templates(self, **options: Unpack[CallOptions]) -> list[ResourceTemplate]:
-        """All families of resources."""
-        return self._wait(self._client.list_resource_templates(**options))
-
-    def read_resource(self, uri: str, **options: Unpack[CallOptions]) -> ReadResourceResult:
-        """The contents of a resource."""
-        return self._wait(self._client.read_resource(uri, **options))
-
-    def list_prompts(self, **options: Unpack[CallOptions]) -> list[Prompt]:
-        """All prompts."""
-        return self._wait(self._client.list_prompts(**options))
-
-    def get_prompt(
-        self, name: str, arguments: Mapping[str, str] | None = None, **options: Unpack[CallOptions]
-    ) -> GetPromptResult:
-        """A prompt with its arguments filled in."""
-        return self._wait(self._client.get_prompt(name, arguments, **options))
-
-    def complete(
-        self, ref: Record | Mapping[str, Any], argument: Mapping[str, str], **options: Unpack[CallOptions]
-    ) -> Completion:
-        """Suggestions for one argument."""
-        return self._wait(self._client.complete(ref, argument, **options))
-
-    def ping(self, **options: Unpack[CallOptions]) -> float:
-        """Seconds that the server takes to answer."""
-        return self._wait(self._client.ping(**options))
-
-    def request(
-        self, method: str, params: Mapping[str, Any] | None = None, **options: Unpack[CallOptions]
-    ) -> JsonObject:
-        """Any method."""
-        return self._wait(self._client.request(method, params, **options))
-
-    def notify(self, method: str, params: Mapping[str, Any] | None = None) -> None:
-        """Send any notification."""
-        self._wait(self._client.notify(method, params))
-
-    def _wait(self, work: Coroutine[Any, Any, T]) -> T:
-        waiting: Future[T] = asyncio.run_coroutine_threadsafe(work, self._running())
-        try:
-            return waiting.result()
-        except KeyboardInterrupt:
-            waiting.cancel()
-            raise
-
-    def _running(self) -> asyncio.AbstractEventLoop:
-        if self._loop is None:
-            self._loop = asyncio.new_event_loop()
-            self._thread = threading.Thread(target=self._loop.run_forever, name="mcpkit client", daemon=True)
-            self._thread.start()
-        return self._loop
+    list_tools = waits(MCPClient.list_tools)
+    call_tool = waits(MCPClient.call_tool)
+    list_resources = waits(MCPClient.list_resources)
+    list_resource_templates = waits(MCPClient.list_resource_templates)
+    read_resource = waits(MCPClient.read_resource)
+    list_prompts = waits(MCPClient.list_prompts)
+    get_prompt = waits(MCPClient.get_prompt)
+    complete = waits(MCPClient.complete)
+    ping = waits(MCPClient.ping)
+    set_log_level = waits(MCPClient.set_log_level)
+    set_roots = waits(MCPClient.set_roots)
+    request = waits(MCPClient.request)
+    list_entries = waits(MCPClient.list_entries)
+    notify = waits(MCPClient.notify)
+    start_tool = holds(waits(MCPClient.start_tool), BlockingTask)
+    listen = holds(relays(MCPClient.listen), BlockingListening)

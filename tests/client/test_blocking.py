@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
-from mcpkit.client import BlockingClient, MCPClient
+from mcpkit import Server
+from mcpkit.client import BlockingClient, Change, Listening, MCPClient, TaskHandle
+from mcpkit.client.blocking import BlockingListening, BlockingTask
 from mcpkit.client.errors import ConnectionLost, ToolFailed, Unreachable
-from tests.client.scripted import FakeTransport, answering
+from tests.client.scripted import HANDSHAKE, FakeTransport, answering
 from tests.client.test_client import ROWS
 
 
@@ -43,11 +45,78 @@ def test_every_request_waits() -> None:
     assert threads() == []
 
 
-def test_it_has_what_the_async_one_has() -> None:
-    """A request that comes to the one comes to the other; the rest needs a loop to be of use."""
-    needs_a_loop = {"listen", "list_entries", "set_log_level", "set_roots", "start_tool"}
-    seen = {name for name, _ in inspect.getmembers(MCPClient) if not name.startswith("_")} - needs_a_loop
-    assert seen - set(dir(BlockingClient)) == {"server_info", "server_capabilities"}
+@pytest.mark.parametrize(
+    ("plain", "waiting"), [(MCPClient, BlockingClient), (TaskHandle, BlockingTask), (Listening, BlockingListening)]
+)
+def test_it_has_what_the_async_one_has(plain: type, waiting: type) -> None:
+    """What comes to the one comes to the other, with the same parameters and the same words."""
+    made_otherwise = {"already", "missed", "connect", "close"}
+    seen = {name for name, _ in inspect.getmembers(plain) if not name.startswith("_")} - made_otherwise
+    assert seen <= set(dir(waiting))
+    for name in seen:
+        theirs, ours = getattr(plain, name), getattr(waiting, name)
+        if inspect.isfunction(theirs):
+            assert inspect.signature(ours) == inspect.signature(theirs), name
+            assert ours.__doc__ == theirs.__doc__, name
+
+
+def test_changes_are_waited_for() -> None:
+    """With a plain loop; closing ends it."""
+    transports: list[FakeTransport] = []
+
+    def make() -> FakeTransport:
+        rows: Any = {"resources/subscribe": lambda _: {}, "resources/unsubscribe": lambda _: {}}
+        transports.append(FakeTransport(answering(rows, modern=False)))
+        return transports[-1]
+
+    with BlockingClient(make, mode=HANDSHAKE) as client:
+        with client.listen(tools=True, uris=["a:b"]) as changes:
+            assert changes.acknowledged == {"toolsListChanged": True, "resourceSubscriptions": ["a:b"]}
+            for _ in range(2):
+                client._loop._running().call_soon_threadsafe(transports[0].tell, "notifications/tools/list_changed", {})
+                assert next(changes) == Change("tools")
+        assert list(changes) == []
+    assert threads() == []
+
+
+def test_tasks_are_waited_for() -> None:
+    """A call that the server answers at once is one that is over."""
+    with made() as client:
+        task = client.start_tool("add", {"a": 1})
+        assert task.task_id == ""
+        assert task.get() is task.state
+        assert task.result().text == "{'a': 1}"
+
+
+def test_a_handler_that_waits_for_its_own_client() -> None:
+    """It would never end, so it is refused, with the way out."""
+    refused: list[str] = []
+
+    def heard(change: Change) -> None:
+        try:
+            client.list_tools()
+        except RuntimeError as error:
+            refused.append(str(error))
+
+    server = Server("s")
+    server.tool(greet)
+    with BlockingClient(server, mode=HANDSHAKE, change_handler=heard) as client:
+        server.tool(greet_too)
+        for _ in range(200):
+            client.ping()
+            if refused:
+                break
+    assert refused == ["a handler can't wait for the client that calls it: let it return, or be async"]
+
+
+def greet() -> str:
+    """Greet."""
+    return "hello"
+
+
+def greet_too() -> str:
+    """Greet again."""
+    return "hello"
 
 
 def test_errors_come_through_and_threads_end() -> None:
