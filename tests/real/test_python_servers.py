@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,40 +12,22 @@ import pytest
 from mcpkit import MCPClient
 from mcpkit.client import Progress, ServerRefused, ToolFailed
 from mcpkit.protocol.revisions.registry import HANDSHAKE_NAMES
-from tests.conftest import ROOT, peer
-from tests.real.conftest import SECONDS, drain
-
-SERVER = str(ROOT / "tests" / "peers" / "sdk_server.py")
-SDKS = ["mcp1", "mcp2", "fastmcp"]
-PATHS = {"http": "/mcp", "sse": "/sse"}
+from tests.real.conftest import SECONDS
+from tests.real.others import PYTHON, command, listening
 
 
 @contextmanager
 def serving(sdk: str, kind: str) -> Iterator[Any]:
     """What to tell our client."""
-    python = str(peer(sdk))
     if kind == "stdio":
-        yield [python, SERVER, sdk, kind, "0"]
+        yield command(sdk, kind)[0]
         return
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    process = subprocess.Popen([python, SERVER, sdk, kind, str(port)], stderr=subprocess.PIPE, text=True)
-    try:
-        assert process.stderr is not None
-        for line in process.stderr:
-            if "running on" in line:
-                break
-        else:
-            pytest.fail(f"{sdk} did not start")
-        drain(process.stderr)
-        yield {"type": "streamable-http" if kind == "http" else "sse", "url": f"http://127.0.0.1:{port}{PATHS[kind]}"}
-    finally:
-        process.kill()
-        process.communicate(timeout=SECONDS)
+    with listening(sdk, kind) as other:
+        yield other.target()
 
 
 @pytest.mark.parametrize("kind", ["http", "sse", "stdio"])
-@pytest.mark.parametrize("sdk", SDKS)
+@pytest.mark.parametrize("sdk", PYTHON)
 async def test_our_client_on_others_servers(sdk: str, kind: str) -> None:
     heard: list[Progress] = []
     with serving(sdk, kind) as target:
