@@ -1,7 +1,7 @@
 """Our model client against a real server: ``transformers serve`` with a model of a few thousand weights, made here.
 
-Run by ``scripts/realmodel``. What the model says is set in tests/peers/tiny_model.py; everything between its weights and our words
-is the server's own.
+Run by ``scripts/realmodel``. What the model says is set in tests/peers/tiny_model.py; everything between its weights
+and our words is the server's own.
 """
 
 from __future__ import annotations
