@@ -7,13 +7,14 @@ schemas (schema.py), what becomes of the returned value (returns.py).
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
+from contextlib import AsyncExitStack
 from functools import partial
 from types import CoroutineType
 from typing import Any, TypeAlias
 
 from mcpkit.features.arguments import Arguments, Bind, JsonArguments, TextArguments
 from mcpkit.features.running import WORKERS, Workers
-from mcpkit.features.signature import Injection, Signature, read_signature
+from mcpkit.features.signature import EMPTY, Given, Injection, Signature, read_signature
 from mcpkit.jsonrpc.messages import JsonObject
 from mcpkit.protocol.exchange import BEGUN, Exchange
 
@@ -26,7 +27,7 @@ MakeContext: TypeAlias = Callable[[Exchange], Any]
 class Bound:
     """A function, its signature, and how it is called."""
 
-    __slots__ = ("_given", "_inline", "_plain", "_workers", "bind", "function", "signature")
+    __slots__ = ("_defaults", "_given", "_inline", "_plain", "_workers", "bind", "function", "signature")
 
     def __init__(
         self,
@@ -41,6 +42,7 @@ class Bound:
         self.function = function
         self.signature = signature
         self.bind: Bind = arguments.bind
+        self._defaults = {p.name: p.default for p in signature.parameters if p.default is not EMPTY}
         self._given = signature.context is not None or bool(signature.injections)
         self._plain = signature.is_async and not self._given
         self._inline = inline
@@ -52,11 +54,23 @@ class Bound:
         """The call with bound ``arguments``, to be awaited. Raises, then: whatever the function raises."""
         if self._plain and BEGUN not in exchange.state:
             return self.function(**arguments)  # type: ignore[no-any-return]  # its own coroutine, without ours around it
-        return self._called(arguments, exchange, make_context)
+        return self._called(arguments, exchange, make_context) if self._given else self._run(arguments, exchange)
 
     async def _called(self, arguments: Mapping[str, Any], exchange: Exchange, make_context: MakeContext) -> Any:
-        if self._given:
-            arguments = await self._completed(arguments, make_context(exchange))
+        context = make_context(exchange)
+        if self.signature.context is not None:
+            arguments = {**arguments, self.signature.context: context}
+        if not self.signature.injections:
+            return await self._run(arguments, exchange)
+        async with AsyncExitStack() as cleanup:
+            filled = await self._filled(Given(context, {**self._defaults, **arguments}, cleanup))
+            return await self._run({**arguments, **filled}, exchange)
+
+    async def _filled(self, given: Given) -> Mapping[str, Any]:
+        """What injections give; they are resolved in their order (they may ask)."""
+        return {name: await injection.resolve(name, given) for name, injection in self.signature.injections}
+
+    async def _run(self, arguments: Mapping[str, Any], exchange: Exchange) -> Any:
         if BEGUN in exchange.state:
             await exchange.state[BEGUN]()
         if self.signature.is_async:
@@ -66,15 +80,6 @@ class Bound:
         else:
             value = await self._workers.run(partial(self.function, **arguments))
         return await value if type(value) is CoroutineType else value
-
-    async def _completed(self, arguments: Mapping[str, Any], context: Any) -> Mapping[str, Any]:
-        """The arguments with what the server gives; injections are resolved in their order (they may ask)."""
-        completed = dict(arguments)
-        if self.signature.context is not None:
-            completed[self.signature.context] = context
-        for name, injection in self.signature.injections:
-            completed[name] = await injection.resolve(context)
-        return completed
 
 
 def bind_json(

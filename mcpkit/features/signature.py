@@ -11,8 +11,8 @@ import sys
 import typing
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from types import FrameType, UnionType
@@ -24,12 +24,29 @@ from mcpkit.features.errors import RegistrationError
 EMPTY: Final = inspect.Parameter.empty
 
 
+@dataclass(slots=True)
+class Given:
+    """What there is to fill the parameters of one call with."""
+
+    context: Any
+    arguments: Mapping[str, Any]
+    """The caller's, with defaults for those that were not given."""
+    cleanup: AsyncExitStack
+    """Ends what was opened for this call, when it is over."""
+    known: dict[Any, Any] = field(default_factory=dict)
+    """What was found out for this call, by whoever found it out."""
+
+
 class Injection(ABC):
     """What fills a parameter that callers never see: ``Annotated[T, injection]``, or the injection as its default."""
 
     @abstractmethod
-    async def resolve(self, context: Any) -> Any:
-        """The parameter's value for this call; it may ask the client."""
+    def check(self, owner: Signature) -> None:
+        """Whether a function may have it, said when the function is offered. Raises: RegistrationError."""
+
+    @abstractmethod
+    async def resolve(self, name: str, given: Given) -> Any:
+        """The value of the parameter ``name`` for this call; it may ask the client."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,26 +117,35 @@ def _filled(blank: Signature, function: Any, hints: Mapping[str, Any], schema_gi
             takes_more = True
             continue
         annotation = hints.get(parameter.name, EMPTY)
-        if injection := _injection(parameter, annotation):
+        if injection := injection_of(parameter, annotation):
             injections.append((parameter.name, injection))
-        elif _is_context(annotation):
+        elif is_context(annotation):
             context = parameter.name
         else:
             _check(blank, parameter, annotation, schema_given)
             text = blank.doc.parameters.get(parameter.name)
             typed = Any if annotation is EMPTY else annotation
             parameters.append(Parameter(parameter.name, typed, parameter.default, text))
-    return Signature(
-        blank.name,
-        blank.where,
-        blank.doc,
-        tuple(parameters),
-        context,
-        tuple(injections),
-        takes_more,
-        hints.get("return", EMPTY),
-        blank.is_async,
+    signature = replace(
+        blank,
+        parameters=tuple(parameters),
+        context=context,
+        injections=tuple(injections),
+        open=takes_more,
+        returns=hints.get("return", EMPTY),
     )
+    for _, injection in injections:
+        injection.check(signature)
+    return signature
+
+
+def annotations_of(function: Callable[..., Any]) -> Mapping[str, Any]:
+    """The annotations of a function as types, whatever scope they were written in.
+
+    Raises: RegistrationError.
+    """
+    blank = Signature(_name(function), where(function), Docstring(), (), None, (), False, EMPTY, False)
+    return _hints(blank, _code_of(function))
 
 
 def _check(blank: Signature, parameter: inspect.Parameter, annotation: Any, schema_given: bool) -> None:
@@ -128,6 +154,11 @@ def _check(blank: Signature, parameter: inspect.Parameter, annotation: Any, sche
     Raises: RegistrationError.
     """
     name = parameter.name
+    if foreign := next(
+        (mark for mark in (parameter.default, *_marks(annotation)) if hasattr(mark, "dependency")), None
+    ):
+        filler = getattr(foreign.dependency, "__name__", "function")
+        raise blank.refuse(f"{name!r} has FastAPI's Depends: write `{name}: Annotated[…, Resolve({filler})]`")
     if parameter.kind is parameter.VAR_POSITIONAL:
         raise blank.refuse(f"*{name} has no names to give values by: take a list, `{name}: list[str]`")
     if parameter.kind is parameter.VAR_KEYWORD:
@@ -140,17 +171,22 @@ def _check(blank: Signature, parameter: inspect.Parameter, annotation: Any, sche
         raise blank.refuse(f"parameter {name!r} has no type: write `{name}: str` (or `{name}: Any` for any JSON)")
 
 
-def _injection(parameter: inspect.Parameter, annotation: Any) -> Injection | None:
+def injection_of(parameter: inspect.Parameter, annotation: Any) -> Injection | None:
+    """What fills the parameter, if callers don't."""
     if isinstance(parameter.default, Injection):
         return parameter.default
-    metadata = get_args(annotation)[1:] if get_origin(annotation) is Annotated else ()
-    return next((mark for mark in metadata if isinstance(mark, Injection)), None)
+    return next((mark for mark in _marks(annotation) if isinstance(mark, Injection)), None)
 
 
-def _is_context(annotation: Any) -> bool:
+def _marks(annotation: Any) -> tuple[Any, ...]:
+    """What stands beside a type in ``Annotated``."""
+    return get_args(annotation)[1:] if get_origin(annotation) is Annotated else ()
+
+
+def is_context(annotation: Any) -> bool:
     """Whether the annotation is the class that marks itself as the context (also in a union or parametrised)."""
     if get_origin(annotation) in (Annotated, Union, UnionType):
-        return any(_is_context(part) for part in get_args(annotation))
+        return any(is_context(part) for part in get_args(annotation))
     kind = get_origin(annotation) or annotation
     return isinstance(kind, type) and getattr(kind, "__mcp_context__", False) is True
 

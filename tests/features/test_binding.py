@@ -10,7 +10,9 @@ from typing import Annotated, Any
 import pytest
 
 from mcpkit.features.binding import Bound, Injection, bind_json, bind_text
+from mcpkit.features.resolve import Resolve
 from mcpkit.features.running import within
+from mcpkit.features.signature import Given
 from mcpkit.protocol.exchange import BEGUN, InputRequired
 from tests.exchanges import exchange
 
@@ -27,7 +29,11 @@ class Context:
 class Counting(Injection):
     """Gives 1, 2, 3… in the order of resolving, by the context it is given."""
 
-    async def resolve(self, context: Any) -> Any:
+    def check(self, owner: Any) -> None:
+        assert owner.name == "tool"
+
+    async def resolve(self, name: str, given: Given) -> Any:
+        context = given.context
         context.count = getattr(context, "count", 0) + 1
         return context.count
 
@@ -91,13 +97,10 @@ async def test_the_body_begins_after_everything_is_settled() -> None:
     """A call becomes a task only when nothing is left to be asked."""
     order: list[str] = []
 
-    class Asking(Injection):
-        async def resolve(self, context: Any) -> Any:
-            order.append("asked")
+    async def asking() -> None:
+        order.append("asked")
 
-    asking = Asking()
-
-    async def tool(a: Annotated[None, asking]) -> None:
+    async def tool(a: Annotated[None, Resolve(asking)]) -> None:
         order.append("body")
 
     async def begun() -> None:

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import pytest
+from fastapi import Depends
 
 from mcpkit.features.errors import RegistrationError
-from mcpkit.features.signature import EMPTY, Injection, read_signature
+from mcpkit.features.signature import EMPTY, Given, Injection, Signature, read_signature
 
 if TYPE_CHECKING:
     from nowhere import Unimportable  # type: ignore[import-not-found]
@@ -20,7 +21,11 @@ class Context:
 
 
 class Fixed(Injection):
-    async def resolve(self, context: Any) -> Any:
+    def check(self, owner: Signature) -> None:
+        if owner.name == "unfit":
+            raise owner.refuse("it can't be filled here")
+
+    async def resolve(self, name: str, given: Given) -> Any:
         return 1
 
 
@@ -160,3 +165,24 @@ def test_async_is_what_is_called_not_what_was_wrapped() -> None:
         return inner(a)
 
     assert not read_signature(outer).is_async
+
+
+def test_what_fills_a_parameter_says_where_it_can() -> None:
+    """When the function is offered, not when it is called."""
+
+    def unfit(b: Annotated[int, FIXED]) -> str: ...  # type: ignore[empty-body]
+
+    with pytest.raises(RegistrationError, match=r"unfit .*can't be filled here"):
+        read_signature(unfit)
+
+
+def test_fastapis_dependencies_are_told_their_name_here() -> None:
+    def get_db() -> str: ...  # type: ignore[empty-body]
+
+    def marked(db: Annotated[str, Depends(get_db)]) -> str: ...  # type: ignore[empty-body]
+
+    def default(db: str = Depends(get_db)) -> str: ...  # type: ignore[assignment,empty-body]
+
+    for tool in (marked, default):
+        with pytest.raises(RegistrationError, match=r"write `db: Annotated\[…, Resolve\(get_db\)\]`"):
+            read_signature(tool)

@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
-from mcpkit.features.binding import Injection
 from mcpkit.features.content import Audio, EmbeddedResource, Image, ResourceLink
 from mcpkit.features.errors import InsufficientScope, Overloaded, RegistrationError, ToolError
 from mcpkit.features.options import ToolAnnotations
 from mcpkit.features.parameters import MirroredHeader
+from mcpkit.features.resolve import Resolve
 from mcpkit.features.returns import ToolResult
 from mcpkit.features.tools import Tool, Tools
 from mcpkit.jsonrpc.errors import InvalidParams, RpcError
@@ -169,13 +169,7 @@ async def test_sync_tools_do_not_block_the_loop() -> None:
 
 
 async def test_context_and_injections_reach_the_tool_and_not_the_schema() -> None:
-    class Ask(Injection):
-        async def resolve(self, context: Any) -> Any:
-            return context.call.id
-
-    ask = Ask()
-
-    async def tool(a: int, ctx: Context, who: Annotated[int, ask]) -> list[Any]:
+    async def tool(a: int, ctx: Context, who: Annotated[int, Resolve(lambda ctx: ctx.call.id)]) -> list[Any]:
         return [a, ctx.call.method, who]
 
     subject = tools(tool)
