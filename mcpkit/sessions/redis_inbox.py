@@ -52,19 +52,21 @@ class Inbox:
 
     async def read(self) -> None:
         """Read until cancelled."""
-        client = self._link.reader()
-        try:
-            while True:
-                try:
+        while True:
+            client = self._link.reader()
+            try:
+                while True:
                     async with asyncio.timeout(3 * BLOCK_MS / 1000):
                         await self._read_some(client)
-                except (RedisError, OSError, TimeoutError, StoreAway):
-                    self._link.doubt()
-                    with suppress(RedisError, OSError):
-                        await client.connection_pool.disconnect()
-                    await asyncio.sleep(AGAIN_SECONDS)
-        finally:
-            await client.aclose()
+            except (RedisError, OSError, TimeoutError, StoreAway) as error:
+                logger.info("the inbox can't be read: %s", type(error).__name__)
+            except Exception:  # whatever it is, a replica that hears nothing any more is of no use
+                logger.exception("the inbox can't be read")
+            finally:
+                with suppress(Exception):
+                    await client.aclose()
+            self._link.doubt()
+            await asyncio.sleep(AGAIN_SECONDS)
 
     async def _read_some(self, client: Any) -> None:
         own = f"{self._link.prefix}inbox:{self._link.id}"

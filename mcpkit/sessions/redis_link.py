@@ -145,10 +145,12 @@ class Link:
                 await self.beat()
                 pause = SOONEST_SECONDS
                 wait = BEAT_SECONDS
-            except StoreAway:
+            except Exception as error:
+                if not isinstance(error, StoreAway):  # whatever it is, a replica without a heart counts as dead
+                    logger.exception("a beat failed")
                 wait = pause * random.uniform(0.5, 1.0)
                 pause = min(2 * pause, BEAT_SECONDS)
-                with suppress(RedisError, OSError):
+                with suppress(Exception):  # somebody may take the very connection that is being closed
                     await self._pool.disconnect(inuse_connections=False)
             self._nudge.clear()
             with suppress(TimeoutError):
@@ -204,6 +206,9 @@ class Link:
             if beating:
                 self.lost(error)
         except RedisError as error:
+            self.lost(error)
+        except Exception as error:
+            logger.exception("a step of Redis failed")
             self.lost(error)
         raise _away()
 

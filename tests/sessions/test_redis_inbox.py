@@ -65,3 +65,18 @@ async def test_what_was_dealt_with_is_let_go(two: tuple[Replica, Replica], redis
 
 def test_an_entry_is_read_in_either_shape() -> None:
     assert entry((b"1-0", [b"a", b"1"])) == entry((b"1-0", {b"a": b"1"})) == ("1-0", {"a": b"1"})
+
+
+async def test_an_entry_of_the_feed_that_nobody_understands_deafens_nobody(
+    two: tuple[Replica, Replica], redis: RedisServer
+) -> None:
+    here, there = two
+    taken: list[bytes] = []
+
+    async def take(session: str, body: bytes) -> None:
+        taken.append(body)
+
+    here._inbox.on("test", take)
+    assert redis.ask("XADD", "{mcpkit}:feed", "*", "nonsense", "1").startswith("$")
+    await there.link.run(scripts.SEND, here.link.id, "s", "test", "after", there.link.token())
+    await until(lambda: taken == [b"after"])

@@ -101,3 +101,38 @@ async def test_a_cluster_is_named_as_what_is_wrong(
         await link._bounded(step())
     assert "a Cluster is not supported: name one Redis" in caplog.text
     await link.close()
+
+
+async def test_a_heart_goes_on_whatever_happens(redis: RedisServer, caplog: pytest.LogCaptureFixture) -> None:
+    """A replica that beats no more counts as dead, though it serves: nothing sent to it would arrive."""
+    link = Link(redis.url)
+    link.begin()
+    beats = 0
+
+    async def fail() -> None:
+        nonlocal beats
+        beats += 1
+        link.doubt()
+        raise AttributeError("a fault of somebody's")
+
+    link.beats.append(fail)
+    beating = asyncio.ensure_future(link.keep_beating())
+    await until(lambda: beats > 2)
+    assert "a beat failed" in caplog.text
+    beating.cancel()
+    await link.close()
+
+
+async def test_a_fault_of_the_client_library_is_an_outage_and_no_more(redis: RedisServer) -> None:
+    link = Link(redis.url)
+
+    async def step() -> None:
+        raise AttributeError("'NoneType' object has no attribute 'read'")
+
+    with pytest.raises(StoreAway):
+        await link._bounded(step())
+    assert link.away
+    link.begin()
+    await link.beat()
+    assert not link.away
+    await link.close()
