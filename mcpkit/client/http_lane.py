@@ -27,6 +27,7 @@ MOST_AHEAD: Final = 256 * 1024
 """Bytes of a body that are read before they are asked for."""
 IDLE_SECONDS: Final = 4.0
 """After that a connection is not used again: uvicorn and Node.js hang up after five."""
+_SPOKEN: Final = ("1.1", "1.0")
 
 
 class _State(Enum):
@@ -67,7 +68,7 @@ class Lane(asyncio.Protocol):
         where, loop = f"{scheme}://{host}:{port}", asyncio.get_running_loop()
         try:
             async with asyncio.timeout(seconds):
-                _, lane = await loop.create_connection(cls, host, port, ssl=tls, happy_eyeballs_delay=0.25)
+                _, lane = await loop.create_connection(cls, host, port, ssl=tls, **_eyeballs(loop))
         except TimeoutError:
             raise Unreachable(f"{where} did not accept a connection in time") from None
         except (OSError, UnicodeError) as error:
@@ -216,6 +217,9 @@ class Lane(asyncio.Protocol):
         """The head is there; an interim answer's is forgotten."""
         if self._state is not _State.ASKED:
             return
+        if self._parser.get_http_version() not in _SPOKEN:
+            self._lose(ProtocolViolation("the server's answer is no HTTP/1.1"))
+            return
         self.status = self._parser.get_status_code()
         if self.status < 200:
             self.fields = []
@@ -243,6 +247,11 @@ def _why(error: Exception) -> str:
     """What the system says, without Python's words for it."""
     refused = re.search(r"\[Errno (\d+)\] Connect call failed", str(error))
     return os.strerror(int(refused[1])) if refused else str(error) or type(error).__name__
+
+
+def _eyeballs(loop: asyncio.AbstractEventLoop) -> dict[str, Any]:
+    """An address that does not answer is not waited for before the next is tried; uvloop has no such thing."""
+    return {"happy_eyeballs_delay": 0.25} if isinstance(loop, asyncio.BaseEventLoop) else {}
 
 
 def _framed(fields: list[tuple[bytes, bytes]]) -> bool:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import datetime
 import errno
+import importlib
 import ipaddress
 import os
 import socket
 import ssl
+import sys
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager, suppress
@@ -133,6 +135,8 @@ async def _asked_and_read(lane: Lane) -> bytes:
     [
         b"SSH-2.0-OpenSSH_9.6\r\n\r\n",
         b"\x16\x03\x01\x00\xa5\x01\x00\x00",
+        b"HTTP/2.0 200 OK\r\nContent-Length: 2\r\n\r\nok",
+        b"HTTP/0.9 200 OK\r\nContent-Length: 2\r\n\r\nok",
         b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok!",
         b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
@@ -256,6 +260,16 @@ async def test_a_hang_up_that_the_loop_has_not_seen_yet() -> None:
 
 async def test_no_more_is_read_than_somebody_wants() -> None:
     """AVAIL-07: a fast server fills no memory while the caller does something else; nothing is lost of it."""
+    await a_flood()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="uvloop is not for Windows")
+def test_on_uvloop() -> None:
+    """The loop that uvicorn runs where it can: an application's client may live there."""
+    importlib.import_module("uvloop").run(a_flood())
+
+
+async def a_flood() -> None:
     size, piece = 64 * MOST_AHEAD, b"x" * 65536
     sent = 0
 

@@ -177,6 +177,8 @@ class StreamableHttp:
                 f"the server answered {kind or f'HTTP {answer.status} without a body'}, not JSON or an event stream"
             )
         body = await read_body(answer, self._patience.bounds.message_bytes)
+        if not body:
+            raise ProtocolViolation(f"the server answered {call.method} with nothing (HTTP {answer.status})")
         result = self._sift(read_messages(body, self._patience.bounds.json), call.id, whole=True)
         if result is None:
             raise ProtocolViolation("the server answered another request than the one that was sent")
