@@ -3,9 +3,8 @@
 # Pin the base by digest in your own registry; the tag here follows security updates.
 FROM python:3.13-slim AS build
 WORKDIR /build
-COPY requirements.txt ./
-COPY deploy/requirements.txt ./deploy/
-RUN pip wheel --no-cache-dir --wheel-dir /wheels -r deploy/requirements.txt
+COPY requirements.lock ./
+RUN pip wheel --no-cache-dir --require-hashes --wheel-dir /wheels -r requirements.lock
 
 FROM python:3.13-slim
 LABEL org.opencontainers.image.title="mcpkit" \

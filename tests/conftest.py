@@ -20,7 +20,9 @@ SECONDS = 60
 SECONDS_WHEN_SLOW = 300
 
 settings.register_profile("unhurried", settings(), deadline=None)  # a busy machine is no failure
-settings.load_profile("unhurried")
+settings.register_profile("ci", settings(), deadline=None, derandomize=True, database=None)  # the same examples each time
+settings.register_profile("nightly", settings(), deadline=None, derandomize=False, max_examples=3000)
+settings.load_profile("ci" if os.environ.get("CI") else "unhurried")
 
 
 def require(condition: object, reason: str) -> None:

@@ -21,6 +21,7 @@ COMES_WITH = {
     "uvloop": "uvicorn",
     "yaml": "uvicorn",
     "cryptography": "pyjwt",
+    "packaging": "pytest",
 }
 """Package → the declared dependency that promises it (its own dependency, or its extra that we ask for)."""
 NAMED_OTHERWISE = {"dotenv": "python-dotenv", "jwt": "pyjwt"}
@@ -72,8 +73,8 @@ def test_what_tests_import_is_declared() -> None:
     """requirements-dev.txt as well."""
     files = (Path("requirements.txt"), Path("requirements-dev.txt"))
     declared = names([line for file in files for line in text(file).splitlines()])
-    # extras that a test asks for by `require`, and a module that nobody has
-    allowed = declared | extras() | {"nowhere"}
+    # extras that a test asks for by `require`, what only scripts/fuzz installs, and a module that nobody has
+    allowed = declared | extras() | {"atheris", "nowhere"}
     strays = [
         f"{where}: {name}" for name, where in imports("tests", "examples", "bench").items() if name not in allowed
     ]
