@@ -1,4 +1,4 @@
-"""Many at once: thousands of open streams, one notice to all of them, thousands of sessions that come and go.
+"""Many at once: thousands of open streams, one notice to all of them, calls beside them.
 
 What must never stand here: load by wrk, tables.
 """
@@ -9,14 +9,15 @@ import asyncio
 import resource
 import statistics
 import time
+from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from bench import wire
 from bench.servers import Running, running
 
+T = TypeVar("T")
 STREAMS = 4_000
-SESSIONS = 10_000
 AT_ONCE = 100
 PATIENCE = 120.0
 MARK = b"notifications/tools/list_changed"
@@ -61,9 +62,9 @@ def _listen(port: int, era: str) -> bytes:
     return _bytes(wire.Request({}, headers, "GET"), port).replace(b"Content-Length: 0\r\n", b"")
 
 
-async def _crowd(server: Running, era: str, count: int) -> tuple[float, float]:
+async def _gather(server: Running, era: str, count: int) -> list[Listener]:
+    """Open streams, some at a time."""
     loop, port = asyncio.get_running_loop(), server.port
-    before = server.rss_kib()
     listeners: list[Listener] = []
     while len(listeners) < count:
         requests = [_listen(port, era) for _ in range(min(AT_ONCE, count - len(listeners)))]
@@ -72,6 +73,13 @@ async def _crowd(server: Running, era: str, count: int) -> tuple[float, float]:
         if not all(await asyncio.gather(*(listener.opened for listener in some))):
             raise RuntimeError("a stream was refused")
         listeners += some
+    return listeners
+
+
+async def _crowd(server: Running, era: str, count: int) -> tuple[float, float]:
+    loop, port = asyncio.get_running_loop(), server.port
+    before = server.rss_kib()
+    listeners = await _gather(server, era, count)
     each = (server.rss_kib() - before) / count
     took = []
     for _ in range(3):
@@ -91,32 +99,29 @@ def streams(name: str, era: str, count: int = STREAMS) -> tuple[float, float]:
 
     Raises: RuntimeError where streams can't be opened, TimeoutError.
     """
-    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    _many_files()
     with running(name, BENCH_STREAMING="1") as server:
         return asyncio.run(asyncio.wait_for(_crowd(server, era, count), PATIENCE))
 
 
-def sessions(name: str, count: int = SESSIONS) -> dict[str, float]:
-    """KiB per abandoned session, MiB before, with all of them, and once they are ended; µs to serve a call with all."""
-    with running(name) as server:
-        first = wire.open_session(server.port)
-        before = server.rss_kib()
-        known = [_opened(server.port) for _ in range(count - 1)]
-        full = server.rss_kib()
-        wire.check(server.port, wire.call("session", "echo", {"text": "x"}, first), "x")
-        for session in known:
-            headers = {"MCP-Protocol-Version": wire.SESSION_REVISION, "Mcp-Session-Id": session}
-            wire.send(server.port, wire.Request({}, headers, "DELETE"))
-        again = [_opened(server.port) for _ in range(count - 1)]
-        return {
-            "KiB per session": (full - before) / len(known),
-            "MiB with one": before / 1024,
-            "MiB with all": full / 1024,
-            "MiB with all, the second time": server.rss_kib() / 1024 if again else 0.0,
-        }
+def beside(server: Running, era: str, measure: Callable[[], T], count: int = STREAMS) -> T:
+    """What ``measure`` says of a server while streams are open there.
+
+    Raises: RuntimeError where streams can't be opened, TimeoutError.
+    """
+
+    async def go() -> T:
+        listeners = await asyncio.wait_for(_gather(server, era, count), PATIENCE)
+        try:
+            return await asyncio.to_thread(measure)
+        finally:
+            for listener in listeners:
+                listener.transport.abort()
+
+    _many_files()
+    return asyncio.run(go())
 
 
-def _opened(port: int) -> str:
-    _, headers, _ = wire.send(port, wire.initialize())
-    return headers["mcp-session-id"]
+def _many_files() -> None:
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

@@ -11,6 +11,7 @@ import statistics
 from pathlib import Path
 from typing import Any
 
+from bench import plots
 from bench.servers import BENCH, PEERS_BY_NAME
 
 PAGE = BENCH.parent / "docs/performance.md"
@@ -22,16 +23,33 @@ CLIENTS = "<!-- clients -->\n"
 OURS = "ours"
 
 
-def page(command: str, loads: list[dict[str, Any]], others: dict[str, Any]) -> str:
-    """The whole page; ``loads`` as run.py gathers them, ``others`` the tables of pipes and crowds."""
+def page(command: str, loads: list[dict[str, Any]], others: dict[str, Any], growth: dict[str, Any]) -> str:
+    """The whole page; ``loads`` as run.py gathers them, ``others`` the tables of pipes and crowds, ``growth`` ours."""
     made = f"`{command}` on {platform.system()}, {os.cpu_count()} cores, Python {platform.python_version()}"
-    tables = [_load(one) for one in loads] + [_other(title, rows) for title, rows in others.items()]
+    shown = plots.write(loads, others)
+    tables = [_before(shown, one["title"]) + _load(one) for one in loads]
+    tables += [_before(shown, title) + _other(title, rows) for title, rows in others.items()]
+    if growth:
+        tables.append(_growth(growth))
     return WORDS.read_text().replace(MARK, "\n\n".join([f"Made by {made}.", *tables]))
 
 
-def write(command: str, loads: list[dict[str, Any]], others: dict[str, Any]) -> Path:
+def _before(shown: dict[str, str], title: str) -> str:
+    """The plot of a table, where it is the first of that title."""
+    return f"{plot}\n\n" if (plot := shown.pop(title, "")) else ""
+
+
+def _growth(growth: dict[str, list[float]]) -> str:
+    lines = ["**how this framework grows**\n", "| what | median | least-most |", "|---|--:|--:|"]
+    for what, values in growth.items():
+        lines.append(f"| {what} | {statistics.median(values):,.2f} | {min(values):,.2f}-{max(values):,.2f} |")
+    return "\n".join(lines)
+
+
+def write(command: str, loads: list[dict[str, Any]], others: dict[str, Any], growth: dict[str, Any]) -> Path:
     """Write the page, but for what is said of clients, and tell where it is."""
-    PAGE.write_text(page(command, loads, others) + "".join(PAGE.read_text().partition(CLIENTS)[1:]))
+    clients = "".join(PAGE.read_text().partition(CLIENTS)[1:])
+    PAGE.write_text(page(command, loads, others, growth) + clients)
     return PAGE
 
 

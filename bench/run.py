@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench import crowds, load, pipes, report
+from bench import crowds, growth, load, pipes, report
 from bench.servers import PEERS_BY_NAME
 
 LIMIT = "limit"
@@ -26,7 +26,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Measure what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--servers", default=",".join(PEERS_BY_NAME), help="names, with commas between")
-    parser.add_argument("--scenarios", default=",".join([*load.SCENARIOS, "pipes", "crowds"]))
+    parser.add_argument("--scenarios", default=",".join([*load.SCENARIOS, "pipes", "crowds", "growth"]))
     parser.add_argument("--eras", default="session,modern")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=3.0, help="load per measurement")
@@ -47,7 +47,7 @@ def _kept(file: Path | None) -> dict[str, Any]:
     if file is not None and file.exists():
         kept: dict[str, Any] = json.loads(file.read_text())
         return kept
-    return {"loads": [], "others": {}}
+    return {"loads": [], "others": {}, "growth": {}}
 
 
 def _measure(name: str, names: list[str], asked: argparse.Namespace, found: dict[str, Any]) -> None:
@@ -57,6 +57,8 @@ def _measure(name: str, names: list[str], asked: argparse.Namespace, found: dict
     elif name == "crowds":
         for era in asked.eras.split(","):
             _streams(era, [one for one in names if one in CROWDED], asked.rounds, found["others"])
+    elif name == "growth":
+        found["growth"] = _growth(asked.rounds)
     elif name:
         scenario = load.SCENARIOS[name]
         for era in (era for era in asked.eras.split(",") if era in scenario.eras):
@@ -73,6 +75,21 @@ def _load(
     micros = _rounds(f"{scenario.title} ({era}), µs CPU", measure, able, asked.rounds)
     loads[:] = [one for one in loads if (one["scenario"], one["era"]) != (scenario.name, era)]
     loads.append({"scenario": scenario.name, "title": scenario.title, "era": era, "micros": micros})
+
+
+def _growth(rounds: int) -> Rounds:
+    """Of ours alone."""
+    samples: Rounds = {}
+    for _ in range(rounds):
+        for name, measure in growth.MEASURES.items():
+            try:
+                for what, figure in measure().items():
+                    samples.setdefault(what, []).append(figure)
+            except (RuntimeError, TimeoutError, OSError) as failure:
+                print(f"{name} is left out: {failure}", file=sys.stderr)
+    for what, figures in samples.items():
+        print(f"  {what:80} {statistics.median(figures):10,.2f}", flush=True)
+    return samples
 
 
 def _streams(era: str, names: list[str], rounds: int, others: dict[str, Any]) -> None:

@@ -19,7 +19,7 @@ from mcpkit.settings import Settings
 
 BIG_TEXT = "x" * 20_000
 
-server = Server("bench", "1.0.0")
+server = Server("bench", "1.0.0", page_size=2_000)  # a list in one page, as other servers answer
 
 
 @server.tool

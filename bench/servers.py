@@ -84,17 +84,18 @@ class Running:
 
     def cpu_seconds(self) -> float:
         """User and system time of the whole process tree so far."""
-        return sum(_ticks(pid) for pid in self._pids()) / TICKS
+        return sum(map(cpu_of, self.pids()))
 
     def rss_kib(self) -> int:
         """Resident memory of the whole process tree."""
         pages = 0
-        for pid in self._pids():
+        for pid in self.pids():
             with suppress(OSError):
                 pages += int(Path(f"/proc/{pid}/statm").read_text().split()[1])
         return pages * PAGE_KIB
 
-    def _pids(self) -> Iterator[int]:
+    def pids(self) -> Iterator[int]:
+        """The process and all that it started."""
         waiting = [self.process.pid]
         while waiting:
             pid = waiting.pop()
@@ -104,12 +105,13 @@ class Running:
                     waiting += map(int, (thread / "children").read_text().split())
 
 
-def _ticks(pid: int) -> int:
+def cpu_of(pid: int) -> float:
+    """User and system time of one process so far, in seconds."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
-        return 0
-    return int(fields[11]) + int(fields[12])
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / TICKS
 
 
 @contextmanager

@@ -92,16 +92,31 @@ def initialized(session: str) -> Request:
     return Request(message("notifications/initialized", id=None), headers)
 
 
-def send(port: int, asked: Request) -> tuple[int, dict[str, str], bytes]:
-    """Send one request on a connection of its own: status, header fields, body."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
-    try:
-        connection.request(asked.method, "/api", asked.data, asked.headers)
-        answer = connection.getresponse()
+class Line:
+    """One connection, for one request after the other."""
+
+    def __init__(self, port: int) -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+
+    def send(self, asked: Request) -> tuple[int, dict[str, str], bytes]:
+        """Send a request: status, header fields, body."""
+        self._connection.request(asked.method, "/api", asked.data, asked.headers)
+        answer = self._connection.getresponse()
         headers = {name.lower(): value for name, value in answer.getheaders()}
         return answer.status, headers, answer.read()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+
+def send(port: int, asked: Request) -> tuple[int, dict[str, str], bytes]:
+    """Send one request on a connection of its own: status, header fields, body."""
+    line = Line(port)
+    try:
+        return line.send(asked)
     finally:
-        connection.close()
+        line.close()
 
 
 def open_session(port: int) -> str:
