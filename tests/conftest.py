@@ -20,8 +20,8 @@ SECONDS = 60
 SECONDS_WHEN_SLOW = 300
 
 settings.register_profile("unhurried", settings(), deadline=None)  # a busy machine is no failure
-settings.register_profile("ci", settings(), deadline=None, derandomize=True, database=None)  # the same examples each time
-settings.register_profile("nightly", settings(), deadline=None, derandomize=False, max_examples=3000)
+settings.register_profile("ci", settings(), deadline=None, derandomize=True, database=None)  # the same ones each time
+settings.register_profile("nightly", settings(), deadline=None, derandomize=False, max_examples=500)
 settings.load_profile("ci" if os.environ.get("CI") else "unhurried")
 
 
