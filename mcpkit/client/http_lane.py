@@ -8,10 +8,12 @@ header of MCP.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib
 import os
 import re
 import select
+import socket
 import ssl
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
@@ -28,6 +30,8 @@ MOST_AHEAD: Final = 256 * 1024
 IDLE_SECONDS: Final = 4.0
 """After that a connection is not used again: uvicorn and Node.js hang up after five."""
 _SPOKEN: Final = ("1.1", "1.0")
+_PROBES: Final = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
+"""A server that a cable, a sleep or a forgetful router has taken away is missed after a minute."""
 
 
 class _State(Enum):
@@ -164,6 +168,7 @@ class Lane(asyncio.Protocol):
         """It is open."""
         self._transport = cast("asyncio.Transport", transport)
         self._since = self._loop.time()
+        _probe_when_silent(transport.get_extra_info("socket"))
 
     def data_received(self, data: bytes) -> None:
         """Bytes of the answer, or of what nobody asked for."""
@@ -254,17 +259,26 @@ def _eyeballs(loop: asyncio.AbstractEventLoop) -> dict[str, Any]:
     return {"happy_eyeballs_delay": 0.25} if isinstance(loop, asyncio.BaseEventLoop) else {}
 
 
+def _probe_when_silent(connection: Any) -> None:
+    """Let the system see for itself whether a silent server is still there: a stream may be silent for hours."""
+    with contextlib.suppress(OSError, AttributeError, TypeError):  # what is no socket, or a system without this
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in _PROBES.items():
+            if hasattr(socket, name):
+                connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
 def _framed(fields: list[tuple[bytes, bytes]]) -> bool:
     """The head says where the body ends."""
     return any(name.lower() in (b"content-length", b"transfer-encoding") for name, _ in fields)
 
 
-def _readable(socket: int) -> bool:
+def _readable(number: int) -> bool:
     if hasattr(select, "poll"):
         poll = select.poll()
-        poll.register(socket, select.POLLIN)
+        poll.register(number, select.POLLIN)
         return bool(poll.poll(0))
-    return bool(select.select([socket], [], [], 0)[0])
+    return bool(select.select([number], [], [], 0)[0])
 
 
 def _parser() -> Callable[[Any], Any]:

@@ -110,6 +110,10 @@ def _by_command(words: Sequence[str], entry: Mapping[str, Any], means: Means) ->
 
 
 def _by_entry(entry: Mapping[str, Any], means: Means) -> Reach:
+    if "mcpServers" in entry or "servers" in entry:
+        raise ValueError(
+            "this is a whole configuration file: give one of its entries, or all of them to a host's Fleet"
+        )
     kind = str(entry.get("type") or entry.get("transport") or ("http" if "url" in entry else "stdio")).lower()
     if kind == "stdio":
         if not isinstance(entry.get("command"), str):

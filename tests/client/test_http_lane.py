@@ -258,6 +258,16 @@ async def test_a_hang_up_that_the_loop_has_not_seen_yet() -> None:
     await asyncio.to_thread(thread.join, 10)
 
 
+async def test_a_silent_server_is_probed() -> None:
+    """A listen stream may be silent for hours; a server that is no longer there must not look the same."""
+    async with serving(saying(OK)) as place:
+        lane = await place.lane()
+        connection = lane._transport.get_extra_info("socket")
+        assert connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        if sys.platform == "linux":
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) <= 60
+
+
 async def test_no_more_is_read_than_somebody_wants() -> None:
     """AVAIL-07: a fast server fills no memory while the caller does something else; nothing is lost of it."""
     await a_flood()

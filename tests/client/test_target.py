@@ -107,6 +107,7 @@ async def test_what_an_entry_says() -> None:
         ({"type": "carrier-pigeon", "url": "http://h"}, "type must be"),
         ({"type": "stdio", "url": "http://h"}, "command"),
         ({"url": 5}, "url"),
+        ({"mcpServers": {"a": {"url": "http://h"}}}, "one of its entries"),
     ],
 )
 def test_entries_that_are_none(entry: dict[str, Any], words: str) -> None:
