@@ -169,6 +169,13 @@ class Server:
         """
         self.kernel.changes.publish(logging.notice(level, data, logger))
 
+    def elicitation_complete(self, id: str) -> None:
+        """Tell the client whose user was sent to a page, by ``ctx.elicit_url(…, id=id)``, that they are done with it.
+
+        Only one revision wants to hear it; in others the client simply asks again (ELIC-22). From any thread.
+        """
+        self.kernel.changes.publish(Notice.elicited(id))
+
     # ── around every request ─────────────────────────────────────────────────────────────────────────────────────
 
     def use(self, hook: Hook) -> None:
@@ -258,17 +265,7 @@ class Server:
         register("subscriptions/listen", self.subscriptions.listen)
 
     def _capabilities(self, revision: Revision) -> JsonObject:
-        offers = self.kernel.offers
-        capabilities: JsonObject = {"logging": {}}
-        if offers("tools/list", revision):
-            capabilities["tools"] = {"listChanged": True}
-        if offers("resources/list", revision):
-            capabilities["resources"] = {"subscribe": True, "listChanged": True}
-        if offers("prompts/list", revision):
-            capabilities["prompts"] = {"listChanged": True}
-        if offers("completion/complete", revision):
-            capabilities["completions"] = {}
-        capabilities.update(self._declared)
+        capabilities = {**_of_features(self.kernel, revision), **self._declared}
         for extension in self._extensions.values():
             settings = extension.settings(revision)
             if settings is not None:
@@ -333,6 +330,20 @@ def _decorated(add: Callable[..., Any], function: Any, options: dict[str, Any]) 
         return target
 
     return decorate
+
+
+def _of_features(kernel: Kernel, revision: Revision) -> JsonObject:
+    """The capabilities that follow from what is registered (CAP-01)."""
+    capabilities: JsonObject = {"logging": {}}
+    if kernel.offers("tools/list", revision):
+        capabilities["tools"] = {"listChanged": True}
+    if kernel.offers("resources/list", revision):
+        capabilities["resources"] = {"subscribe": True, "listChanged": True}
+    if kernel.offers("prompts/list", revision):
+        capabilities["prompts"] = {"listChanged": True}
+    if kernel.offers("completion/complete", revision):
+        capabilities["completions"] = {}
+    return capabilities
 
 
 def _identity(name: str, version: str, options: Options) -> JsonObject:

@@ -53,6 +53,7 @@ class Remembered:
         self.id = "session-1"
         self.log_level: str | None = None
         self.subscriptions: set[str] = set()
+        self.elicitations: tuple[str, ...] = ()
 
 
 def exchange(

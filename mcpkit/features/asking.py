@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from mcpkit.features.questions import Question
+from mcpkit.features.questions import ElicitUrl, Question
 from mcpkit.jsonrpc.errors import InvalidParams
 from mcpkit.jsonrpc.messages import JsonObject, Result
 from mcpkit.protocol.capabilities import lacks
@@ -24,6 +24,8 @@ from mcpkit.protocol.revisions.revision import Asks
 
 MAX_ROUNDS: Final = 32
 """How often one request may ask again before it is given up."""
+MOST_PAGES: Final = 100
+"""Pages that a session remembers to have sent its user to."""
 ASKED: Final = "asked"
 """In an exchange's state: its handler has asked something, so that its value depends on the answer."""
 
@@ -103,6 +105,9 @@ async def ask(exchange: Exchange, question: Question, key: str | None = None) ->
     if exchange.revision.asks is Asks.INPUT_REQUIRED:
         answers = Answers.of(exchange)
         return answers.take(key or answers.next_key(question), question)
+    if isinstance(question, ElicitUrl) and exchange.session is not None:
+        pages = (*exchange.session.elicitations, question.elicitation_id)
+        exchange.session.elicitations = pages[-MOST_PAGES:]
     return question.read(await exchange.ask(question.method, question.params()))
 
 

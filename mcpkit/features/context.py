@@ -151,9 +151,13 @@ class Context:
         assert isinstance(answer, Elicitation)
         return answer
 
-    async def elicit_url(self, message: str, url: str, *, key: str | None = None) -> Elicitation:
-        """Ask the user to open ``url``; accepted means they agreed to, not that they finished there."""
-        answer = await ask(self.exchange, ElicitUrl(message, url), key)
+    async def elicit_url(self, message: str, url: str, *, id: str | None = None, key: str | None = None) -> Elicitation:
+        """Ask the user to open ``url``; accepted means they agreed to, not that they finished there.
+
+        When they have, say so by :meth:`Server.elicitation_complete` with the ``id``, which must not be guessable.
+        Raises: ValueError when ``url`` is no web page's.
+        """
+        answer = await ask(self.exchange, ElicitUrl(message, url, id) if id else ElicitUrl(message, url), key)
         assert isinstance(answer, Elicitation)
         return answer
 

@@ -19,6 +19,7 @@ PROMPTS_CHANGED: Final = "notifications/prompts/list_changed"
 RESOURCES_CHANGED: Final = "notifications/resources/list_changed"
 RESOURCE_UPDATED: Final = "notifications/resources/updated"
 LOGGED: Final = "notifications/message"
+ELICITED: Final = "notifications/elicitation/complete"
 MOST_WAITING: Final = 1_000
 """Notices that wait at one place before a log message gives way."""
 
@@ -32,7 +33,7 @@ class Notice:
 
     method: str
     key: str | None = None
-    """A resource's URI, a task's id, a log message's own name; None where the notification is about a whole list."""
+    """A resource's URI, the id of a task or an elicitation, a log message's own name; None for a whole list."""
     params: dict[str, Any] = field(default_factory=dict, compare=False)
     place: str | None = field(default=None, compare=False)
     """Where it stands in a feed that several replicas share; None for one that was published in this process."""
@@ -47,13 +48,21 @@ class Notice:
         """A log message that belongs to no request (LOG-06); two that say the same are still two."""
         return cls(LOGGED, secrets.token_hex(8), params)
 
+    @classmethod
+    def elicited(cls, id: str) -> Notice:
+        """The user has finished on the page that an elicitation sent them to (ELIC-22)."""
+        return cls(ELICITED, id, {"elicitationId": id})
+
     def concerns(self, session: SessionState) -> bool:
-        """Whether a handshake session is told: of every list, of resources it watches, of what is logged loud enough.
+        """Whether a handshake session is told: of every list, of resources it watches, of pages that its own user was
+        sent to, of what is logged loud enough.
 
         What else has a key is for whoever may know of it: a session may "watch" any text, also the id of a task.
         """
         if self.method == LOGGED:
             return reaches(self.params["level"], session.log_level or DEFAULT_LEVEL)
+        if self.method == ELICITED:
+            return self.key in session.elicitations
         return self.key is None or (self.method == RESOURCE_UPDATED and self.key in session.subscriptions)
 
     def wait(self, waiting: dict[Notice, None]) -> None:

@@ -93,6 +93,8 @@ class SessionState(Protocol):
     id: str
     log_level: str | None
     subscriptions: set[str]
+    elicitations: tuple[str, ...]
+    """The ids of the pages that its user was last asked to open."""
 
 
 @dataclass(slots=True)

@@ -30,6 +30,7 @@ class Session:
     __slots__ = (
         "born",
         "client",
+        "elicitations",
         "id",
         "log_level",
         "mailbox",
@@ -52,6 +53,7 @@ class Session:
         self.phase = Phase.NEW
         self.log_level: str | None = None
         self.subscriptions: set[str] = set()
+        self.elicitations: tuple[str, ...] = ()
         self.peer = Peer()
         self.outbox: Outbox | None = None
         """The one stream of a session over HTTP+SSE; a Streamable HTTP session has none."""

@@ -45,6 +45,7 @@ class PipeSession:
     id: str = field(default_factory=lambda: secrets.token_hex(16))
     log_level: str | None = None
     subscriptions: set[str] = field(default_factory=set)
+    elicitations: tuple[str, ...] = ()
 
 
 class Call:

@@ -285,8 +285,14 @@ def offer_questions(server: Server, board: Board) -> None:  # noqa: C901 - a lis
     @server.tool
     async def visit(ctx: Context) -> str:
         """Ask the user to open a page."""
-        answer = await ctx.elicit_url("Please sign.", "https://example.org/sign")
+        answer = await ctx.elicit_url("Please sign.", "https://example.org/sign", id="page-7")
         return answer.action
+
+    @server.tool
+    async def signed(page: str) -> str:
+        """Say that somebody has finished on a page."""
+        server.elicitation_complete(page)
+        return page
 
     @server.tool
     async def write(topic: str, ctx: Context) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -164,3 +165,27 @@ async def test_a_request_state_serves_its_own_request_only(connect: Connect) -> 
             assert refused.value.code == -32602
         done = await client.request("tools/call", {**call, **answered})
     assert done["content"][0]["text"] == "5 seats to Rome"
+
+
+@proves("ELIC-22")
+async def test_a_page_that_the_user_has_finished_with_is_told_of_to_who_sent_them(connect: Connect) -> None:
+    heard: list[asyncio.Queue[Any]] = [asyncio.Queue(), asyncio.Queue()]
+
+    def hear(number: int) -> Any:
+        return lambda method, params: heard[number].put_nowait(
+            (method, params.get("elicitationId", params.get("data")))
+        )
+
+    async with (
+        connect(elicitation_url_handler=lambda asked: True, message_handler=hear(0)) as one,
+        connect(elicitation_url_handler=lambda asked: True, message_handler=hear(1)) as other,
+    ):
+        assert (await one.call_tool("visit")).text == "accept"
+        for page in ("page-8", "page-7"):
+            for client in (one, other):  # over stdio each has a server of its own
+                await client.call_tool("signed", {"page": page})
+        for client in (one, other):
+            await client.call_tool("announce", {"levels": ["error"]})
+        assert (await heard[0].get())[1] == "page-7"
+        while (said := await heard[1].get())[0] != "notifications/message":
+            pytest.fail(f"told somebody else: {said}")

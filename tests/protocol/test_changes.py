@@ -63,6 +63,16 @@ def test_a_session_is_told_what_is_logged_at_its_level_and_above() -> None:
     assert [notice.concerns(session) for notice in (debug, info, error)] == [False, False, True]
 
 
+def test_a_session_is_told_of_the_pages_that_its_own_user_was_sent_to() -> None:
+    """ELIC-22: of no others, and not because it watches a resource of that name."""
+    session = Remembered()
+    session.subscriptions.add("page-1")
+    assert not Notice.elicited("page-1").concerns(session)
+    session.elicitations = ("page-1",)
+    assert Notice.elicited("page-1").concerns(session)
+    assert Notice.elicited("page-1").params == {"elicitationId": "page-1"}
+
+
 def test_what_is_logged_twice_is_said_twice_and_gives_way_where_much_waits() -> None:
     """LOG-05, LOG-06: a flood of messages never takes the place of a change."""
     waiting: dict[Notice, None] = {}
