@@ -76,7 +76,10 @@ class Agreement:
 
 
 class EraMemory:
-    """What worked where, so that the next connection need not try everything (DCLI-06); by URL or command."""
+    """What worked where, so that the next connection need not try everything (DCLI-06); by URL or command.
+
+    It ends with the process (docs/decisions/0013 says why); an application may keep one of its own longer.
+    """
 
     def __init__(self) -> None:
         self._known: dict[str, Agreement] = {}
