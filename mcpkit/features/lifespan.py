@@ -53,6 +53,7 @@ class _Stay:
         self.users = 0
         self.loop = loop
         self.ready: asyncio.Future[None] = loop.create_future()
+        self.ready.add_done_callback(_heard)
         self._over = asyncio.Event()
         self._before = before.task if before is not None and before.loop is loop else None
         self.task: asyncio.Task[None] = loop.create_task(self._last(make), name="mcpkit: lifespan")
@@ -81,3 +82,9 @@ class _Stay:
                 self.ready.cancel()
                 raise
             self.ready.set_exception(error)
+
+
+def _heard(ready: asyncio.Future[None]) -> None:
+    """A start that failed when nobody waited for it any more is no news."""
+    if not ready.cancelled():
+        ready.exception()
