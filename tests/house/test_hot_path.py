@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import inspect
+import logging
 import sys
+import tracemalloc
 from collections import Counter
 from collections.abc import Coroutine, Generator
 from dataclasses import dataclass, field
@@ -19,6 +21,7 @@ from typing import Any
 import orjson
 import pytest
 
+from mcpkit import Context
 from mcpkit.observe.audit import Audit
 from mcpkit.observe.metrics import Metrics
 from mcpkit.protocol.revisions.registry import NEWEST, NEWEST_HANDSHAKE, PLAIN
@@ -26,6 +29,7 @@ from mcpkit.protocol.revisions.revision import Revision
 from mcpkit.server import Server
 from mcpkit.sessions.memory import MemoryStore
 from mcpkit.settings import Settings
+from mcpkit.transports import cycles
 from mcpkit.transports.gate import Gate
 from mcpkit.transports.streamable_http import McpEndpoint
 from tests.exchanges import exchange
@@ -33,10 +37,15 @@ from tests.exchanges import exchange
 LIMIT = 90
 OBSERVED = 20
 """What metrics and a silent audit trail may add."""
-IN_SESSION = 15
+IN_SESSION = 12
 """What a session may add: finding it, its phase, keeping its calls in flight."""
-AWAITS = 20
+AWAITS = 19
 """Coroutines that a posted call may go through, the tool and the test's own three included; each level costs."""
+PEAK_BYTES = 8_500
+"""What a posted call may hold at its fullest moment, the request itself aside."""
+NOTICE, STORED_NOTICE = 20, 46
+"""Calls for one more notification of a call; what a session stores as well, to be resumed from."""
+NOTICE_AWAITS, STORED_NOTICE_AWAITS = 2, 5
 CALLS = 200
 SUM = {"name": "add", "arguments": {"a": 2, "b": 3}}
 ENVELOPE = {
@@ -233,6 +242,74 @@ async def test_observers_cost_little(server: Server, endpoint: McpEndpoint, door
     server.observe(Metrics())
     server.observe(Audit())
     assert_lean(posted(endpoint, *DOORS[door]), LIMIT + OBSERVED)
+
+
+@pytest.mark.parametrize("door", DOORS)
+async def test_a_call_holds_little(endpoint: McpEndpoint, door: str) -> None:
+    """Bytes that are allocated at once while it is served."""
+    posted(endpoint, *DOORS[door])
+    post = Post(*DOORS[door])
+    call = endpoint(post.scope, post.receive, post.send)
+    tracemalloc.start()
+    try:
+        with pytest.raises(StopIteration):
+            call.send(None)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak <= PEAK_BYTES, f"{peak} bytes at once, {PEAK_BYTES} are allowed"
+
+
+class Pipe:
+    """Where uvicorn's protocol would write to."""
+
+    write_paused = False
+
+    def __init__(self) -> None:
+        self.written: list[bytes] = []
+
+    def write(self, data: bytes) -> None:
+        self.written.append(data)
+
+
+def told(endpoint: McpEndpoint, headers: dict[str, str], envelope: dict[str, Any], times: int) -> tuple[Cost, bytes]:
+    """What a call takes that sends some notifications, the second time; and what was written, in one go."""
+    pipe: Any = Pipe()
+    logger: Any = logging.getLogger("uvicorn.error")
+    for _ in range(2):
+        pipe.written.clear()
+        params = {"name": "tell", "arguments": {"times": times}, "_meta": {"progressToken": 1, **envelope}}
+        post = Post(params, headers)
+        scope: Any = post.scope
+        done, event = (lambda: None), asyncio.Event()
+        cycle = cycles.DirectCycle(scope, pipe, pipe, logger, logger, False, [], event, False, True, done)
+        cycle.spoke = 1.0
+        cost = measure(endpoint(post.scope, post.receive, cycle.send))
+    [written] = pipe.written
+    assert not cost.waited
+    assert not cost.tasks
+    return cost, written
+
+
+@pytest.mark.parametrize("stored", [False, True], ids=["newest", "session"])
+async def test_a_notification_is_lean(
+    server: Server, endpoint: McpEndpoint, monkeypatch: pytest.MonkeyPatch, stored: bool
+) -> None:
+    """Calls and coroutines for each one more; all leave in one write, with the answer."""
+
+    async def tell(times: int, ctx: Context) -> str:
+        for number in range(times):
+            await ctx.report_progress(number + 1)
+        return "told"
+
+    server.tool(tell)
+    monkeypatch.setattr(cycles, "monotonic", lambda: 1.0)
+    headers = await session(endpoint) if stored else {**DOORS["envelope"][1], "mcp-name": "tell"}
+    (one, _), (many, written) = (told(endpoint, headers, {} if stored else ENVELOPE, times) for times in (1, 11))
+    assert written.count(b"notifications/progress") == 11
+    calls, awaits = (STORED_NOTICE, STORED_NOTICE_AWAITS) if stored else (NOTICE, NOTICE_AWAITS)
+    assert many.events - one.events <= 10 * calls, f"{(many.events - one.events) / 10} calls\n{many}"
+    assert many.awaits - one.awaits <= 10 * awaits, f"{(many.awaits - one.awaits) / 10} coroutines\n{many}"
 
 
 async def test_calls_leave_nothing_behind(endpoint: McpEndpoint) -> None:
