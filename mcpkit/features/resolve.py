@@ -18,7 +18,16 @@ from mcpkit.features.asking import ask
 from mcpkit.features.errors import ToolError
 from mcpkit.features.questions import Elicit, ElicitUrl, ListRoots, Sample
 from mcpkit.features.running import WORKERS
-from mcpkit.features.signature import EMPTY, Given, Injection, Signature, annotations_of, injection_of, is_context
+from mcpkit.features.signature import (
+    EMPTY,
+    Given,
+    Injection,
+    Signature,
+    annotations_of,
+    injection_of,
+    is_context,
+    name_of,
+)
 
 QUESTIONS = (Elicit, ElicitUrl, Sample, ListRoots)
 
@@ -37,7 +46,7 @@ class Resolve(Injection):
         self._function = function
         self._outcome = outcome
         self._parameters = inspect.signature(function).parameters.values()
-        self._types: Mapping[str, Any] = {} if inspect.isclass(function) else annotations_of(function)
+        self._types: Mapping[str, Any] = annotations_of(function.__init__ if inspect.isclass(function) else function)
         filled = {each.name: injection_of(each, self._types.get(each.name)) for each in self._parameters}
         self._filled = {name: injection for name, injection in filled.items() if injection is not None}
 
@@ -54,7 +63,7 @@ class Resolve(Injection):
             if name in self._filled or name in taken or self._is_context(parameter) or parameter.default is not EMPTY:
                 continue
             raise owner.refuse(
-                f"{self._function.__name__} can't be given {name!r}: let it take arguments of {owner.name} by their "
+                f"{name_of(self._function)} can't be given {name!r}: let it take arguments of {owner.name} by their "
                 "names, a Context, or parameters with a Resolve of their own"
             )
 

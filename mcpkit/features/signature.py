@@ -88,7 +88,7 @@ def read_signature(function: Callable[..., Any], *, schema_given: bool = False) 
     """
     code = _code_of(function)
     doc = read_docstring(inspect.getdoc(code if isinstance(function, partial) else function))
-    blank = Signature(_name(function), where(function), doc, (), None, (), False, EMPTY, _is_async(function))
+    blank = Signature(name_of(function), where(function), doc, (), None, (), False, EMPTY, _is_async(function))
     if inspect.isclass(function) or not callable(function):
         raise blank.refuse(f"only a function can be offered, not {type(function).__name__}")
     if inspect.isgeneratorfunction(code) or inspect.isasyncgenfunction(code):
@@ -144,7 +144,7 @@ def annotations_of(function: Callable[..., Any]) -> Mapping[str, Any]:
 
     Raises: RegistrationError.
     """
-    blank = Signature(_name(function), where(function), Docstring(), (), None, (), False, EMPTY, False)
+    blank = Signature(name_of(function), where(function), Docstring(), (), None, (), False, EMPTY, False)
     return _hints(blank, _code_of(function))
 
 
@@ -201,7 +201,8 @@ def _code_of(function: Any) -> Any:
     return getattr(function, "__call__", function)  # noqa: B004  # the method itself is wanted, not whether it is there
 
 
-def _name(function: Any) -> str:
+def name_of(function: Any) -> str:
+    """What a function is called, behind a partial too."""
     while isinstance(function, partial):
         function = function.func
     return str(getattr(function, "__name__", type(function).__name__))

@@ -142,6 +142,31 @@ async def test_a_single_parameter_without_a_type_is_the_context_or_an_argument()
     assert await Caller()(tool, city="Rome") == (1, "Rome!")
 
 
+class Store:
+    """What is made for a call, of what the call knows."""
+
+    def __init__(self, ctx: Context, city: str) -> None:
+        self.made = f"{city} for {ctx.request_id}"
+
+
+async def test_it_may_be_a_class_or_a_part_of_a_function() -> None:
+    def near(distance: int, city: str) -> str:
+        return f"{distance} km from {city}"
+
+    async def tool(
+        city: str, store: Annotated[Store, Resolve(Store)], where: Annotated[str, Resolve(partial(near, 5))]
+    ) -> Any:
+        return store.made, where
+
+    assert await Caller()(tool, city="Rome") == ("Rome for 1", "5 km from Rome")
+
+    def lost(where: Annotated[str, Resolve(partial(near, 5))]) -> str:
+        return where
+
+    with pytest.raises(RegistrationError, match="near can't be given 'city'"):
+        bind_json(lost)
+
+
 def test_what_can_not_be_given_is_refused_when_the_tool_is_offered() -> None:
     def tool(town: str, sure: Annotated[bool, Resolve(seats)]) -> str:
         return town

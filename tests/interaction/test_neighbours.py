@@ -10,6 +10,7 @@ from tests.interaction.conftest import Connect
 from tests.interaction.requirements import proves
 from tests.interaction.ways import Way
 
+STRANGER = {"name": "claude-code", "version": "9", "title": "Somebody else"}
 SHARED = ("memory", "http", "sse")
 """Over stdio every client has a process of its own."""
 
@@ -81,7 +82,10 @@ async def test_lists_are_the_same_for_all_and_after_every_call(connect: Connect)
         listed = (await client.list_tools(), await client.list_resources(), await client.list_prompts())
         return [[entry.name for entry in entries] for entries in listed]
 
-    async with connect(elicitation_handler=lambda asked: {"value": 1}) as one, connect(log_level="debug") as two:
+    async with (
+        connect(elicitation_handler=lambda asked: {"value": 1}) as one,
+        connect(log_level="debug", client_info=STRANGER) as two,
+    ):
         first = await lists(one)
         await one.call_tool("book", {"city": "Rome"})
         async with two.listen(tools=True):
