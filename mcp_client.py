@@ -102,6 +102,27 @@ def say(step: str, text: str) -> None:
     print(f"{step:<12} {text}", flush=True)
 
 
+def place(parser: cli.Parser, words: Sequence[str]) -> str:
+    """The event stream that is meant."""
+    given = parser.parse_args(words).url
+    if given is not None and "://" not in given:
+        near = ", ".join(cli.CLIENT_COMMANDS)
+        parser.error(f"{clean(given, 40)} is neither a URL, such as http://127.0.0.1:12000, nor a command: {near}")
+    try:
+        url: str = given or Settings.load().server_url
+        return url if urlsplit(url).path.strip("/") else url.rstrip("/") + "/sse"
+    except (SettingsError, ValueError) as error:
+        parser.error(str(error))
+
+
+def complaint(error: Exception, url: str) -> str:
+    """What went wrong, in one line."""
+    if isinstance(error, library.AuthorizationFailed):
+        login = f"python mcp_client.py login {clean(url, 200).removesuffix('/sse')}"
+        return f"the server wants authorization; {login} signs in, for list, call and the like"
+    return clean(str(error), 400)
+
+
 def main(words: Sequence[str] | None = None) -> int:
     """Run the client; the exit code."""
     words = list(sys.argv[1:] if words is None else words)
@@ -114,21 +135,13 @@ def main(words: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("url", nargs="?", help="the server, or its event stream (default: MCP_SERVER_URL)")
-    given = parser.parse_args(words)
-    if given.url is not None and "://" not in given.url:
-        near = ", ".join(cli.CLIENT_COMMANDS)
-        parser.error(f"{clean(given.url, 40)} is neither a URL, such as http://127.0.0.1:12000, nor a command: {near}")
-    try:
-        url = given.url or Settings.load().server_url
-        url = url if urlsplit(url).path.strip("/") else url.rstrip("/") + "/sse"
-    except (SettingsError, ValueError) as error:
-        parser.error(str(error))
+    url = place(parser, words)
     try:
         return asyncio.run(drive(url))
     except ValueError as error:
         parser.error(str(error))
     except library.ClientError as error:
-        print(f"{parser.prog}: {url}: {clean(str(error), 400)}", file=sys.stderr)
+        print(f"{parser.prog}: {url}: {complaint(error, url)}", file=sys.stderr)
         return exit_code(error)
     except KeyboardInterrupt:
         return INTERRUPTED

@@ -188,7 +188,7 @@ async def silent(asked: Asked, reply: Reply) -> None:
     [
         (page, 6, "text/html"),
         (nothing, 6, "404"),
-        (guarded, 3, "wants authorization"),
+        (guarded, 3, "python mcp_client.py login http://"),
         (silent, 4, "closed the connection"),
         (sse({"initialize": -32601}), 7, "code -32601"),
         (sse({"initialize": {**INITIALIZED, "protocolVersion": "2031-01-01"}}), 6, "2031"),

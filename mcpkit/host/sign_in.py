@@ -34,9 +34,19 @@ SECONDS: Final = 300.0
 """How long the user may take."""
 CALLBACK: Final = "/callback"
 """Where a browser comes back to when the client was registered beforehand."""
+TOKEN: Final = "--token, or headers in a configuration file"
 
 Tell: TypeAlias = Callable[[str, str], object]
 """Shows the user who wants a sign-in, and the page where it is done."""
+
+
+class SignInNeeded(AuthorizationFailed):
+    """Nobody is there to sign in; the message says what to run."""
+
+    def __init__(self, program: str, entry: Entry) -> None:
+        self.short = f"{clean(entry.place, 200)} wants you to sign in"
+        """The same without the advice."""
+        super().__init__(f"{self.short}; {advice(program, entry)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +101,14 @@ class Access:
         return Registration(self.client_id, auth_method="none") if self.client_id is not None else None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Doorway:
     """Out to the authorization server, and back; closed where nobody is there to go."""
 
     access: Access
     entry: Entry
+    shown: bool = False
+    """The user has been sent out."""
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Consent]:
@@ -106,33 +118,33 @@ class Doorway:
         """
         access = self.access
         if access.tell is None:
-            raise AuthorizationFailed(f"{self._name} wants you to sign in; {advice(access.program, self.entry)}")
+            raise SignInNeeded(access.program, self.entry)
         path = CALLBACK if access.client_id is not None else None
         way = LoopbackRedirect(port=access.port, path=path, seconds=access.seconds, show=self._show)
         try:
             async with access.turn, way.open() as consent:
                 yield consent
+        except AuthorizationFailed as error:
+            if self.shown:
+                raise
+            raise AuthorizationFailed(f"{error}; if it wants a token of yours, give it: {TOKEN}") from None
         except Timeout as error:
             raise AuthorizationFailed(str(error)) from None
         except OSError as error:
             raise AuthorizationFailed(f"port {access.port} can't be listened on: {error.strerror}") from None
 
-    @property
-    def _name(self) -> str:
-        return clean(self.entry.place, 200)
-
     def _show(self, page: str) -> None:
         """Send the user there."""
         assert self.access.tell is not None
-        self.access.tell(self._name, clean(page, 8_000))
+        self.shown = True
+        self.access.tell(clean(self.entry.place, 200), clean(page, 8_000))
         if self.access.browser:
             webbrowser.open(page)
 
 
 def advice(program: str, entry: Entry) -> str:
     """What who can't be asked should do."""
-    login = f"{program} login {clean(entry.place, 200)}"
-    return f"run {login}, or give a token (--token, or headers in a configuration file)"
+    return f"run {program} login {clean(entry.place, 200)}, or give a token ({TOKEN})"
 
 
 def url_of(entry: Entry) -> str | None:

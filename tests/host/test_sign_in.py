@@ -121,6 +121,7 @@ async def test_a_pipe_is_told_what_to_run(tmp_path: Path) -> None:
         assert "refuses these credentials" in err
         code, out, _ = await desk.run("doctor", desk.url)
         assert code == 3
+        assert f"({desk.url}): {desk.url} wants you to sign in\n" in out
         assert f"fix: run python mcp_client.py login {desk.url}" in out
 
 
@@ -192,6 +193,17 @@ def test_who_is_known_otherwise_does_not_sign_in() -> None:
     assert Access(token="t").of(URL) == Bearer("t")
     assert isinstance(Access().of(URL), OAuth)
     assert (url_of(URL), url_of(command)) == ("http://x.example/api", None)
+
+
+async def test_who_never_got_to_a_page_may_have_a_token() -> None:
+    """Servers with keys of their own answer 401 too."""
+    with pytest.raises(AuthorizationFailed, match=r"no client; if it wants a token of yours, give it: --token"):
+        async with Doorway(Access(tell=print), URL).open():
+            raise AuthorizationFailed("no client")
+    with pytest.raises(AuthorizationFailed) as refused:
+        async with Doorway(Access(tell=print), URL, shown=True).open():
+            raise AuthorizationFailed("access_denied")
+    assert str(refused.value) == "access_denied"
 
 
 async def test_nobody_there_and_nobody_in_time_and_no_port() -> None:
