@@ -18,11 +18,10 @@ WAYS = [
     ("sdk1", "sse", "auto"),
     ("server2", "http", "auto"),
     ("server2", "http", "legacy"),
-    ("mcp1", "http", "auto"),
     ("mcp2", "http", "auto"),
     ("fastmcp", "http", "legacy"),  # in the newest revision it has no listen streams
 ]
-PATIENT = Patience(bounds=Bounds(attempts=60), pauses=Pauses(first=0.25, most=0.25))
+PATIENT = Patience(bounds=Bounds(attempts=400), pauses=Pauses(first=0.25, most=0.25))
 
 
 @pytest.mark.parametrize(("name", "kind", "mode"), WAYS)
@@ -42,7 +41,7 @@ async def test_a_server_that_was_killed_and_is_back(name: str, kind: str, mode: 
                 assert "add" in {tool.name for tool in await client.list_tools()}
 
 
-@pytest.mark.parametrize(("name", "kind", "mode"), WAYS[:4])
+@pytest.mark.parametrize(("name", "kind", "mode"), WAYS[:3])
 async def test_a_way_that_is_cut_and_held_up(name: str, kind: str, mode: str) -> None:
     """A call underway fails as one that may be repeated, a silent one in time; the next one works."""
     async with asyncio.timeout(SECONDS):
