@@ -23,15 +23,21 @@ GARBLED: Final = "The model's endpoint answered something that is no chat comple
 
 
 def request_body(
-    model: str, messages: Sequence[ChatMessage], tools: Sequence[ToolOffer], wishes: Wishes, *, stream: bool
+    model: str,
+    messages: Sequence[ChatMessage],
+    tools: Sequence[ToolOffer],
+    wishes: Wishes,
+    *,
+    stream: bool,
+    reasons: bool = False,
 ) -> bytes:
-    """The body of a request for a completion."""
+    """The body of a request for a completion; models that reason have another bound, and a temperature of their own."""
     body: JsonObject = {"model": model, "messages": [_message(message) for message in messages]}
     if tools:
         body["tools"] = [_offer(tool) for tool in tools]
     if wishes.max_tokens is not None:
-        body["max_tokens"] = wishes.max_tokens
-    if wishes.temperature is not None:
+        body["max_completion_tokens" if reasons else "max_tokens"] = wishes.max_tokens
+    if wishes.temperature is not None and not reasons:
         body["temperature"] = wishes.temperature
     if wishes.stop:
         body["stop"] = list(wishes.stop)

@@ -30,6 +30,8 @@ MAX_STREAM_BYTES: Final = 64 * 1024 * 1024
 MAX_COMPLAINT_BYTES: Final = 64 * 1024
 COMPLAINT_SECONDS: Final = 5.0
 SHOWN_COMPLAINT: Final = 300
+REASONS: Final = "max_completion_tokens"
+"""What OpenAI tells who sends ``max_tokens`` to a model that reasons."""
 NO_WISHES: Final = Wishes()
 BUSY: Final = frozenset({408, 425, 429, 500, 502, 503, 504, 529})
 
@@ -84,6 +86,8 @@ class OpenAIModel:
         self._url = f"{_root(base_url)}/chat/completions"
         self._headers = {"Content-Type": "application/json", "Accept-Encoding": "identity", **_authorization(api_key)}
         self._api_key = api_key
+        self._reasons = False
+        """The endpoint has refused what models that reason don't take."""
         self._carrier = carrier
         self._persistence = persistence or Persistence()
         self._pause = pause
@@ -95,7 +99,9 @@ class OpenAIModel:
 
         Raises: ModelError.
         """
-        body = request_body(self.name, messages, tools, wishes, stream=False)
+
+        def body() -> bytes:
+            return request_body(self.name, messages, tools, wishes, stream=False, reasons=self._reasons)
 
         async def attempt() -> Completion:
             return await self._whole(await self._send(body))
@@ -109,7 +115,10 @@ class OpenAIModel:
 
         Only what fails before the first piece is tried again. Raises: ModelError.
         """
-        body = request_body(self.name, messages, tools, wishes, stream=True)
+
+        def body() -> bytes:
+            return request_body(self.name, messages, tools, wishes, stream=True, reasons=self._reasons)
+
         answer = await self._persist(lambda: self._send(body))
         reader = CompletionReader(self.name)
         try:
@@ -134,13 +143,17 @@ class OpenAIModel:
             carrier, self._carrier = self._carrier, None
             await carrier.close()
 
-    async def _send(self, body: bytes) -> HttpAnswer:
+    async def _send(self, body: Callable[[], bytes]) -> HttpAnswer:
         if self._carrier is None:
             self._carrier = HttpxCarrier()
-        answer = await self._carrier.send(HttpRequest("POST", self._url, self._headers, body))
+        answer = await self._carrier.send(HttpRequest("POST", self._url, self._headers, body()))
         if answer.status == 200:
             return answer
-        raise await _refused(answer, self._api_key)
+        refused = await _refused(answer, self._api_key)
+        if refused.status == 400 and REASONS in refused.said and not self._reasons:
+            self._reasons = True
+            return await self._send(body)
+        raise refused
 
     async def _whole(self, answer: HttpAnswer) -> Completion:
         return read_completion(await read_body(answer, MAX_BODY_BYTES), self.name)

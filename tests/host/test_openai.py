@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from mcpkit.host import openai
-from mcpkit.host.model import ChatMessage, Completion, ModelDenied, ModelError, ToolCall, ToolOffer, Usage
+from mcpkit.host.model import ChatMessage, Completion, ModelDenied, ModelError, ToolCall, ToolOffer, Usage, Wishes
 from mcpkit.host.openai import OpenAIModel, Persistence, Refused, find_local_model
 from tests.fixtures.scripted_peer import ScriptedModel
 
@@ -298,6 +298,28 @@ async def test_what_the_endpoint_says_of_its_refusal_is_kept_apart(
         await model.complete(HELLO)
     assert refused.value.said == said
     assert str(refused.value) == openai.REFUSALS[404]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_model_that_reasons_is_asked_in_its_own_words(
+    model: OpenAIModel, peer: ScriptedModel, stream: bool
+) -> None:
+    """OpenAI refuses the older name of the bound; once told so, the newer one is used."""
+    said = "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."
+    peer.script({"status": 400, "body": {"error": {"message": said}}}, {"say": "hi"}, {"say": "again"})
+    wishes = Wishes(max_tokens=5, temperature=0.5, stop=("x",))
+    for words in ("hi", "again"):
+        answer = (await heard(model, wishes=wishes))[1] if stream else await model.complete(HELLO, wishes=wishes)
+        assert answer.content == words
+    bounds = [
+        {name for name in ("max_tokens", "max_completion_tokens", "temperature") if name in one["body"]}
+        for one in peer.asked
+    ]
+    assert bounds == [{"max_tokens", "temperature"}, {"max_completion_tokens"}, {"max_completion_tokens"}]
+    peer.script(*[{"status": 400, "body": {"error": {"message": said}}}] * 2)
+    with pytest.raises(Refused):
+        await model.complete(HELLO)
+    assert len(peer.asked) == 1
 
 
 async def test_a_key_that_is_refused_is_told_apart(model: OpenAIModel, peer: ScriptedModel) -> None:
