@@ -130,8 +130,9 @@ def parser_of(prog: str, name: str) -> Parser:
     parser.add_argument("--server", metavar="NAME", help="which server of that file; or a URL or command")
     parser.add_argument("--header", action="append", default=[], metavar="'Name: value'", help="sent to HTTP servers")
     parser.add_argument("--token", help="a bearer token for HTTP servers")
-    parser.add_argument("--timeout", type=float, help="seconds of silence after which a call is given up")
-    parser.add_argument("--json", action="store_true", help="JSON instead of lines")
+    parser.add_argument("--timeout", type=_seconds, help="seconds of silence after which a call is given up")
+    if name not in {"login", "logout"}:
+        parser.add_argument("--json", action="store_true", help="JSON instead of lines")
     parser.add_argument("--verbose", action="store_true", help="the client's log on stderr")
     if name == "call":
         parser.add_argument("--args", metavar="JSON", help="the arguments as one JSON object")
@@ -140,9 +141,26 @@ def parser_of(prog: str, name: str) -> Parser:
     if name == "login":
         parser.add_argument("--client-id", metavar="ID", help="of a client registered with the server beforehand")
         parser.add_argument(
-            "--callback-port", type=int, default=0, metavar="PORT", help="where the browser comes back to"
+            "--callback-port", type=_port, default=0, metavar="PORT", help="where the browser comes back to"
         )
     return parser
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds < 1e9:
+        raise ValueError
+    return seconds
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= 65535:
+        raise ValueError
+    return port
+
+
+_seconds.__name__, _port.__name__ = "number of seconds", "port"  # as argparse calls them
 
 
 def _chat_arguments(parser: Parser) -> None:
@@ -226,16 +244,17 @@ def _doctor(options: argparse.Namespace, command: list[str]) -> int:
 def _login(options: argparse.Namespace, command: list[str]) -> int:
     entry = _url(options, command)
     access = replace(_access(options), tell=_say_page, client_id=options.client_id, port=options.callback_port)
-    asyncio.run(_signed_in(entry, access, options))
-    print(f"{clean(entry.place, 200)} lets you in; what it gave is kept in {_folder(environment()) / TOKENS}")
+    kept = asyncio.run(_signed_in(entry, access, options))
+    where = f"what it gave is kept in {_folder(environment()) / TOKENS}" if kept else "it wants no sign-in"
+    print(f"{clean(entry.place, 200)} lets you in; {where}")
     return OK
 
 
-async def _signed_in(entry: Entry, access: Access, options: argparse.Namespace) -> None:
+async def _signed_in(entry: Entry, access: Access, options: argparse.Namespace) -> bool:
     async with MCPClient(entry.target, auth=access.of(entry), **connection(options)) as client:
         if "tools" in client.server_capabilities:
             await client.list_tools()  # there are servers that let everybody in so far
-    await access.remember(entry)
+    return await access.remember(entry)
 
 
 def _logout(options: argparse.Namespace, command: list[str]) -> int:

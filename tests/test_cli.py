@@ -64,6 +64,8 @@ def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]
         (("ping", "http://127.0.0.1:9"), 4, ""),
         (("read", "URL", "a://b"), 7, ""),
         (("doctor", "URL"), 0, None),
+        (("login", "URL"), 0, None),
+        (("logout", "URL"), 0, None),
         (("doctor", "http://127.0.0.1:9"), 4, None),
     ],
 )
@@ -116,6 +118,8 @@ def test_a_server_of_a_configuration_file(capsys: pytest.CaptureFixture[str], su
         (("list", "--config", "none.json"), "mcpkit list: none.json can't be read: "),
         (("chat", "--once", "hi"), "mcpkit chat: no model is configured: set MODEL_NAME, BASE_URL and API_KEY"),
         (("chat", "--approve", "always"), "mcpkit chat: argument --approve: invalid choice: 'always'"),
+        (("list", "--timeout", "0"), "mcpkit list: argument --timeout: invalid number of seconds value: '0'"),
+        (("login", "--callback-port", "99999"), "mcpkit login: argument --callback-port: invalid port value: '99999'"),
         (("login", "cat -"), "mcpkit login: give one server's URL: only those can be signed in to"),
         (("login", "--", "cat"), "mcpkit login: give one server's URL: only those can be signed in to"),
         (("logout", "one", "http://x"), "mcpkit logout: give one server's URL: only those can be signed in to"),

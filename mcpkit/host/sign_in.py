@@ -83,19 +83,24 @@ class Access:
 
     async def forget(self, entry: Entry) -> bool:
         """Throw the kept tokens for that server away; whether there were any."""
-        vault = Vault(self.store, url_of(entry) or "")
-        issuer = await vault.issuer()
-        if issuer is None or await vault.tokens(issuer) is None:
-            return False
-        await vault.forget_tokens(issuer)
-        return True
+        vault, issuer = await self._kept(entry)
+        if issuer is not None:
+            await vault.forget_tokens(issuer)
+        return issuer is not None
 
-    async def remember(self, entry: Entry) -> None:
-        """The user has signed in by a client registered beforehand: its name renews the tokens, too."""
-        vault, known = Vault(self.store, url_of(entry) or ""), self._known()
-        issuer = await vault.issuer()
+    async def remember(self, entry: Entry) -> bool:
+        """The user has been let in; whether by tokens. A client registered beforehand renews them, too."""
+        vault, issuer = await self._kept(entry)
+        known = self._known()
         if known is not None and issuer is not None:
             await vault.keep_registration(issuer, replace(known, issuer=issuer))
+        return issuer is not None
+
+    async def _kept(self, entry: Entry) -> tuple[Vault, str | None]:
+        """Where that server's tokens are kept, and whose they are, if there are any."""
+        vault = Vault(self.store, url_of(entry) or "")
+        issuer = await vault.issuer()
+        return vault, issuer if issuer is not None and await vault.tokens(issuer) is not None else None
 
     def _known(self) -> Registration | None:
         return Registration(self.client_id, auth_method="none") if self.client_id is not None else None

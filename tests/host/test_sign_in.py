@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -23,6 +24,7 @@ from mcpkit.client.errors import AuthorizationFailed
 from mcpkit.client.oauth import OAuth
 from mcpkit.host.config import Entry, entries_of
 from mcpkit.host.sign_in import Access, Doorway, advice, url_of
+from tests.fixtures.authorization_server import Client
 from tests.fixtures.started import ROOT, environment
 from tests.host.console import console
 from tests.hostile.test_oauth_flow import World, world
@@ -69,9 +71,9 @@ class Desk:
     async def run(self, *words: str, said: str = "") -> tuple[int | None, str, str]:
         return await ended(await self.start(*words, said=said))
 
-    async def sign_in(self, back: str = "") -> tuple[int | None, str, str]:
+    async def sign_in(self, *words: str, back: str = "") -> tuple[int | None, str, str]:
         """``login``, with a browser that comes back; or with this answer instead of the server's."""
-        process = await self.start("login", self.url)
+        process = await self.start("login", self.url, *words)
         assert process.stderr is not None
         line = (await asyncio.wait_for(process.stderr.readline(), LIMIT)).decode()
         asks, _, page = line.strip().partition(": open ")
@@ -148,10 +150,25 @@ async def test_who_signs_in_is_known_from_then_on(tmp_path: Path) -> None:
 
 async def test_who_refuses_is_not_signed_in(tmp_path: Path) -> None:
     async with at_desk(tmp_path) as desk:
-        code, out, err = await desk.sign_in("error=access_denied&iss=" + desk.given.realm.issuer)
+        code, out, err = await desk.sign_in(back="error=access_denied&iss=" + desk.given.realm.issuer)
         assert (code, out) == (3, "")
         assert "did not authorize: access_denied" in err
         assert not any(kept.startswith("tokens ") for kept in json.loads(desk.tokens.read_text()))
+
+
+async def test_a_client_registered_beforehand_signs_in_by_its_name(tmp_path: Path) -> None:
+    """REG-01: nobody is registered anew, and the name is kept beside the tokens, for their renewal."""
+    async with at_desk(tmp_path) as desk:
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            port = probe.getsockname()[1]
+        about = {"redirect_uris": [f"http://127.0.0.1:{port}/callback"]}
+        desk.given.realm.clients = {"mine": Client("mine", "", about)}
+        code, _, err = await desk.sign_in("--client-id", "mine", "--callback-port", str(port))
+        assert (code, err) == (0, "")
+        assert list(desk.given.realm.clients) == ["mine"]
+        kept = json.loads(desk.tokens.read_text())
+        assert kept[f"client {desk.given.realm.issuer}"]["client_id"] == "mine"
+        assert "alice" in (await desk.run("call", desk.url, "whoami"))[1]
 
 
 async def test_on_a_terminal_every_command_asks_for_the_sign_in(tmp_path: Path) -> None:
