@@ -23,7 +23,7 @@ from mcpkit.sessions.store import StoreAway
 from mcpkit.transports.asgi import Visit
 from mcpkit.transports.gate import EVENTS, JSON
 from mcpkit.transports.question import Question
-from mcpkit.transports.steps import Resumed, Turns
+from mcpkit.transports.steps import Resumed, Turns, forgiven
 from mcpkit.transports.streams import KEEP_ALIVE, EventResponse, Guard, Patience
 
 T = TypeVar("T")
@@ -192,10 +192,7 @@ class ReplyChannel:
         if self._guard is not None:
             self._guard.disarm()
         if self.cancelled and task is not None:
-            with suppress(asyncio.CancelledError):  # a handler that never waited again has not met it yet
-                await asyncio.sleep(0)
-            while task.cancelling():
-                task.uncancel()
+            await forgiven(task)
 
     def _said(self, data: bytes) -> bool:
         """Whether it could be said at once: nobody else is speaking, nothing is stored first, nothing has to wait."""
@@ -204,10 +201,11 @@ class ReplyChannel:
             return False
         return turns.free and events.put(encode_event(data))
 
-    async def _say(self, data: bytes) -> None:
+    async def _say(self, data: bytes | None) -> None:
+        """Send a message, or where there is none a sign of life."""
         if self.cancelled:
             await asyncio.sleep(0)  # a handler that only ever speaks meets its cancel here
-        rest = self._in_turn(self._send(data))
+        rest = self._in_turn(self._write(KEEP_ALIVE) if data is None else self._send(data))
         if rest is not None:
             await rest
         assert self._events is not None
@@ -233,8 +231,7 @@ class ReplyChannel:
 
     def _sends(self, id: str | None) -> bool:
         """Whether what was stored under ``id`` (None: it was not) is sent on this response."""
-        assert self._stream is not None
-        return id is None or (id != "" and not self._mailbox().is_followed(self._stream))
+        return id is None or (id != "" and not self._mailbox().is_followed(self._stream or ""))
 
     async def _finish_stream(self, body: bytes) -> None:
         if self._parting is not None:
@@ -242,10 +239,8 @@ class ReplyChannel:
         events, id = self._events, None
         assert events is not None
         if self._stream is not None:
-            try:
+            with suppress(StoreAway):
                 id = await self._mailbox().append(self._stream, body, last=True)
-            except StoreAway:
-                id = None
         await events.end(encode_event(body, id=id) if self._stream is None or self._sends(id) else b"")
 
     async def _open(self) -> EventResponse:
@@ -261,28 +256,20 @@ class ReplyChannel:
         return events
 
     async def _part(self, retry_ms: int) -> None:
-        async def part() -> None:
-            events = self._events or await self._open()
-            await events.write(b"retry: %d\n\n" % retry_ms)
-            await events.end()
-
-        rest = self._in_turn(part())
+        rest = self._in_turn(self._write(b"retry: %d\n\n" % retry_ms, last=True))
         if rest is not None:
             await rest
 
     async def _breathe(self) -> None:
         """Nothing was sent for a while: keep the line alive; a stream begins if there is none yet (SHM-13)."""
         if self.speaks and self._parting is None:
-            rest = self._in_turn(self._keep_alive())
-            if rest is not None:
-                await rest
-            assert self._events is not None
-            if not self._events.open:
-                self._gone()
+            await self._say(None)
 
-    async def _keep_alive(self) -> None:
+    async def _write(self, chunk: bytes, *, last: bool = False) -> None:
         events = self._events or await self._open()
-        await events.write(KEEP_ALIVE)
+        await events.write(chunk)
+        if last:
+            await events.end()
 
     def _in_turn(self, work: Coroutine[Any, Any, None]) -> Awaitable[None] | None:
         """Messages leave in the order of their event ids, whatever tasks of the handler and the guard send them."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Coroutine, Generator
+from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
@@ -50,6 +51,14 @@ async def within(seconds: float, work: Awaitable[T]) -> T:
         return result
     async with asyncio.timeout(seconds):
         return await Resumed(steps, waited)
+
+
+async def forgiven(task: asyncio.Task[Any]) -> None:
+    """Let the current task, which was cancelled for the sake of work that is over, go on as if it had not been."""
+    with suppress(asyncio.CancelledError):  # work that never waited again has not met it yet
+        await asyncio.sleep(0)
+    while task.cancelling():
+        task.uncancel()
 
 
 class Turns:

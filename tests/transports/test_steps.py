@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mcpkit.transports.steps import Resumed, Turns, within
+from mcpkit.transports.steps import Resumed, Turns, forgiven, within
 
 
 async def resumed(work: Any) -> Any:
@@ -161,3 +161,24 @@ async def test_a_turn_that_is_cancelled_before_it_comes_never_begins() -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
     assert begun == ["first"]
     assert turns.free
+
+
+@pytest.mark.parametrize("met", [True, False])
+async def test_who_was_cancelled_for_the_sake_of_others_goes_on(met: bool) -> None:
+    """Whether or not the cancel has been met yet, however often it was said."""
+    done = asyncio.Event()
+
+    async def work() -> str:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        task.cancel()
+        if met:
+            with pytest.raises(asyncio.CancelledError):
+                await done.wait()
+        await forgiven(task)
+        done.set()
+        await asyncio.sleep(0)
+        return f"{task.cancelling()} left"
+
+    assert await asyncio.create_task(work()) == "0 left"
