@@ -47,13 +47,15 @@ class StreamCall:
     A :class:`~mcpkit.protocol.exchange.Channel` for the handler and a ``Cancellable`` for the session's peer.
     """
 
-    __slots__ = ("_outbox", "_session", "hung_up", "task")
+    __slots__ = ("_outbox", "_session", "hung_up", "task", "weight")
 
     def __init__(self, session: Session, outbox: StreamOutbox) -> None:
         self._session = session
         self._outbox = outbox
         self.task: asyncio.Task[None] | None = None
         self.hung_up = False
+        self.weight = 0
+        """What its request was found to weigh (load.Scales), until that is given back."""
 
     async def notify(self, method: str, params: JsonObject) -> None:
         """Send a notification on the session's stream."""
@@ -249,7 +251,7 @@ class HttpSse:
             raise Refused(400, "This revision is not served over HTTP+SSE; post to the URL without session_id", id=id)
         session = await self._reception.store.get(session_id, visit.principal)
         outbox = self._outboxes.get(session_id)
-        if session is None or not session.streamed:
+        if session is None or not session.streamed or (outbox is not None and outbox.closed):
             raise unknown_session(id)
         return session, outbox
 
@@ -264,31 +266,42 @@ class HttpSse:
         except RpcError as error:
             await outbox.put(encode_error(request.id, error))
             return
+        call.weight, visit.weight = visit.weight, 0
         work = self._work(visit, session, outbox, request, call)
-        visit.weight = 0  # given back when the call has been answered
         if request.method == "initialize":  # what is posted next must find it done (INIT-14)
             await work
         else:
             call.task = asyncio.create_task(work)
+            call.task.add_done_callback(lambda _: self._relieve(call))  # also one that is cancelled before it begins
 
     async def _work(
         self, visit: Visit, session: Session, outbox: StreamOutbox, request: Request, call: StreamCall
     ) -> None:
-        weight = visit.weight
+        id = request.id
         try:
-            try:
-                exchange = exchange_in(session, visit, request, call)
-                body = encoded(self._kernel, exchange, await self._kernel.serve(exchange))
-            except RpcError as error:
-                body = encode_error(request.id, error)
+            body = await self._answer(visit, session, request, call)
+            del visit, request  # what was asked takes no room any more
             await outbox.put(body)  # in flight while it waits for its reader: such calls are bounded
         finally:
-            session.peer.end(request.id)
+            session.peer.end(id)
             outbox.look()
-            self._scales.give(weight)
         if call.hung_up:
             with suppress(StoreAway):
                 await self._reception.store.end(session)
+
+    async def _answer(self, visit: Visit, session: Session, request: Request, call: StreamCall) -> bytes:
+        weight, visit.weight = visit.weight, 0
+        try:
+            exchange = exchange_in(session, visit, request, call)
+            return encoded(self._kernel, exchange, await self._kernel.serve(exchange))
+        except RpcError as error:
+            return encode_error(request.id, error)
+        finally:
+            self._relieve(call)
+
+    def _relieve(self, call: StreamCall) -> None:
+        weight, call.weight = call.weight, 0
+        self._scales.give(weight)
 
     async def _batch(self, visit: Visit, session: Session, outbox: StreamOutbox, batch: Batch) -> None:
         if not session.revision.batch or session.phase is Phase.NEW:

@@ -11,6 +11,8 @@ LIGHT: Final = 4096
 """Bytes of unanswered requests on one connection that are not worth counting."""
 LIGHT_BODY: Final = 1024
 """Bytes of a body whose values are not worth weighing."""
+HEAVY: Final = 256 * 1024
+"""What a request weighs that is heavy."""
 _VALUE: Final = 64
 _OBJECT: Final = 240
 """What a value, and an object with one key, take in memory besides their text."""
@@ -54,26 +56,38 @@ class Load:
 
 
 class Scales:
-    """How much memory the requests take that are being served, by what their JSON becomes."""
+    """How much memory the requests take that are being served, by what their JSON becomes.
 
-    __slots__ = ("_most", "_weight")
+    Heavy ones are weighed apart, so that a few of them never keep the many usual ones out.
+    """
+
+    __slots__ = ("_heavy", "_light", "_most")
 
     def __init__(self, most: int) -> None:
+        """At most ``most`` bytes of heavy requests, and half as many of others."""
         self._most = most
-        self._weight = 0
+        self._heavy = self._light = 0
 
     def take(self, body: bytes) -> int:
         """The weight of a request that may be served now, to be given back; 0 where it has to wait.
 
-        One that is too heavy by itself is served when no other is.
+        One that is too heavy by itself is served when no other heavy one is.
         """
         values = body.count(b",") + body.count(b":") + body.count(b"[")
         weight = len(body) + _VALUE * values + _OBJECT * body.count(b"{")
-        if self._weight and self._weight + weight > self._most:
+        if weight > HEAVY:
+            if self._heavy and self._heavy + weight > self._most:
+                return 0
+            self._heavy += weight
+        elif self._light + weight > self._most // 2:
             return 0
-        self._weight += weight
+        else:
+            self._light += weight
         return weight
 
     def give(self, weight: int) -> None:
         """That request has been answered."""
-        self._weight -= weight
+        if weight > HEAVY:
+            self._heavy -= weight
+        else:
+            self._light -= weight

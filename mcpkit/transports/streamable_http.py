@@ -94,8 +94,7 @@ class McpEndpoint:
         except Exception:
             await failed(send, visit.extra)
         except asyncio.CancelledError:
-            if self.draining:
-                await _cut_short(visit)
+            await _cut_short(visit, draining=self.draining)
             raise
         finally:
             if visit.weight:
@@ -332,10 +331,11 @@ def _check_param_headers(kernel: Kernel, visit: Visit, message: Request) -> None
             check_params(mirrored, visit.headers, arguments if isinstance(arguments, dict) else {})
 
 
-async def _cut_short(visit: Visit) -> None:
-    """The grace of calls in flight is over."""
-    with suppress(Exception):  # the answer may have begun
-        await refuse(visit.send, going_down(), visit.extra)
+async def _cut_short(visit: Visit, *, draining: bool) -> None:
+    """The grace of calls in flight is over, if the server is going down."""
+    if draining:
+        with suppress(Exception):  # the answer may have begun
+            await refuse(visit.send, going_down(), visit.extra)
 
 
 def _weigh(scales: Scales, body: bytes) -> int:

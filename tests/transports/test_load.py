@@ -39,16 +39,22 @@ def test_the_longest_queue_gives_way() -> None:
 
 
 def test_what_json_becomes_is_weighed() -> None:
-    """A body of many small values takes far more memory than its bytes; each is served when nothing else is."""
-    scales = Scales(100_000)
+    """A body of many small values takes far more memory than its bytes; each is served when no such other is."""
+    scales = Scales(400_000)
     text = b'{"text":"%b"}' % (b"x" * 2000)
-    many = b"[%b]" % b",".join([b'{"a":1}'] * 1000)
+    many = b"[%b]" % b",".join([b'{"a":1}'] * 2000)
     light = scales.take(text)
     assert len(text) < light < 2 * len(text)
-    assert scales.take(many) == 0
-    scales.give(light)
     heavy = scales.take(many)
-    assert heavy > 100_000
-    assert scales.take(text) == 0
+    assert heavy > 400_000
+    assert scales.take(many) == 0
+    assert scales.take(text) == light  # heavy ones keep no usual ones out
     scales.give(heavy)
-    assert scales.take(text) == light
+    assert scales.take(many) == heavy
+
+
+def test_usual_requests_are_bounded_too() -> None:
+    scales, text = Scales(200_000), b"x" * 40_000
+    assert [scales.take(text) for _ in range(3)] == [40_000, 40_000, 0]
+    scales.give(40_000)
+    assert scales.take(text) == 40_000
