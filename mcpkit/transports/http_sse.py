@@ -290,7 +290,6 @@ class HttpSse:
                 await self._reception.store.end(session)
 
     async def _answer(self, visit: Visit, session: Session, request: Request, call: StreamCall) -> bytes:
-        weight, visit.weight = visit.weight, 0
         try:
             exchange = exchange_in(session, visit, request, call)
             return encoded(self._kernel, exchange, await self._kernel.serve(exchange))
