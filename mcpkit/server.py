@@ -165,6 +165,7 @@ class Server:
         """Tell every session that wants to hear that level any JSON value, outside its requests; from any thread.
 
         Revisions without sessions hear only what belongs to a request of theirs: there, log with ``ctx.log`` (LOG-06).
+        It never waits: where a thousand messages do, further ones are dropped.
         Raises: ValueError when there is no such level; TypeError when ``data`` is not JSON.
         """
         self.kernel.changes.publish(logging.notice(level, data, logger))
