@@ -29,7 +29,7 @@ _CONNECTING: Final = 32
 """Connections that are opened at once: a thousand calls on a new client are no reason to storm the server."""
 _PLAIN_URL: Final = re.compile(r"[!-~]+")
 _NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+_VALUES: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _OURS: Final = frozenset({"connection", "content-length", "transfer-encoding"})
 """Fields that say where a message ends, and whether another follows."""
 
@@ -49,7 +49,7 @@ class LaneCarrier:
     async def send(self, request: HttpRequest) -> HttpAnswer:
         """Send it and wait for the head of the answer."""
         try:
-            parts, origin = urlsplit(request.url), origin_of(request.url)
+            parts, origin = _parsed(request.url)
         except ValueError as error:
             raise Unreachable(f"{origin_text(request.url)}: {error}") from None
         if self._closed:
@@ -149,15 +149,26 @@ def _wire(request: HttpRequest, parts: SplitResult) -> bytes:
     Raises: ProtocolViolation for a header field that is none, or that would change how the message is read.
     """
     lines = [f"{request.method} {parts.path or '/'}{f'?{parts.query}' if parts.query else ''} HTTP/1.1"]
-    if not any(name.lower() == "host" for name in request.headers):
+    fields = {"User-Agent": "mcpkit", **request.headers}
+    if "host" not in map(str.lower, fields):
         lines.append(f"Host: {parts.netloc}")
-    for name, value in {"User-Agent": "mcpkit", **request.headers}.items():
-        if not _NAME.fullmatch(name) or name.lower() in _OURS or not _VALUE.fullmatch(value):
-            raise ProtocolViolation(f"the request to {origin_text(request.url)} can't be sent: its field {name!r}")
-        lines.append(f"{name}: {value}")
+    if not all(map(_may_be_sent, fields)) or not _VALUES.fullmatch("".join(fields.values())):
+        raise ProtocolViolation(f"the request to {origin_text(request.url)} can't be sent: a header field is malformed")
+    lines += [f"{name}: {value}" for name, value in fields.items()]
     if request.body is not None:
         lines.append(f"Content-Length: {len(request.body)}")
     return "\r\n".join((*lines, "", "")).encode("latin-1") + (request.body or b"")
+
+
+@functools.lru_cache(maxsize=256)
+def _may_be_sent(name: str) -> bool:
+    """It is a name, and not of a field that is ours to set."""
+    return _NAME.fullmatch(name) is not None and name.lower() not in _OURS
+
+
+@functools.lru_cache(maxsize=256)
+def _parsed(url: str) -> tuple[SplitResult, Origin]:
+    return urlsplit(url), origin_of(url)
 
 
 def _joined(fields: list[tuple[bytes, bytes]]) -> dict[str, str]:

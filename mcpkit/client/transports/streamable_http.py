@@ -45,6 +45,7 @@ class StreamableHttp:
     def __init__(self, endpoint: Endpoint, patience: Patience) -> None:
         self._endpoint = endpoint
         self._patience = patience
+        self._json = patience.bounds.json
         self._background = Background()
         self._returning = Background()
         """What opens streams again, until this end is closed."""
@@ -179,7 +180,7 @@ class StreamableHttp:
         body = await read_body(answer, self._patience.bounds.message_bytes)
         if not body:
             raise ProtocolViolation(f"the server answered {call.method} with nothing (HTTP {answer.status})")
-        result = self._sift(read_messages(body, self._patience.bounds.json), call.id, whole=True)
+        result = self._sift(read_messages(body, self._json), call.id, whole=True)
         if result is None:
             raise ProtocolViolation("the server answered another request than the one that was sent")
         return self._accepted(call, answer, result)
@@ -245,7 +246,7 @@ class StreamableHttp:
     def _messages(self, event: Event) -> list[Incoming]:
         if event.event != "message" or not event.data:
             return []
-        return read_messages(event.data.encode(), self._patience.bounds.json)
+        return read_messages(event.data.encode(), self._json)
 
     def _deliver_event(self, event: Event) -> None:
         self._sift(self._messages(event), None, whole=False)
@@ -262,7 +263,7 @@ class StreamableHttp:
             body = await read_body(answer, _REFUSAL)
         except ClientError as error:
             return HttpRefused(status, f"the server refused the request (HTTP {status}): {error}")
-        for message in read_messages(body, self._patience.bounds.json) if body.lstrip()[:1] == b"{" else []:
+        for message in read_messages(body, self._json) if body.lstrip()[:1] == b"{" else []:
             if isinstance(message, ErrorResponse):
                 return ServerRefused(message.error, status=status)
         return HttpRefused(status, f"the server refused the request (HTTP {status})", retry_after=retry_after)
