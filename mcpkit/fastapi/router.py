@@ -20,9 +20,10 @@ from mcpkit.server import Server
 from mcpkit.sessions.choice import buckets_for, keys_for, store_for
 from mcpkit.sessions.store import SessionStore
 from mcpkit.settings import Settings
-from mcpkit.transports.access import authentication_of
+from mcpkit.transports.access import authentication_of, resource_of
 from mcpkit.transports.asgi import PRINCIPAL_KEY, Receive, Scope, Send
 from mcpkit.transports.gate import Gate
+from mcpkit.transports.operations import ResourceMetadata
 from mcpkit.transports.streamable_http import McpEndpoint
 
 if TYPE_CHECKING:
@@ -42,14 +43,34 @@ def mcp_router(
 
     ``principal`` is a dependency whose result (a Principal, or a text that identifies the caller) is who calls, as
     sessions and contexts see it. Dependencies given to ``include_router`` are obeyed too; one of those may set
-    ``request.state.principal``. The server's lifespan joins the application's. Raises: ValueError, as create_app.
+    ``request.state.principal``. The server's lifespan joins the application's.
+
+    With ``MCP_AUTH_ISSUER`` set, clients look for the resource's metadata at the root of the origin. It is served here
+    too, and so is found where the router has no prefix; where it has one, include :func:`metadata_router` besides.
+    Raises: ValueError, as create_app.
     """
     settings = settings or Settings()
     replica = prepare(server, settings, store)
     authenticate = None if principal else authentication_of(settings, keys_for(settings, replica))
     gate = Gate(settings, authenticate, buckets_for(settings, replica))
     endpoint = McpEndpoint(server.kernel, store or store_for(settings, replica), gate, settings, MCP_PATH)
-    return router_of(server, endpoint, principal, replica)
+    router = router_of(server, endpoint, principal, replica)
+    if authenticate is not None and authenticate.resource is not None:
+        router.include_router(metadata_router(settings))
+    return router
+
+
+def metadata_router(settings: Settings) -> APIRouter:
+    """The resource's metadata (RFC 9728) for the root application: ``app.include_router(metadata_router(settings))``.
+
+    It answers at both well-known forms, the one that belongs to the URL ``MCP_AUTH_RESOURCE``, which challenges name,
+    and the origin's own. Include it without a prefix. Raises: SettingsError without ``MCP_AUTH_ISSUER`` and that URL.
+    """
+    resource, router = resource_of(settings), APIRouter()
+    serve = handing_over(ResourceMetadata(resource), None)
+    for path in resource.paths:
+        router.add_api_route(path, serve, methods=["GET", "HEAD", "OPTIONS"], include_in_schema=False)
+    return router
 
 
 def router_of(

@@ -27,7 +27,7 @@ def authentication_of(settings: Settings, shared_keys: KeyStore | None = None) -
         verifiers.append(ApiKeys(shared_keys))
     resource = None
     if settings.auth_issuer is not None:
-        resource = _resource(settings, settings.auth_issuer)
+        resource = resource_of(settings)
         verifiers.append(_verifier(settings, settings.auth_issuer, resource))
     if not verifiers:
         return None
@@ -37,10 +37,16 @@ def authentication_of(settings: Settings, shared_keys: KeyStore | None = None) -
     )
 
 
-def _resource(settings: Settings, issuer: str) -> ProtectedResource:
+def resource_of(settings: Settings) -> ProtectedResource:
+    """This server as the settings describe it to clients that look for its authorization server.
+
+    Raises: SettingsError when they don't.
+    """
+    if settings.auth_issuer is None:
+        raise SettingsError("Without MCP_AUTH_ISSUER there is no authorization server to tell of")
     if settings.auth_resource is None:
         raise SettingsError("MCP_AUTH_ISSUER needs MCP_AUTH_RESOURCE: the public URL of the MCP endpoint")
-    return ProtectedResource(settings.auth_resource, [issuer], scopes=settings.auth_scopes)
+    return ProtectedResource(settings.auth_resource, [settings.auth_issuer], scopes=settings.auth_scopes)
 
 
 def _verifier(settings: Settings, issuer: str, resource: ProtectedResource) -> TokenVerifier:

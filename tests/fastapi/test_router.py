@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+import orjson
 import pytest
 from fastapi import Depends, FastAPI, Header, HTTPException, Request
 
-from mcpkit.fastapi import as_principal, mcp_router
+from mcpkit.fastapi import as_principal, mcp_router, metadata_router
 from mcpkit.protocol.revisions.registry import NEWEST_HANDSHAKE
 from mcpkit.security.principal import Principal
+from mcpkit.settings import Settings, SettingsError
 from tests.fastapi.house import CALL, SLASHES, make_server, text
 from tests.transports.asgi_client import SessionWire, Wire, request
 
@@ -61,6 +63,36 @@ async def test_dependencies_given_when_including_are_obeyed() -> None:
     assert text(await wire.ask(CALL, {"x-user": "alice"})) == "alice"
     for path in (*SLASHES, "/sse"):
         assert (await wire.ask(CALL, {"x-user": "mallory"}, path=path)).status == 403
+
+
+@pytest.mark.parametrize("prefix", ["", "/mcp"])
+async def test_a_challenge_names_metadata_that_exists(prefix: str) -> None:
+    """RS-01, RS-02, RS-03: at both well-known forms, with a prefix too, and open to everybody."""
+    url = f"https://mcp.example.com{prefix}/api"
+    settings = Settings(
+        auth_issuer="https://login.example.com",
+        auth_resource=url,
+        auth_jwks_url="https://login.example.com/jwks",
+        allowed_hosts=("mcp.example.com",),
+    )
+    app = FastAPI()
+    app.include_router(mcp_router(make_server(), settings), prefix=prefix)
+    if prefix:
+        app.include_router(metadata_router(settings))
+    wire = Wire(app)
+    refused = await wire.ask(CALL, path=f"{prefix}/api")
+    assert refused.status == 401
+    named = refused.headers["www-authenticate"].partition('resource_metadata="')[2].partition('"')[0]
+    for path in (named.removeprefix("https://mcp.example.com"), "/.well-known/oauth-protected-resource"):
+        document = await wire.send("GET", path=path).done()
+        assert document.status == 200
+        assert orjson.loads(document.body)["resource"] == url
+
+
+def test_metadata_needs_an_issuer_and_a_url() -> None:
+    for settings in (Settings(), Settings(auth_issuer="https://login.example.com")):
+        with pytest.raises(SettingsError):
+            metadata_router(settings)
 
 
 async def test_the_announced_uri_has_the_routers_prefix() -> None:
