@@ -160,7 +160,8 @@ def wrk(port: int, script: str, seconds: float, *, connections: int = CONNECTION
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as file:
         file.write(script)
         file.flush()
-        command = ["wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "-s", file.name]
+        command = ["wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s"]
+        command += ["--timeout", "20s", "-s", file.name]
         url = f"http://127.0.0.1:{port}/api"
         shown = subprocess.run([*command, url], capture_output=True, text=True, check=True, timeout=120).stdout
     failed = re.search(r"Non-2xx.*|Socket errors: (?!connect 0, read 0, write 0, timeout 0).*", shown)

@@ -46,7 +46,11 @@ class DirectCycle(RequestResponseCycle):
         if self.flow.write_paused or self.disconnected or self.response_started or not self.keep_alive:
             return False
         self.response_started = True
-        self.transport.write(b"%b%b: %d\r\n\r\n%b" % (self._head(status, (JSON_TYPE,)), LENGTH, len(body), body))
+        head = b"%b%b: %d\r\n\r\n" % (self._head(status, (JSON_TYPE,)), LENGTH, len(body))
+        if len(body) > HOLD_BYTES:
+            self.transport.writelines((head, body))  # without a copy of a page of a list
+        else:
+            self.transport.write(head + body)
         self._complete()
         return True
 

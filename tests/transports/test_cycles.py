@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Iterable
 from types import SimpleNamespace
 from typing import Any
 
@@ -26,6 +27,9 @@ class Pipe:
 
     def write(self, data: bytes) -> None:
         self.written.append(data)
+
+    def writelines(self, parts: Iterable[bytes]) -> None:
+        self.written += parts
 
     def close(self) -> None:
         self.closed = True
@@ -83,6 +87,13 @@ async def test_an_answer_is_one_write(cycle: DirectCycle, pipe: Pipe) -> None:
     assert pipe.answered == 1
     assert not cycle.answer_whole(200, b"{}")
     assert not cycle.begin_pieces(EVENT_HEADERS)
+
+
+async def test_a_long_answer_is_not_copied(cycle: DirectCycle, pipe: Pipe) -> None:
+    body = b"x" * (HOLD_BYTES + 1)
+    assert cycle.answer_whole(200, body)
+    assert pipe.written[0].endswith(b"content-length: %d\r\n\r\n" % len(body))
+    assert pipe.written[1] is body
 
 
 async def test_what_is_said_in_one_turn_leaves_in_one_write(cycle: DirectCycle, pipe: Pipe) -> None:
