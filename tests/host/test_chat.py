@@ -52,7 +52,7 @@ async def test_a_model_that_fails_is_told() -> None:
     ("line", "code", "shown"),
     [
         ("/prompts", 0, ["prompts server1_explain topic= Ask for an explanation."]),
-        ("/servers", 0, ["servers server0 ready math 2 tools", "servers server1 ready modulo 1 tools"]),
+        ("/servers", 0, ["servers server0 ready math 2 tools", "servers server1 ready modulo 1 tool"]),
         ("/help", 0, ["notice help"]),
         ("/clear", 0, ["notice cleared"]),
         ("/read", 1, ["notice usage /read URI"]),
