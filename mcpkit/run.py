@@ -16,6 +16,7 @@ import sys
 from collections.abc import Callable, Iterator
 from errno import EADDRINUSE
 from functools import partial
+from threading import Timer
 from typing import Any, Final
 
 from mcpkit.observe.logs import JsonLines, remembering
@@ -118,18 +119,22 @@ def _serve_http(target: Server | Any, settings: Settings) -> None:
     if settings.workers == 1:
         work(0)
     else:
-        _serve_with_workers(settings, work)
+        _serve_with_workers(settings, work, listening)
 
 
-def _serve_with_workers(settings: Settings, work: Callable[[int], None]) -> None:
+def _serve_with_workers(settings: Settings, work: Callable[[int], None], listening: socket.socket) -> None:
     if not hasattr(os, "fork"):
         raise CannotStart("Several workers need fork, which this system doesn't have; set MCP_SERVER_WORKERS to 1")
-    from mcpkit.transports.workers import Workers, WorkersFailed  # noqa: PLC0415 - few need it
+    from mcpkit.transports.newcomers import turn_away  # noqa: PLC0415 - few need it
+    from mcpkit.transports.workers import Workers, WorkersFailed  # noqa: PLC0415 - as above
+
+    def ending() -> None:  # the socket is closed only once all have ended
+        Timer(settings.drain_seconds, turn_away, [listening]).start()
 
     if settings.redis_url is None:
         logger.warning("several workers without MCP_SERVER_REDIS_URL: no sessions are kept, every call is for itself")
     try:
-        Workers(settings.workers, work).run()
+        Workers(settings.workers, work, ending).run()
     except WorkersFailed as failed:
         raise CannotStart(str(failed)) from None
 

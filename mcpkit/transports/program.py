@@ -41,7 +41,8 @@ class HttpProgram(uvicorn.Server):
         self, app: Any, settings: Settings, started: Callable[[], None] = lambda: None, *, alone: bool = False
     ) -> None:
         """``started`` is called once connections are accepted. If ``app`` has a ``retire`` and a ``drain``, it is told
-        that the end comes, and when. ``alone``: no other process accepts from the same sockets."""
+        that the end comes, and when. ``alone``: no other process accepts from the same sockets; otherwise it is for
+        the one that holds them to turn newcomers away."""
         self._app = app
         self._started = started
         self._alone = alone
@@ -105,7 +106,7 @@ class HttpProgram(uvicorn.Server):
         self.server_state.default_headers = [*self.server_state.default_headers, (b"connection", b"close")]
         if self._drain_seconds:
             await self._pause(self._drain_seconds)
-        turned = [turn_away(listening) for listening in sockets if self._alone]
+        turned = [not self._alone or turn_away(listening) for listening in sockets]
         if any(turned):
             await self._pause(KNOCK_SECONDS)
         for server in self.servers:
@@ -117,10 +118,11 @@ class HttpProgram(uvicorn.Server):
             await self._pause(PARTING_SECONDS)
 
     async def _pause(self, seconds: float) -> None:
-        """Wait, unless a second signal says to hurry."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._hurry.wait()
+        """Wait, unless a second signal says to hurry; in halves, for a loop that was held up to look at its sockets."""
+        for _ in range(2):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds / 2):
+                    await self._hurry.wait()
 
     def _told(self) -> None:
         self._tell("retire")

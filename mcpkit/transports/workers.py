@@ -33,12 +33,15 @@ class WorkersFailed(Exception):
 class Workers:
     """Keeps ``count`` forks of this process at ``work`` until a signal ends all; ``work`` is told its number from 0 on.
 
+    ``ending`` is called once, before the workers are told.
+
     A worker that takes the place of a dead one has a number of its own.
     """
 
-    def __init__(self, count: int, work: Callable[[int], None]) -> None:
+    def __init__(self, count: int, work: Callable[[int], None], ending: Callable[[], None] = lambda: None) -> None:
         self._count = count
         self._work = work
+        self._ending = ending
         self._born: set[int] = set()
         self._deaths: list[float] = []
         self._failed = False
@@ -62,6 +65,8 @@ class Workers:
             raise WorkersFailed("the workers end as soon as they begin; see the lines above")
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
+        if not self._stopping:
+            self._ending()
         self._stopping = True
         self._end_all()
 

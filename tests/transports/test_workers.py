@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from mcpkit.protocol.revisions.registry import NEWEST_HANDSHAKE
+from mcpkit.transports.workers import Workers
 from tests.fixtures.started import ROOT, Started, environment, started
 
 PROBE = "tests/fixtures/probe_server.py"
@@ -53,6 +54,16 @@ def test_a_worker_that_dies_is_replaced_and_all_end_together() -> None:
         assert program.end() == 0
         assert sum(line.startswith("curl ") for line in program.said) == 1
         assert not any(Path(f"/proc/{pid}").exists() for pid in after)
+
+
+def test_before_all_are_told_to_end_whoever_holds_the_socket_is_told_once() -> None:
+    told: list[str] = []
+    workers = Workers(2, lambda number: None, lambda: told.append("ending"))
+    for _ in range(2):
+        workers._stop(signal.SIGTERM, None)
+    assert told == ["ending"]
+    for pipe in (workers._alive, workers._lifeline):
+        os.close(pipe)
 
 
 def test_workers_do_not_outlive_their_parent() -> None:
