@@ -74,7 +74,11 @@ def read_initialize(params: Mapping[str, Any]) -> tuple[str, Client]:
     """
     offered = params.get("protocolVersion")
     if not isinstance(offered, str):
-        raise InvalidParams(f"initialize needs the string protocolVersion, for example {NEWEST_HANDSHAKE.name}")
+        supported = [name for name in REVISIONS if name in HANDSHAKE_NAMES]
+        raise InvalidParams(
+            f"initialize needs the string protocolVersion, for example {NEWEST_HANDSHAKE.name}",
+            data={"supported": supported},
+        )
     capabilities, info = params.get("capabilities", {}), params.get("clientInfo", {})
     if not isinstance(capabilities, dict) or not isinstance(info, dict):
         raise InvalidParams("capabilities and clientInfo of initialize must be objects")

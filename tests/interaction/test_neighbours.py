@@ -76,7 +76,7 @@ async def test_every_revision_is_served_at_once(connect: Connect, way: Way) -> N
 
 @proves("STATE-05", over=SHARED)
 async def test_lists_are_the_same_for_all_and_after_every_call(connect: Connect) -> None:
-    """Whatever else the connection was used for: other calls, an open stream, a question under way."""
+    """META-14: whatever the connection was used for, and whatever the caller calls itself."""
 
     async def lists(client: MCPClient) -> list[list[str]]:
         listed = (await client.list_tools(), await client.list_resources(), await client.list_prompts())

@@ -87,6 +87,8 @@ def test_initialize_params() -> None:
     ],
 )
 def test_bad_initialize_params(params: dict[str, Any]) -> None:
-    """RPC-14."""
-    with pytest.raises(InvalidParams):
+    """RPC-14, INIT-10: where the version is at fault, those that there are stand in the data."""
+    with pytest.raises(InvalidParams) as refused:
         read_initialize(params)
+    supported = ["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"]
+    assert refused.value.data == (None if params.get("protocolVersion") == "v" else {"supported": supported})
