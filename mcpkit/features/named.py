@@ -16,7 +16,7 @@ from mcpkit.settings import SettingsError
 GROUP: Final = "mcpkit.extensions"
 OWN: Final = {
     "tasks": EntryPoint("tasks", "mcpkit.extensions.tasks:Tasks", GROUP),
-    "telemetry": EntryPoint("telemetry", "mcpkit.extensions.telemetry:Telemetry", GROUP),
+    "telemetry": EntryPoint("telemetry", "mcpkit.extensions.telemetry_export:exporting", GROUP),
 }
 """What comes with the library and needs nothing said: found in a bare clone too."""
 
