@@ -73,8 +73,11 @@ class Authentication:
         return principal
 
     def forbidden(self, scopes: Collection[str], id: Id | None = None) -> Refused:
-        """The refusal of a caller who needs ``scopes`` as well (STEP-01, STEP-02)."""
-        return forbidden(scopes, id, self.resource.metadata_url if self.resource else None)
+        """The refusal of a caller who needs ``scopes`` as well (STEP-01, STEP-02).
+
+        The challenge names all that the request needs: some clients ask for just that, and would lose the rest.
+        """
+        return forbidden(self._scopes.union(scopes), id, self.resource.metadata_url if self.resource else None)
 
     def _refused(self, status: int, message: str, error: str | None = None) -> Refused:
         url = self.resource.metadata_url if self.resource else None

@@ -77,5 +77,5 @@ def test_an_operation_may_need_more() -> None:
     """STEP-02, STEP-03: all it needs, with the request's id."""
     refused = AUTHENTICATION.forbidden(["write", "admin"], id=7)
     assert refused.status == 403
-    assert b'scope="admin write"' in dict(refused.headers)[b"www-authenticate"]
+    assert b'scope="admin read write"' in dict(refused.headers)[b"www-authenticate"]
     assert orjson.loads(refused.body)["id"] == 7
