@@ -65,11 +65,14 @@ async def main(url: str, callback: str) -> None:
         redirect_uris=[callback], client_name="sdk", grant_types=["authorization_code", "refresh_token"]
     )
     flow = OAuthClientProvider(url, about, storage, user.visit, user.returned)
-    async with http.AsyncClient(auth=flow) as carrier, streamable_http_client(url, http_client=carrier) as streams:
-        async with ClientSession(streams[0], streams[1]) as session:
-            await session.initialize()
-            who = await session.call_tool("whoami", {})
-            more = await session.call_tool("write", {})
+    async with (
+        http.AsyncClient(auth=flow) as carrier,
+        streamable_http_client(url, http_client=carrier) as streams,
+        ClientSession(streams[0], streams[1]) as session,
+    ):
+        await session.initialize()
+        who = await session.call_tool("whoami", {})
+        more = await session.call_tool("write", {})
     found = {"who": who.content[0].text, "more": more.content[0].text, "scope": storage.tokens.scope}
     sys.stdout.write(json.dumps(found))
 
