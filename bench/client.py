@@ -57,6 +57,7 @@ CALLERS = {
     for caller in (
         Caller("httpx", "bare httpx, no MCP", _in(".venv-http", "bare_httpx")),
         Caller("aiohttp", "bare aiohttp, no MCP", _in(".venv-http", "bare_aiohttp")),
+        Caller("ours-bare", "this client's connections, no MCP", _python(sys.executable, "bare_ours")),
         Caller("ours", "this client", _python(sys.executable, "ours")),
         Caller("ours-httpx", "this client over an `httpx.AsyncClient`", _python(sys.executable, "ours_httpx")),
         Caller("sdk", "Python SDK 2.3", _in(".venv-mcp", "sdk")),

@@ -70,6 +70,21 @@ async def bare_aiohttp(era: str, url: str) -> AsyncIterator[Call]:
 
 
 @asynccontextmanager
+async def bare_ours(era: str, url: str) -> AsyncIterator[Call]:
+    from mcpkit.client.http import HttpRequest, read_body  # noqa: PLC0415
+    from mcpkit.client.http_lanes import LaneCarrier  # noqa: PLC0415
+
+    body, headers = posted(era, url)
+    carrier = LaneCarrier()
+
+    async def call() -> None:
+        checked(await read_body(await carrier.send(HttpRequest("POST", url, headers, body)), 1_000_000))
+
+    yield call
+    await carrier.close()
+
+
+@asynccontextmanager
 async def ours(era: str, url: str) -> AsyncIterator[Call]:
     async with _ours(era, url) as call:
         yield call
@@ -121,7 +136,7 @@ async def fastmcp(era: str, url: str) -> AsyncIterator[Call]:
         yield call
 
 
-KINDS = {maker.__name__: maker for maker in (bare_httpx, bare_aiohttp, ours, ours_httpx, sdk, fastmcp)}
+KINDS = {maker.__name__: maker for maker in (bare_httpx, bare_aiohttp, bare_ours, ours, ours_httpx, sdk, fastmcp)}
 
 
 async def micros(call: Call, in_flight: int, seconds: float) -> float:
