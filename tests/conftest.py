@@ -55,7 +55,8 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     """End a test (with its fixtures) that hangs, in the main thread, so that the rest still runs."""
     if not hasattr(signal, "SIGALRM"):  # Windows: faulthandler_timeout alone stands guard
         return (yield)
-    seconds = SECONDS_WHEN_SLOW if item.get_closest_marker("slow") else SECONDS
+    slow = item.get_closest_marker("slow")
+    seconds = slow.kwargs.get("seconds", SECONDS_WHEN_SLOW) if slow else SECONDS
 
     def expire(signum: int, frame: FrameType | None) -> None:
         pytest.fail(f"still running after {seconds} seconds; every wait in a test must have its own, shorter limit")

@@ -22,7 +22,7 @@ from tests.replicas.place import Place, Replica, place
 
 ROUNDS = max(1, CALLS // 10_000)
 """How often each fault comes again."""
-pytestmark = [pytest.mark.redis, pytest.mark.nginx, pytest.mark.slow]
+pytestmark = [pytest.mark.redis, pytest.mark.nginx, pytest.mark.slow(seconds=max(300, CALLS // 20))]
 
 
 def said(what: str, books: Books) -> None:
