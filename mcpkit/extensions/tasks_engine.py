@@ -118,7 +118,7 @@ class Engine:
     @property
     def running(self) -> int:
         """How many handlers are at work in this process."""
-        return len(self._workers)
+        return sum(not worker.done() for worker in self._workers)
 
     def employ(self, job: Job) -> asyncio.Task[Result]:
         """Give a job its own asyncio task, kept until it ends."""
