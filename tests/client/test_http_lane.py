@@ -23,7 +23,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from mcpkit.client import http_lanes
+from mcpkit.client import http_lane, http_lanes
 from mcpkit.client.errors import ConnectionLost, ProtocolViolation, Unreachable
 from mcpkit.client.http import HttpRequest, read_body
 from mcpkit.client.http_lane import MOST_AHEAD, MOST_BARE, Lane
@@ -33,6 +33,12 @@ from tests.client.scripted import soon, until
 Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 ASK = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slow machine makes no connection stale."""
+    monkeypatch.setattr(http_lane, "IDLE_SECONDS", 600.0)
 
 
 @dataclass

@@ -10,24 +10,30 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from mcpkit.client import http_lanes
+from mcpkit.client import http_lane, http_lanes
 from mcpkit.client.errors import ConnectionLost, ProtocolViolation, Unreachable
 from mcpkit.client.http import HttpRequest, HttpxCarrier, read_body
 from mcpkit.client.http_lanes import LaneCarrier
 from tests.client.scripted import Asked, HttpPeer, Reply, http_peer, soon, until
 
 
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slow machine makes no connection stale."""
+    monkeypatch.setattr(http_lane, "IDLE_SECONDS", 600.0)
+
+
 class Server:
     """Answers at once, or when it is let go; counts its connections."""
 
     def __init__(self) -> None:
-        self.connections: set[int] = set()
+        self.connections: set[object] = set()
         self.waiting = 0
         self.go = asyncio.Event()
         self.gone = asyncio.Event()
 
     async def __call__(self, asked: Asked, reply: Reply) -> None:
-        self.connections.add(id(reply._writer))
+        self.connections.add(reply._writer)
         if asked.target == "/slow":
             self.waiting += 1
             await self.go.wait()
@@ -51,6 +57,17 @@ async def test_the_connection_used_last_is_used_next() -> None:
             assert await soon(get(carrier, peer)) == b"ok"
         assert len(server.connections) == 1
         await soon(get(carrier, peer, "/last"))
+        await soon(get(carrier, peer))
+        assert len(server.connections) == 2
+        await soon(carrier.close())
+
+
+async def test_a_connection_that_was_idle_for_long_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server may be hanging up at this very moment."""
+    server, carrier = Server(), LaneCarrier()
+    async with http_peer(server) as peer:
+        await soon(get(carrier, peer))
+        monkeypatch.setattr(http_lane, "IDLE_SECONDS", -1.0)
         await soon(get(carrier, peer))
         assert len(server.connections) == 2
         await soon(carrier.close())
