@@ -173,7 +173,7 @@ class HttpSse:
         except TimeoutError:
             return  # the client reads nothing any more
         finally:
-            del self._outboxes[session.id]
+            self._outboxes.pop(session.id).drop()  # nobody reads it any more: it holds nothing, and no sender up
             self._handed.pop(session.id, None)
             with suppress(StoreAway):  # elsewhere it ends later
                 await self._reception.store.end(session)

@@ -72,6 +72,7 @@ class StreamOutbox:
         """End the stream now; what waits is never sent."""
         self._waiting.clear()
         self._size = 0
+        self._count()
         self.close()
 
     async def messages(self, silence: float) -> AsyncIterator[bytes]:

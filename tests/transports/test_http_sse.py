@@ -327,3 +327,15 @@ async def test_a_client_that_reads_nothing_loses_its_stream() -> None:
         await client.post(SUM)
         await client.stream.done()
     assert home.store.count == 0
+
+
+async def test_nothing_waits_for_a_client_that_is_gone() -> None:
+    """AVAIL-04: what it did not read is forgotten with its stream, and takes no room from others."""
+    home = house()
+    async with connected(home) as client:
+        (session,) = home.store.open_sessions()
+        outbox: Any = session.outbox
+        client.stream.blocked = asyncio.Event()
+        for _ in range(3):
+            outbox.offer(b"x" * 9000)
+    assert [data async for data in outbox.messages(60)] == []

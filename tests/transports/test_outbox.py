@@ -81,6 +81,20 @@ async def test_the_longest_of_all_gives_way() -> None:
     assert [len(data) for data in await collected(short)] == [7000, 2000]
 
 
+async def test_what_nobody_will_read_any_more_is_not_counted() -> None:
+    """AVAIL-04: a reader that went away takes no room from those that are here."""
+    load = Load(20_000)
+    for _ in range(3):
+        gone = StreamOutbox(busy, load)
+        await gone.put(b"x" * 9000)
+        gone.drop()
+    here = StreamOutbox(busy, load)
+    await here.put(b"y" * 12_000)
+    assert not here.closed
+    await here.put(b"y" * 7000)
+    assert not here.closed
+
+
 async def test_draining_waits_for_the_last_answer() -> None:
     owed = [1]
     box = StreamOutbox(lambda: not owed, Load(1 << 20))
