@@ -10,12 +10,13 @@ import asyncio
 import functools
 import threading
 from collections.abc import Callable, Coroutine, Iterator
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar, Unpack
 
 from mcpkit.client.client import MCPClient
 from mcpkit.client.endpoint import Authorizer
+from mcpkit.client.errors import ConnectionLost
 from mcpkit.client.listening import Listening
 from mcpkit.client.notices import Change
 from mcpkit.client.options import ClientOptions
@@ -33,44 +34,66 @@ class Loop:
     """An event loop in a thread of its own, started with the first work."""
 
     def __init__(self) -> None:
-        self._starting = threading.Lock()
+        self._changing = threading.Lock()
+        self._stopping = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
 
     def wait(self, work: Coroutine[Any, Any, T]) -> T:
         """Run it there and return its result; interrupted, cancel it.
 
-        Raises: what it raises; RuntimeError from within the thread, where it could never end.
+        Raises: what it raises; ConnectionLost when the thread is ended meanwhile; RuntimeError from within the thread,
+        where it could never end.
         """
-        if threading.current_thread() is self._thread:
+        try:
+            self._refuse_inside()
+        except RuntimeError:
             work.close()
-            raise RuntimeError("a handler can't wait for the client that calls it: let it return, or be async")
-        waiting: Future[T] = asyncio.run_coroutine_threadsafe(work, self._running())
+            raise
+        with self._changing:
+            waiting: Future[T] = asyncio.run_coroutine_threadsafe(work, self._running())
         try:
             return waiting.result()
+        except CancelledError:
+            raise ConnectionLost("the client was closed") from None
         except KeyboardInterrupt:
             waiting.cancel()
             raise
 
     def stop(self, last: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """End the thread after ``last``; more than once. It starts again with the next work."""
-        if self._loop is None:
-            return
-        self.wait(last())
-        with self._starting:
-            loop, thread, self._loop, self._thread = self._loop, self._thread, None, None
-        if thread is not None:
-            loop.call_soon_threadsafe(loop.stop)
-            thread.join()
-            loop.close()
+        self._refuse_inside()
+        with self._stopping:
+            if self._loop is None:
+                return
+            self.wait(last())
+            with self._changing:
+                loop, thread, self._loop, self._thread = self._loop, self._thread, None, None
+            if thread is not None:
+                loop.call_soon_threadsafe(loop.stop)
+                thread.join()
+
+    def _refuse_inside(self) -> None:
+        if threading.current_thread() is self._thread:
+            raise RuntimeError("a handler can't wait for the client that calls it: let it return, or be async")
 
     def _running(self) -> asyncio.AbstractEventLoop:
-        with self._starting:
-            if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                self._thread = threading.Thread(target=self._loop.run_forever, name="mcpkit client", daemon=True)
-                self._thread.start()
-            return self._loop
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+            self._thread = threading.Thread(target=_turn, args=[self._loop], name="mcpkit client", daemon=True)
+            self._thread.start()
+        return self._loop
+
+
+def _turn(loop: asyncio.AbstractEventLoop) -> None:
+    """Run until stopped; other threads may wait for what is unfinished then, and are told."""
+    loop.run_forever()
+    unfinished = asyncio.all_tasks(loop)
+    for task in unfinished:
+        task.cancel()
+    if unfinished:
+        loop.run_until_complete(asyncio.wait(unfinished))
+    loop.close()
 
 
 def waits(method: Callable[Concatenate[Any, P], Coroutine[Any, Any, T]]) -> Callable[Concatenate[Any, P], T]:

@@ -12,7 +12,7 @@ import pytest
 
 from mcpkit import Server
 from mcpkit.client import BlockingClient, Change, Listening, MCPClient, TaskHandle
-from mcpkit.client.blocking import BlockingListening, BlockingTask
+from mcpkit.client.blocking import BlockingListening, BlockingTask, Loop
 from mcpkit.client.errors import ConnectionLost, ToolFailed, Unreachable
 from tests.client.scripted import HANDSHAKE, FakeTransport, answering
 from tests.client.test_client import ROWS
@@ -149,6 +149,31 @@ def test_from_many_threads() -> None:
         for worker in workers:
             worker.join(10)
         assert sorted(got) == list(range(20))
+
+
+def test_who_still_waits_is_told_of_the_end() -> None:
+    """Whatever it waits for, and whoever closes: nobody waits for a thread that is over."""
+    loop, begun, told = Loop(), threading.Event(), threading.Event()
+
+    async def never() -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    def waiting() -> None:
+        with pytest.raises(ConnectionLost, match="closed"):
+            loop.wait(never())
+        told.set()
+
+    threading.Thread(target=waiting, daemon=True).start()
+    assert begun.wait(10)
+    closing = [threading.Thread(target=loop.stop, args=[lambda: asyncio.sleep(0)], daemon=True) for _ in range(4)]
+    for thread in closing:
+        thread.start()
+    for thread in closing:
+        thread.join(10)
+    assert told.wait(10)
+    assert not any(thread.is_alive() for thread in closing)
+    assert threads() == []
 
 
 def test_an_interrupt_cancels_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
