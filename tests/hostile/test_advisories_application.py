@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -62,15 +63,19 @@ ESCAPES = [
 ]
 
 
-@pytest.mark.parametrize("path", ESCAPES)
-async def test_a_path_that_leads_out(place: Place, tmp_path: Path, path: str) -> None:
+async def test_a_path_that_leads_out(place: Place, tmp_path: Path) -> None:
     """CVE-2025-53109, CVE-2025-53110 (EscapeRoute), STEST-05: links, siblings whose name begins alike, and dots."""
     for folder in ("files2", "elsewhere"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "secret").write_text("secret of another folder")
     (tmp_path / "files/link").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "files/down").symlink_to(tmp_path / "elsewhere/secret")
-    for name, more in (("file_read", {}), ("file_write", {"content": "x"}), ("list_directory", {})):
+    tools: list[tuple[str, dict[str, str]]] = [
+        ("file_read", {}),
+        ("file_write", {"content": "x"}),
+        ("list_directory", {}),
+    ]
+    for path, (name, more) in product(ESCAPES, tools):
         failed, said = await tool(place, name, path=path, **more)
         assert failed, f"{name} {path}: {said}"
         assert "secret of" not in said
@@ -78,13 +83,14 @@ async def test_a_path_that_leads_out(place: Place, tmp_path: Path, path: str) ->
     assert (tmp_path / "elsewhere/secret").read_text() == "secret of another folder"
 
 
-@pytest.mark.parametrize("name", ["--help", "-rf", "%2e%2e", "$(id)", "`id`", "a;id", "a|id", "-o ProxyCommand=id"])
-async def test_text_is_never_an_argument_of_a_program(place: Place, settings: Settings, name: str) -> None:
+async def test_text_is_never_an_argument_of_a_program(place: Place, settings: Settings) -> None:
     """CVE-2025-68143, CVE-2025-68144, CVE-2025-68145, CVE-2026-27735: it is a file's name, and nothing else happens."""
-    assert not (await tool(place, "file_write", path=name, content="kept"))[0]
-    assert (settings.files_root / name).read_text() == "kept"
-    assert (await tool(place, "file_read", path=name)) == (False, "kept")
-    assert os.listdir(settings.files_root) == [name]
+    names = ["--help", "-rf", "%2e%2e", "$(id)", "`id`", "a;id", "a|id", "-o ProxyCommand=id"]
+    for name in names:
+        assert not (await tool(place, "file_write", path=name, content="kept"))[0]
+        assert (settings.files_root / name).read_text() == "kept"
+        assert (await tool(place, "file_read", path=name)) == (False, "kept")
+    assert sorted(os.listdir(settings.files_root)) == sorted(names)
 
 
 def test_no_server_starts_programs() -> None:
@@ -106,54 +112,55 @@ def test_no_server_starts_programs() -> None:
     assert found == []
 
 
-@pytest.mark.parametrize("city", ["../../admin?x=", "a&latitude=0#", "http://169.254.169.254/", "a/../b"])
-async def test_an_argument_stays_in_its_place_of_a_url(settings: Settings, city: str) -> None:
+async def test_an_argument_stays_in_its_place_of_a_url(settings: Settings) -> None:
     """CVE-2026-32871: the host and the path are ours, whatever a caller writes."""
+    cities = ["../../admin?x=", "a&latitude=0#", "http://169.254.169.254/", "a/../b"]
     with standing_in({"/v1/search": Reply({"results": []})}) as stand_in:
         weather: StandIn = stand_in
         app = MCPServer(settings=replace(settings, weather_url=weather.url)).app
         async with serving(app, settings) as place:
-            failed, _ = await tool(place, "get_weather", city=city)
-        assert failed
-        assert [(asked.path, asked.query["name"]) for asked in weather.asked] == [("/v1/search", city)]
+            assert all([(await tool(place, "get_weather", city=city))[0] for city in cities])
+        assert [(asked.path, asked.query["name"]) for asked in weather.asked] == [
+            ("/v1/search", city) for city in cities
+        ]
 
 
-@pytest.mark.parametrize(
-    "expression",
-    [
-        "__import__('os').system('id')",
-        "().__class__",
-        "eval('1')",
-        "9**9**9**9",
-        "(" * 2000,
-        "1" * 5000,
-        "e.real",
-        "1if 1else 2",
-    ],
-)
-async def test_a_calculator_is_no_interpreter(place: Place, expression: str) -> None:
+EXPRESSIONS = [
+    "__import__('os').system('id')",
+    "().__class__",
+    "eval('1')",
+    "9**9**9**9",
+    "(" * 2000,
+    "1" * 5000,
+    "e.real",
+    "1if 1else 2",
+]
+
+
+async def test_a_calculator_is_no_interpreter(place: Place) -> None:
     """The tutorial's calculator: `eval` on what a stranger wrote."""
-    failed, said = await tool(place, "calculate", expression=expression)
-    assert failed
-    assert len(said) < 400
+    for expression in EXPRESSIONS:
+        failed, said = await tool(place, "calculate", expression=expression)
+        assert failed
+        assert len(said) < 400
 
 
-@pytest.mark.parametrize(
-    "sql",
-    [
-        "DROP TABLE t",
-        "INSERT INTO t VALUES (2)",
-        "SELECT 1; DROP TABLE t",
-        "ATTACH '/etc/passwd' AS a",
-        "PRAGMA writable_schema=1",
-        "SELECT load_extension('x')",
-        "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r) SELECT count(*) FROM r",
-    ],
-)
-async def test_a_query_only_reads(place: Place, sql: str) -> None:
+STATEMENTS = [
+    "DROP TABLE t",
+    "INSERT INTO t VALUES (2)",
+    "SELECT 1; DROP TABLE t",
+    "ATTACH '/etc/passwd' AS a",
+    "PRAGMA writable_schema=1",
+    "SELECT load_extension('x')",
+    "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r) SELECT count(*) FROM r",
+]
+
+
+async def test_a_query_only_reads(place: Place) -> None:
     """Read-only by the engine, and bounded in time, not by looking for words."""
-    assert not (await tool(place, "database_execute", sql="CREATE TABLE IF NOT EXISTS t AS SELECT 1 AS n"))[0]
-    assert (await tool(place, "database_query", sql=sql))[0]
+    assert not (await tool(place, "database_execute", sql="CREATE TABLE t AS SELECT 1 AS n"))[0]
+    for sql in STATEMENTS:
+        assert (await tool(place, "database_query", sql=sql))[0], sql
     failed, said = await tool(place, "database_query", sql="SELECT count(*) AS n FROM t")
     assert (failed, json.loads(said)["rows"]) == (False, [[1]])
 
