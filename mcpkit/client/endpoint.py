@@ -76,7 +76,7 @@ class Endpoint:
     ) -> None:
         self.url = url
         self._carrier = carrier
-        self._headers = {"Accept-Encoding": "identity", **(headers or {})}
+        self._headers = _merged({"Accept-Encoding": "identity"}, headers or {})
         self._auth = auth
 
     async def send(
@@ -94,9 +94,8 @@ class Endpoint:
         Raises: AuthorizationFailed, HttpRefused for a redirect that is not followed, and what the carrier raises.
         """
         for attempt in itertools.count():
-            request = HttpRequest(
-                method, url or self.url, {**self._headers, **headers}, body() if body is not None else None
-            )
+            fields = _merged(self._headers, headers)
+            request = HttpRequest(method, url or self.url, fields, body() if body is not None else None)
             request, answer = await self._send_home(request)
             if answer.status not in {401, 403}:
                 return answer
@@ -119,7 +118,7 @@ class Endpoint:
 
     async def _authorized(self, request: HttpRequest, auth: Authorizer) -> HttpRequest:
         with paused():
-            return replace(request, headers={**request.headers, **await auth.headers(request)})
+            return replace(request, headers=_merged(request.headers, await auth.headers(request)))
 
     async def _challenged(self, request: HttpRequest, answer: HttpAnswer, attempt: int) -> None:
         try:
@@ -129,6 +128,12 @@ class Endpoint:
             await answer.close()
         if not again:
             raise AuthorizationFailed(_refusal(answer.status, known=self._auth is not None, url=request.url))
+
+
+def _merged(fields: Mapping[str, str], more: Mapping[str, str]) -> dict[str, str]:
+    """Both; what both name, in whatever case, is said once and as ``more`` says it."""
+    named = set(map(str.lower, more))
+    return {**{name: value for name, value in fields.items() if name.lower() not in named}, **more}
 
 
 def _followed(request: HttpRequest, answer: HttpAnswer) -> str:

@@ -149,9 +149,12 @@ def _wire(request: HttpRequest, parts: SplitResult) -> bytes:
     Raises: ProtocolViolation for a header field that is none, or that would change how the message is read.
     """
     lines = [f"{request.method} {parts.path or '/'}{f'?{parts.query}' if parts.query else ''} HTTP/1.1"]
-    fields = {"User-Agent": "mcpkit", **request.headers}
-    if "host" not in map(str.lower, fields):
+    fields = request.headers
+    named = set(map(str.lower, fields))
+    if "host" not in named:
         lines.append(f"Host: {parts.netloc}")
+    if "user-agent" not in named:
+        lines.append("User-Agent: mcpkit")
     if not all(map(_may_be_sent, fields)) or not _VALUES.fullmatch("".join(fields.values())):
         raise ProtocolViolation(f"the request to {origin_text(request.url)} can't be sent: a header field is malformed")
     lines += [f"{name}: {value}" for name, value in fields.items()]

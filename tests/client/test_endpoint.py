@@ -62,6 +62,14 @@ async def test_headers_of_application_call_and_token() -> None:
     assert "t" not in repr(Bearer("t")).replace("Bearer", ""), "TOK-11"
 
 
+async def test_a_field_is_said_once_however_it_is_spelled() -> None:
+    """Repeated, a Content-Type or an Authorization would read as neither (RFC 9110 §5.3)."""
+    carrier = Carrier(Answer(200))
+    own = {"accept-encoding": "gzip", "x-call": "0", "authorization": "none"}
+    await post(Endpoint(URL, carrier, headers=own, auth=Bearer("t")))
+    assert carrier.requests[0].headers == {"accept-encoding": "gzip", "X-Call": "1", "Authorization": "Bearer t"}
+
+
 @pytest.mark.parametrize("status", [307, 308])
 async def test_redirects_at_home_are_followed(status: int) -> None:
     """TCLI-03: within the origin, method and body kept, the token too."""

@@ -165,7 +165,7 @@ async def test_fields_that_an_application_may_choose() -> None:
     """Its own name for itself and for the server; each once."""
     carrier = LaneCarrier()
     async with http_peer(Server()) as peer:
-        answer = await soon(carrier.send(HttpRequest("GET", peer.url, {"host": "h.example", "User-Agent": "mine"})))
+        answer = await soon(carrier.send(HttpRequest("GET", peer.url, {"host": "h.example", "user-agent": "mine"})))
         await soon(read_body(answer, 100))
         assert (peer.asked[0].headers["host"], peer.asked[0].headers["user-agent"]) == ("h.example", "mine")
         await soon(carrier.close())
