@@ -54,7 +54,7 @@ class Means:
 
     patience: Patience
     auth: Authorizer | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     http: Any = None
     """An httpx client or an HttpCarrier of the application's own."""
     stderr: Callable[[str], None] | None = None

@@ -54,9 +54,9 @@ class Access:
     """How this user is known to each server."""
 
     store: TokenStore = field(default_factory=MemoryStore)
-    token: str | None = None
+    token: str | None = field(default=None, repr=False)
     """Sent to every server, instead of signing in."""
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Sent to every server; an Authorization field among them is a token too."""
     tell: Tell | None = None
     """None where nobody is there to sign in."""

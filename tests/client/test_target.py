@@ -22,6 +22,11 @@ from tests.client.scripted import FakeTransport, answering
 MEANS = Means(Patience())
 
 
+def test_headers_are_not_shown() -> None:
+    """LEAK-05: they may hold a token, and a repr ends up in a log."""
+    assert "secret" not in repr(Means(Patience(), headers={"Authorization": "Bearer secret"}))
+
+
 async def test_urls() -> None:
     """TCLI-01, TCLI-02: both transports, in this order; remembered without query and fragment (LEAK-05)."""
     found = reach("https://h.example:1/mcp?key=secret#x", MEANS)

@@ -209,6 +209,7 @@ def test_who_is_known_otherwise_does_not_sign_in() -> None:
     assert Access(token="t").of(mine) is None
     assert Access(token="t").of(URL) == Bearer("t")
     assert isinstance(Access().of(URL), OAuth)
+    assert "secret" not in repr(Access(token="secret", headers={"Authorization": "secret"}))
     assert (url_of(URL), url_of(command)) == ("http://x.example/api", None)
 
 
