@@ -77,7 +77,7 @@ def _unpacked(value: Any) -> Any:
     if not isinstance(value, str) or not value.lstrip().startswith(("{", "[")):
         return value
     try:
-        return from_json(value)
+        return from_json(value, allow_inf_nan=False)
     except ValueError:
         return value
 
