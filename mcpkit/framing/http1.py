@@ -81,6 +81,11 @@ class RequestFramer:
         """Forget them: nothing will follow."""
         self._held = b""
 
+    def end(self) -> None:
+        """The connection is gone. What refers to itself would wait for the garbage collector."""
+        self.close()
+        self._state = _nothing
+
     def feed(self, data: bytes) -> bytes:
         """What may be handed on, perhaps nothing yet.
 
@@ -260,6 +265,10 @@ class RequestFramer:
         understood.append(b"\r\n")
         self._state = self._head
         return data[end:]
+
+
+def _nothing(data: bytes, understood: list[bytes]) -> bytes:
+    return b""
 
 
 def _bad_chunk() -> BadHttp:

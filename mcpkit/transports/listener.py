@@ -78,8 +78,8 @@ class _Bounded(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client may connect, but not just to hold a socket."""
         self._unanswered, self._counted, self._stall_timer = 0, 0, None
-        self._framer = RequestFramer(self.deadlines.head_bytes, self.deadlines.uri_bytes)
-        patient: Any = LingeringTransport(transport, self.loop, lambda: not self._framer.idle)
+        framer = self._framer = RequestFramer(self.deadlines.head_bytes, self.deadlines.uri_bytes)
+        patient: Any = LingeringTransport(transport, self.loop, lambda: not framer.idle)
         super().connection_made(patient)
         self._head_timer = self.loop.call_later(self.deadlines.head_seconds, self._too_late)
         if len(self.connections) > self.deadlines.connections:
@@ -115,6 +115,7 @@ class _Bounded(asyncio.Protocol):
         self.load.unread(self, 0)
         super().connection_lost(exc)
         self._unset_keepalive_if_required()  # uvicorn leaves it where the client has reset the connection
+        self._framer.end()
 
     def on_response_complete(self) -> None:
         """A request is answered, and what it took is free; what came after it is still to be served."""

@@ -337,3 +337,11 @@ def _as_h11_reads(data: bytes) -> list[tuple[bytes, bytes]]:
             connection.send(h11.EndOfMessage())
             connection.start_next_cycle()
     return requests
+
+
+def test_after_the_end_nothing_is_understood() -> None:
+    framer = RequestFramer(1000, 500)
+    framer.feed(b"GET / HTTP/1.1\r\n")
+    assert framer.held == 16
+    framer.end()
+    assert (framer.held, framer.feed(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")) == (0, b"")
