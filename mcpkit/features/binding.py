@@ -65,6 +65,7 @@ class Bound:
         async with AsyncExitStack() as cleanup:
             filled = await self._filled(Given(context, {**self._defaults, **arguments}, cleanup))
             return await self._run({**arguments, **filled}, exchange)
+        raise RuntimeError("a Resolve function caught the error of its call after its yield: let it raise that again")
 
     async def _filled(self, given: Given) -> Mapping[str, Any]:
         """What injections give; they are resolved in their order (they may ask)."""

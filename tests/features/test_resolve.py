@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from typing import Annotated, Any
 
@@ -228,6 +229,20 @@ async def test_what_was_opened_is_closed_when_the_call_is_over(fails: bool) -> N
         assert await Caller()(tool) == "cursor of connection"
     said = ["broken"] if fails else []
     assert log == ["connect", "open", "work", *said, "close", "disconnect"]
+
+
+async def test_an_error_that_cleaning_up_hides_is_an_error_still() -> None:
+    """It would look like a tool that returned nothing."""
+
+    def opened() -> Iterator[int]:
+        with suppress(LookupError):
+            yield 1
+
+    async def tool(given: Annotated[int, Resolve(opened)]) -> None:
+        raise LookupError("broken")
+
+    with pytest.raises(RuntimeError, match="let it raise that again"):
+        await Caller()(tool)
 
 
 async def test_a_question_of_a_later_parameter_closes_what_an_earlier_one_opened() -> None:
