@@ -8,7 +8,7 @@ What must never stand here: HTTP.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, Final
 
 LINGER_SECONDS: Final = 1.0
@@ -17,7 +17,7 @@ LINGER_SECONDS: Final = 1.0
 class LingeringTransport:
     """Stands before an asyncio transport; everything but closing and writing goes to it untouched."""
 
-    __slots__ = ("_busy", "_closing", "_loop", "_timer", "_transport", "write", "writelines")
+    __slots__ = ("_busy", "_closing", "_loop", "_timer", "_transport", "write")
 
     def __init__(self, transport: Any, loop: asyncio.AbstractEventLoop, busy: Callable[[], bool]) -> None:
         """``busy`` tells whether the client is in the middle of sending something."""
@@ -27,7 +27,6 @@ class LingeringTransport:
         self._closing = False
         self._timer: asyncio.TimerHandle | None = None
         self.write: Callable[[bytes], None] = transport.write
-        self.writelines: Callable[[Iterable[bytes]], None] = transport.writelines
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
@@ -49,7 +48,7 @@ class LingeringTransport:
             self._end()
             return
         self._closing = True
-        self.write = self.writelines = _unheard
+        self.write = _unheard
         try:
             self._transport.write_eof()
             self._transport.resume_reading()  # reading is how the client's end is noticed
@@ -66,5 +65,5 @@ class LingeringTransport:
         self._transport.close()
 
 
-def _unheard(data: object) -> None:
+def _unheard(data: bytes) -> None:
     """What is written after the end."""

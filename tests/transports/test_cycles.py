@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
 from types import SimpleNamespace
 from typing import Any
 
@@ -27,9 +26,6 @@ class Pipe:
 
     def write(self, data: bytes) -> None:
         self.written.append(data)
-
-    def writelines(self, parts: Iterable[bytes]) -> None:
-        self.written += parts
 
     def close(self) -> None:
         self.closed = True

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -38,9 +37,6 @@ class Line:
 
     def write(self, data: bytes) -> None:
         self.done.append(data)
-
-    def writelines(self, parts: Iterable[bytes]) -> None:
-        self.done += parts
 
     def can_write_eof(self) -> bool:
         return self.half
@@ -79,7 +75,6 @@ async def test_a_client_that_is_sending_is_read_a_while(monkeypatch: pytest.Monk
     patient = transport(line, busy=True)
     patient.close()
     patient.write(b"too late")
-    patient.writelines((b"much", b"too late"))
     assert (line.closed, patient.is_closing(), line.done) == (False, True, ["eof", "read"])
     async with asyncio.timeout(5):
         await line.end.wait()
