@@ -20,7 +20,7 @@ from mcpkit.features.options import PromptOptions, ResourceOptions, ToolOptions
 from mcpkit.features.prompts import Prompt, Prompts
 from mcpkit.features.resources import Resource, Resources
 from mcpkit.features.subscriptions import Subscriptions
-from mcpkit.features.tools import MOST_CALLS, Tool, Tools
+from mcpkit.features.tools import MOST_CALLS, Tool, Tools, error_result
 from mcpkit.jsonrpc.errors import InternalError
 from mcpkit.jsonrpc.messages import JsonObject, Result
 from mcpkit.kernel import Handler, Hook, Kernel
@@ -273,13 +273,13 @@ class Server:
                 capabilities.setdefault("extensions", {})[extension.identifier] = settings
         return capabilities
 
-    def _asking(self, handler: Handler) -> Handler:
-        return rounds(handler, self.kernel.sealer)
+    def _asking(self, handler: Handler, *unasked: Callable[[str], Result]) -> Handler:
+        return rounds(handler, self.kernel.sealer, *unasked)
 
     def _tools_changed(self) -> None:
         if "tools/list" not in self.kernel.methods():
             self.kernel.register("tools/list", self.tools.list, cache_key=self.tools.page_key)
-            self.kernel.register("tools/call", self._asking(self.tools.call))
+            self.kernel.register("tools/call", self._asking(self.tools.call, error_result))
             self._reopened()
         self._changed(TOOLS_CHANGED, "tools/list")
 

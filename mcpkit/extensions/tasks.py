@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mcpkit.extensions.tasks_engine import TASK_CHANGED, Engine
 from mcpkit.extensions.tasks_methods import FORBIDDEN, IDENTIFIER, TaskMethods, face_of
 from mcpkit.extensions.tasks_state import CORE, EXTENSION, Task
 from mcpkit.extensions.tasks_store import MemoryTasks, Step, TaskStore
 from mcpkit.jsonrpc.messages import JsonObject
+from mcpkit.protocol.exchange import Exchange
 from mcpkit.protocol.revisions.revision import Revision
 from mcpkit.server import Server
 
@@ -78,7 +79,7 @@ class Tasks:
     def install(self, server: Server) -> None:
         """Register the methods and wrap ``tools/call``."""
         kernel = server.kernel
-        engine = self._engine = Engine(self._store, kernel.changes, self._limit, self._poll_ms, self._clock)
+        engine = self._engine = Engine(self._store, kernel, self._limit, self._poll_ms, self._clock)
         methods = TaskMethods(engine, _support_of(server), self._ttl, self._max_ttl)
         kernel.around("tools/call", methods.call)
         kernel.register("tasks/get", methods.get)
@@ -105,10 +106,11 @@ class Tasks:
         return self._engine.running if self._engine else 0
 
 
-def _support_of(server: Server) -> Callable[[Any], str]:
-    def support(name: Any) -> str:
+def _support_of(server: Server) -> Callable[[Exchange], str | None]:
+    def support(exchange: Exchange) -> str | None:
+        name = exchange.params.get("name")
         tool = server.tools.get(name) if isinstance(name, str) else None
-        return (tool.task if tool is not None else None) or FORBIDDEN
+        return (tool.task or FORBIDDEN) if tool is not None and tool.seen_by(exchange) else None
 
     return support
 

@@ -18,10 +18,11 @@ from typing import Any, Final
 
 from mcpkit.extensions.tasks_state import CANCELLED, COMPLETED, FAILED, Face, Task
 from mcpkit.extensions.tasks_store import Step, TaskStore
+from mcpkit.jsonrpc.codec import encode
 from mcpkit.jsonrpc.errors import InternalError, RpcError
 from mcpkit.jsonrpc.messages import JsonObject, Result
-from mcpkit.kernel import Handler
-from mcpkit.protocol.changes import ChangeFeed, Notice
+from mcpkit.kernel import Handler, Kernel
+from mcpkit.protocol.changes import Notice
 from mcpkit.protocol.envelope import META_RELATED_TASK
 from mcpkit.protocol.errors import McpRpcError
 from mcpkit.protocol.exchange import BEGUN, Channel, Exchange, NoBackChannel
@@ -30,6 +31,10 @@ from mcpkit.protocol.revisions.revision import Asks
 logger = logging.getLogger("mcpkit.tasks")
 
 TASK_CHANGED: Final = "notifications/tasks"
+ENVELOPE: Final = 4096
+"""Bytes that an answer of ``tasks/get`` or ``tasks/result`` may need besides the result that it carries."""
+LONGEST_MESSAGE: Final = 1000
+"""Characters of a status message: it goes out with every look at the task."""
 PROGRESS: Final = "notifications/progress"
 STOPPED: Final = "the server stopped before the task ended"
 OVERDUE: Final = "the task ran longer than its time to live"
@@ -40,7 +45,7 @@ class Engine:
     """The tasks that this process runs, and the way to every task of the store."""
 
     store: TaskStore
-    changes: ChangeFeed
+    kernel: Kernel
     limit: int
     """Unfinished tasks per owner."""
     poll_ms: int
@@ -51,7 +56,7 @@ class Engine:
     _near: dict[str, list[Channel]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.changes.subscribe(self._hear)
+        self.kernel.changes.subscribe(self._hear)
 
     async def run(self, exchange: Exchange, call: Handler, face: Face, ttl: float) -> Result:
         """Serve ``exchange``; its answer is a task as soon as the handler's body begins.
@@ -68,7 +73,7 @@ class Engine:
         before, after = changed
         detailed = after.detailed()
         if before.detailed() != detailed:
-            self.changes.publish(Notice(TASK_CHANGED, id, detailed))
+            self.kernel.changes.publish(Notice(TASK_CHANGED, id, detailed))
         return after
 
     async def answer(self, id: str, answers: Mapping[str, JsonObject]) -> None:
@@ -192,7 +197,8 @@ class Job:
         task = Task(secrets.token_urlsafe(24), self.face.name, owner, now, now, self.ttl, engine.poll_ms)
         if not await engine.store.add(task, limit=engine.limit):
             raise InternalError(
-                f"Too many tasks: at most {engine.limit} may be unfinished; wait for one to end, or cancel one"
+                f"Too many tasks: at most {engine.limit} may be unfinished, and ended ones are kept for their ttl; "
+                "wait for one to end, or cancel one"
             )
         self._id = task.id
         exchange.revision = replace(exchange.revision, asks=Asks.SERVER_REQUEST)
@@ -232,10 +238,24 @@ class Job:
 
     async def _completed(self, result: Result) -> None:
         assert isinstance(result, dict)
+        outcome = {"resultType": "complete", **result}
+        try:
+            self._check(outcome)
+        except (TypeError, ValueError, RecursionError, RpcError) as error:
+            await self._failed(error)
+            return
         fails = self.face.tool_error_fails and result.get("isError") is True
         status, message = (FAILED, _first_text(result)) if fails else (COMPLETED, None)
-        outcome = {"resultType": "complete", **result}
         await self._end(status, result=outcome, **({"message": message} if message else {}))
+
+    def _check(self, outcome: JsonObject) -> None:
+        """That the outcome can be sent: else every later request for it would fail, and its bytes be kept for nothing.
+
+        Raises: InternalError, or what encoding it raises.
+        """
+        length, most = len(encode(outcome)), self.engine.kernel.max_result_bytes
+        if length + min(ENVELOPE, most // 4) > most:
+            raise InternalError(f"The result is {length} bytes long, and the limit is {most}; ask for less")
 
     async def _failed(self, error: Exception) -> None:
         if isinstance(error, McpRpcError):
@@ -269,7 +289,8 @@ class Job:
         if method == PROGRESS:
             message = params.get("message")
             if isinstance(message, str):
-                await self.engine.change(self._id, lambda task: task.telling(message, self.engine.clock()))
+                told = message[:LONGEST_MESSAGE]
+                await self.engine.change(self._id, lambda task: task.telling(told, self.engine.clock()))
             if self._unheard:
                 return
         await self.engine.tell(self._id, method, params)
@@ -337,4 +358,4 @@ def related(shape: JsonObject, id: str) -> JsonObject:
 
 def _first_text(result: JsonObject) -> str | None:
     texts = (block.get("text") for block in result.get("content", ()) if block.get("type") == "text")
-    return next((text for text in texts if isinstance(text, str)), None)
+    return next((text[:LONGEST_MESSAGE] for text in texts if isinstance(text, str)), None)

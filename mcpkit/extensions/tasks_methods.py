@@ -29,6 +29,8 @@ STATUS: Final = "notifications/tasks/status"
 PAGE: Final = 50
 MIN_TTL: Final = 1.0
 """Seconds: whoever makes a task can fetch it at least once."""
+SHORTEST_WAIT, LONGEST_WAIT = 0.05, 10.0
+"""Seconds between two looks at a task whose result is waited for: its replica may have died without a word."""
 
 
 def face_of(revision: Revision) -> Face | None:
@@ -43,8 +45,8 @@ class TaskMethods:
     """The rows of the kernel that speak of tasks."""
 
     engine: Engine
-    support: Callable[[Any], str]
-    """A tool's name → ``forbidden``, ``optional`` or ``required``."""
+    support: Callable[[Exchange], str | None]
+    """A call of a tool → ``forbidden``, ``optional`` or ``required``; None where this caller has no such tool."""
     ttl: float
     max_ttl: float
     _asking: set[tuple[str, str]] = field(default_factory=set)
@@ -56,8 +58,10 @@ class TaskMethods:
 
         Raises: MissingClientCapability (TASKE-03), RpcError.
         """
-        support = self.support(exchange.params.get("name"))
+        support = self.support(exchange)
         face = face_of(exchange.revision)
+        if support is None:
+            return await call(exchange)  # the refusal is the same as without tasks, and tells of no hidden tool
         if face is EXTENSION:
             wanted, ttl = self._extension_wants(exchange, support), self.ttl
         elif face is CORE:
@@ -181,14 +185,24 @@ class TaskMethods:
             try:
                 while not (task := await self.find(exchange)).terminal:
                     self._deliver(exchange, task, asked)
-                    await changed.wait()
-                    changed.clear()
-                    await exchange.notify(STATUS, (await self.find(exchange)).seed())
+                    if await self._news(changed, task):
+                        await exchange.notify(STATUS, (await self.find(exchange)).seed())
             finally:
                 for question in asked.values():
                     question.cancel()
                 await asyncio.gather(*asked.values(), return_exceptions=True)  # another caller may ask them now
         return _outcome(task)
+
+    async def _news(self, changed: asyncio.Event, task: Task) -> bool:
+        """Whether the task changed; False when it is time to look anew, since nobody tells of a task that expires."""
+        left = max(task.expires - self.engine.clock(), SHORTEST_WAIT)
+        try:
+            async with asyncio.timeout(min(left, LONGEST_WAIT)):
+                await changed.wait()
+        except TimeoutError:
+            return False
+        changed.clear()
+        return True
 
     async def list(self, exchange: Exchange) -> JsonObject:
         """``tasks/list``: the caller's own tasks, oldest first (TASKD-05).

@@ -63,9 +63,14 @@ class Task:
         """Whether the status is final (TASKD-04)."""
         return self.status in TERMINAL
 
+    @property
+    def expires(self) -> float:
+        """When its ttl is over, in seconds since 1970."""
+        return self.created + self.ttl
+
     def expired(self, now: float) -> bool:
         """Whether it may be forgotten; never before its ttl is over (TASKE-17)."""
-        return now >= self.created + self.ttl
+        return now >= self.expires
 
     # ── steps ────────────────────────────────────────────────────────────────────────────────────────────────────
 

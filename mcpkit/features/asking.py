@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from mcpkit.features.questions import ElicitUrl, Question
-from mcpkit.jsonrpc.errors import InvalidParams
+from mcpkit.jsonrpc.errors import InternalError, InvalidParams
 from mcpkit.jsonrpc.messages import JsonObject, Result
 from mcpkit.protocol.capabilities import lacks
 from mcpkit.protocol.errors import MissingClientCapability
@@ -175,10 +175,17 @@ class NeedInput:
         return {"resultType": "input_required", "need_input": self}
 
 
+def _told(text: str) -> Result:
+    raise InternalError(text)
+
+
 def rounds(
-    serve: Callable[[Exchange], Awaitable[Result]], sealer: StateSealer
+    serve: Callable[[Exchange], Awaitable[Result]], sealer: StateSealer, unasked: Callable[[str], Result] = _told
 ) -> Callable[[Exchange], Awaitable[Result]]:
-    """Let the handler of a method ask: questions become results, retries bring the answers back (MRTR-02, -09, -10)."""
+    """Let the handler of a method ask: questions become results, retries bring the answers back (MRTR-02, -09, -10).
+
+    ``unasked`` says why a question of the returned form reaches nobody, in the method's own way; by default an error.
+    """
 
     async def call(exchange: Exchange) -> Result:
         by_result = exchange.revision.asks is Asks.INPUT_REQUIRED
@@ -190,7 +197,10 @@ def rounds(
             return _questions(exchange, sealer)
         if type(result) is dict and "need_input" in result:
             need = result["need_input"]
-            return _returned(exchange, need, sealer) if by_result else await _conversed(exchange, serve, need)
+            try:
+                return _returned(exchange, need, sealer) if by_result else await _conversed(exchange, serve, need)
+            except NoBackChannel as error:
+                return unasked(str(error))
         return result
 
     return call

@@ -193,7 +193,7 @@ class Tools:
         except RpcError:
             raise
         except Exception as error:
-            return _error_result(failure_text(tool.key, error, logger))
+            return error_result(failure_text(tool.key, error, logger))
         finally:
             self._active -= 1
 
@@ -209,7 +209,7 @@ class Tools:
             if exchange.headers:
                 raise
             assert tool is not None
-            return tool, _error_result(error.message)
+            return tool, error_result(error.message)
         return tool, None
 
     def _refused(self, tool: Tool, error: BadArguments, exchange: Exchange) -> JsonObject:
@@ -220,7 +220,7 @@ class Tools:
         text = f"Invalid arguments for {tool.key}: {error}"
         if exchange.revision.invalid_arguments is Fault.RPC_ERROR:
             raise InvalidParams(text)
-        return _error_result(text)
+        return error_result(text)
 
     def _unknown(self, exchange: Exchange, name: Any) -> InvalidParams:
         if not isinstance(name, str):
@@ -238,5 +238,6 @@ def _object(given: Any) -> JsonObject:
     raise InvalidParams("arguments must be an object of argument names and values")
 
 
-def _error_result(text: str) -> JsonObject:
+def error_result(text: str) -> JsonObject:
+    """The result of a call that failed, for the model to read (TOOL-24)."""
     return {"content": [{"type": "text", "text": text}], "isError": True}

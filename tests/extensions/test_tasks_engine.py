@@ -11,16 +11,16 @@ from typing import Annotated, Any
 import pytest
 
 from mcpkit.extensions.tasks import MemoryTasks, Tasks
-from mcpkit.extensions.tasks_engine import TASK_CHANGED
+from mcpkit.extensions.tasks_engine import LONGEST_MESSAGE, TASK_CHANGED
 from mcpkit.features.asking import NeedInput
 from mcpkit.features.context import Context
 from mcpkit.features.errors import ToolError
 from mcpkit.features.questions import Elicit, ListRoots
 from mcpkit.features.resolve import Resolve
-from mcpkit.jsonrpc.errors import InternalError, RpcError
+from mcpkit.jsonrpc.errors import INTERNAL_ERROR, InternalError, RpcError
 from mcpkit.jsonrpc.messages import JsonObject
 from mcpkit.protocol.errors import ResourceNotFound
-from mcpkit.protocol.exchange import NoBackChannel
+from mcpkit.protocol.exchange import Exchange, NoBackChannel
 from mcpkit.protocol.revisions.registry import NEWEST
 from mcpkit.server import Server
 from tests.exchanges import exchange
@@ -405,3 +405,61 @@ async def test_the_exchange_of_another_call_is_left_alone(call: Caller) -> None:
     assert isinstance(result, dict)
     assert result["resultType"] == "input_required"
     assert plain.revision is NEWEST
+
+
+# ── what handlers bring that nobody can carry ────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_result_that_is_too_long_fails_its_task(call: Caller) -> None:
+    """TASKE-06, TASKD-07: the task says so itself, and can be looked at as ever; the bytes are not kept."""
+    call.server.kernel.max_result_bytes = 8_192
+
+    async def long() -> str:
+        return "x" * 10_000
+
+    offer(call, long)
+    task = await call.until(await call.start("long"), "completed", "failed")
+    assert (task["status"], task["error"]["code"]) == ("failed", INTERNAL_ERROR)
+    assert "limit is 8192" in task["statusMessage"]
+
+
+async def test_a_result_that_has_no_json_form_fails_its_task(call: Caller, caplog: pytest.LogCaptureFixture) -> None:
+    """TASKE-07: also where a hook of another extension put it there; the task does not stay at work for ever."""
+
+    async def spoil(exchange: Exchange, handler: Any) -> Any:
+        return {**await handler(exchange), "_meta": {"com.example/spoilt": object()}}
+
+    call.server.kernel.around("tools/call", spoil)
+
+    async def short() -> str:
+        return "x"
+
+    offer(call, short)
+    task = await call.until(await call.start("short"), "completed", "failed")
+    assert task["error"] == {"code": INTERNAL_ERROR, "message": "Internal error"}
+    assert "failed" in caplog.text
+
+
+async def test_a_status_message_is_short(call: Caller) -> None:
+    """TASKD-07: it goes out with every look at the task; the result has all of it."""
+
+    async def talks(ctx: Context) -> str:
+        await ctx.report_progress(1, 2, "y" * 50_000)
+        return "done"
+
+    offer(call, talks)
+    task = await call.until(await call.start("talks"), "completed")
+    assert task["statusMessage"] == "y" * LONGEST_MESSAGE
+
+
+async def test_a_returned_question_that_reaches_nobody_is_the_tools_error(call: Caller) -> None:
+    """DUAL-09, TASKE-07: as an awaited one is; not a fault of the server."""
+
+    async def returns() -> NeedInput:
+        return NeedInput({"name": Elicit("Name?")})
+
+    offer(call, returns)
+    unasked = Caller(call.server, capabilities={"extensions": WITH_TASKS["extensions"]})
+    task = await unasked.until(await unasked.start("returns"), "completed", "failed")
+    assert task["status"] == "completed"
+    assert "elicitation/create needs" in text(task["result"])

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from itertools import count
 from typing import Any
 
 import pytest
 
+from mcpkit.extensions import tasks_methods
 from mcpkit.extensions.tasks import Step, Task, Tasks
 from mcpkit.extensions.tasks_methods import PAGE
 from mcpkit.extensions.tasks_store import MemoryTasks
@@ -17,7 +19,8 @@ from mcpkit.jsonrpc.errors import InternalError, InvalidParams, InvalidRequest, 
 from mcpkit.jsonrpc.messages import JsonObject
 from mcpkit.protocol.envelope import META_RELATED_TASK
 from mcpkit.protocol.exchange import NoBackChannel
-from mcpkit.protocol.revisions.registry import NEWEST_HANDSHAKE, PLAIN, REVISIONS
+from mcpkit.protocol.revisions.registry import NEWEST, NEWEST_HANDSHAKE, PLAIN, REVISIONS
+from mcpkit.protocol.revisions.revision import Revision
 from mcpkit.security.principal import Principal
 from mcpkit.server import Server
 from tests.exchanges import EVERYTHING, Recorder, Remembered, exchange
@@ -521,3 +524,34 @@ async def test_a_forgotten_task_ends_the_wait_for_its_result(go_on: asyncio.Even
     go_on.set()
     with pytest.raises(InvalidParams, match="expired"):
         await core("tasks/result", {"taskId": id})
+
+
+async def test_the_wait_for_a_result_ends_with_the_tasks_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """TASKD-05, TASKD-12: nobody tells of a task that expires, or whose replica died; whoever waits looks again."""
+    monkeypatch.setattr(tasks_methods, "LONGEST_WAIT", 0.01)
+    seconds = count(1000.0)  # one passes with every look at the clock
+    tasks = Tasks(MemoryTasks(clock=lambda: next(seconds)))
+    monkeypatch.setattr(tasks, "_clock", lambda: next(seconds))
+    server = Server("unit")
+    server.install(tasks)
+
+    async def hangs() -> None:
+        await asyncio.Event().wait()
+
+    server.tool(hangs, task="optional")
+    core = Caller(server, revision=NEWEST_HANDSHAKE)
+    id = (await core("tools/call", {"name": "hangs", "task": {"ttl": 60_000}}))["task"]["taskId"]
+    async with asyncio.timeout(4 * SECONDS):
+        with pytest.raises(InvalidParams, match="expired"):
+            await core("tasks/result", {"taskId": id})
+    await tasks.close()
+
+
+@pytest.mark.parametrize("revision", [NEWEST, NEWEST_HANDSHAKE], ids=["extension", "core"])
+async def test_a_tool_that_a_caller_does_not_have_is_unknown_with_tasks_too(server: Server, revision: Revision) -> None:
+    """TOOL-21, TASKD-03, TASKE-03: neither a missing nor a hidden tool says anything about tasks."""
+    server.tool(task="required", name="hidden", visible=lambda exchange: False)(lambda: 1)
+    stranger = Caller(server, revision=revision, capabilities=EVERYTHING)
+    for params in ({"name": "nothing"}, {"name": "hidden"}, {"name": "hidden", "task": {}}, {"task": {}}):
+        with pytest.raises(InvalidParams, match="Unknown tool|name must be"):
+            await stranger("tools/call", params)

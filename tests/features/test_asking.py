@@ -8,14 +8,16 @@ from typing import Any
 import pytest
 
 from mcpkit.features.asking import Answers, NeedInput, ask, ask_all, rounds
+from mcpkit.features.context import Context
 from mcpkit.features.questions import Elicit, ElicitUrl, ListRoots, Sample
-from mcpkit.jsonrpc.errors import InvalidParams, RpcError
+from mcpkit.jsonrpc.errors import InternalError, InvalidParams, RpcError
 from mcpkit.jsonrpc.messages import JsonObject
 from mcpkit.protocol.errors import MissingClientCapability
 from mcpkit.protocol.exchange import Exchange, NoBackChannel
 from mcpkit.protocol.request_state import StateSealer
 from mcpkit.protocol.revisions.registry import NEWEST_HANDSHAKE, PLAIN
 from mcpkit.security.principal import Principal
+from mcpkit.server import Server
 from tests.exchanges import Recorder, exchange
 
 SEALER = StateSealer(b"k" * 32)
@@ -242,8 +244,35 @@ async def test_the_returned_form_asks_on_every_revision(revision: str | None) ->
     else:
         channel = Recorder(lambda method, params: accepted("Ada"))
         assert await call(exchange("tools/call", dict(NAME), revision=NEWEST_HANDSHAKE, channel=channel)) == expected
-        with pytest.raises(NoBackChannel):
+        with pytest.raises(InternalError, match="plain JSON-RPC"):
             await call(exchange("tools/call", dict(NAME), revision=PLAIN))
+
+
+@pytest.mark.parametrize("revision", [PLAIN, NEWEST_HANDSHAKE])
+async def test_a_returned_question_that_reaches_nobody_is_told_like_an_awaited_one(revision: Any) -> None:
+    """DUAL-09, TOOL-24: the two forms differ in nothing that a caller sees."""
+    server = Server("unit")
+
+    @server.tool
+    async def awaits(ctx: Context) -> str:
+        return str(await ctx.elicit("Name?"))
+
+    @server.tool
+    async def returns() -> NeedInput:
+        return NeedInput({"name": Elicit("Name?")})
+
+    @server.prompt
+    async def drafts() -> NeedInput:
+        return NeedInput({"name": Elicit("Name?")})
+
+    def asked(method: str, name: str) -> Any:
+        return server.kernel.serve(exchange(method, {"name": name}, revision=revision, capabilities={}))
+
+    told = await asked("tools/call", "returns")
+    assert told == await asked("tools/call", "awaits")
+    assert told["isError"] is True
+    with pytest.raises(InternalError, match="elicitation/create needs"):
+        await asked("prompts/get", "drafts")
 
 
 async def test_a_handler_that_never_stops_asking_is_given_up() -> None:
@@ -253,5 +282,5 @@ async def test_a_handler_that_never_stops_asking_is_given_up() -> None:
         return NeedInput({"more": Elicit("More?")}).__mcp_result__()
 
     channel = Recorder(lambda method, params: accepted("more"))
-    with pytest.raises(NoBackChannel, match="rounds"):
+    with pytest.raises(InternalError, match="rounds"):
         await rounds(serve, SEALER)(exchange("tools/call", dict(NAME), revision=NEWEST_HANDSHAKE, channel=channel))
