@@ -17,6 +17,8 @@ MAX_LINE: Final = 1024
 """Bytes of one chunk's size and extensions."""
 MAX_TRAILER: Final = 8 * 1024
 MAX_CHUNK: Final = 1 << 40
+PIECE: Final = 16 * 1024
+"""Bytes of a chunked body that are looked at together: more than what may have to wait for the rest of it."""
 MOST_FAMILIAR: Final = 4096
 """Bytes of a head that is remembered."""
 MOST_DIGITS: Final = 18
@@ -97,7 +99,8 @@ class RequestFramer:
         understood: list[bytes] = []
         data, self._held = self._held + data, b""
         while data:
-            data = self._state(data, understood)
+            in_chunks = len(data) > PIECE and self._state not in (self._head, self._body)
+            data = self._piecemeal(data, understood) if in_chunks else self._state(data, understood)
         return b"".join(understood)
 
     @property
@@ -213,6 +216,14 @@ class RequestFramer:
         if not self._left:
             self._state = self._head
         return rest
+
+    def _piecemeal(self, data: bytes, understood: list[bytes]) -> bytes:
+        """Chunks may be tiny, and what comes after one is copied: never all of what has come, for each of them."""
+        piece, rest = data[:PIECE], data[PIECE:]
+        while piece and self._state != self._head:
+            piece = self._state(piece, understood)
+        held, self._held = self._held, b""
+        return held + piece + rest
 
     def _size(self, data: bytes, understood: list[bytes]) -> bytes:
         line, end, rest = data.partition(b"\r\n")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcpkit.framing.http1 import MAX_EXTENSIONS, MAX_LINE, MAX_TRAILER, BadHttp, RequestFramer
+from mcpkit.framing.http1 import MAX_EXTENSIONS, MAX_LINE, MAX_TRAILER, PIECE, BadHttp, RequestFramer
 
 BODY = b'{"jsonrpc":"2.0","id":1,"method":"ping"}'
 START = b"POST /api HTTP/1.1\r\nHost: localhost\r\n"
@@ -178,6 +178,31 @@ def test_chunks_belong_to_http_1_1() -> None:
 )
 def test_malformed_chunks_are_400(chunks: bytes) -> None:
     assert fault(START + CHUNKED + b"\r\n" + chunks) == 400
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 1000, PIECE - 4, PIECE, 3 * PIECE])
+def test_many_chunks_at_once_pass_as_they_are(size: int) -> None:
+    """Wherever a piece of them ends: in a size, a chunk, the trailer."""
+    chunks = b"".join(b"%x\r\n%b\r\n" % (size, b"x" * size) for _ in range(4 * PIECE // size))
+    ours = framer()
+    for trailer in (b"", b"X: y\r\n" * 100):
+        assert ours.feed(START + CHUNKED + b"\r\n" + chunks + b"0\r\n" + trailer + b"\r\n" + PLAIN) == (
+            START + CHUNKED + b"\r\n" + chunks + b"0\r\n\r\n" + PLAIN
+        )
+    assert ours.idle
+
+
+def test_tiny_chunks_do_not_copy_all_that_has_come_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    """AVAIL-04: 256 KiB of them would hold the event loop for half a second."""
+    real, seen = RequestFramer._size, set()
+
+    def size(self: RequestFramer, data: bytes, understood: list[bytes]) -> bytes:
+        seen.add(len(data))
+        return real(self, data, understood)
+
+    monkeypatch.setattr(RequestFramer, "_size", size)
+    framer().feed(START + CHUNKED + b"\r\n" + b"1\r\nx\r\n" * PIECE)
+    assert 0 < max(seen) <= PIECE
 
 
 def test_extensions_and_trailers_are_dropped() -> None:
