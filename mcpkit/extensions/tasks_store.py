@@ -8,7 +8,9 @@ method of the protocol.
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Callable
+from heapq import heappop, heappush
 from typing import Protocol, TypeAlias
 
 from mcpkit.extensions.tasks_state import Task
@@ -49,14 +51,18 @@ class MemoryTasks:
         self._capacity = capacity
         self._clock = clock
         self._tasks: dict[str, Task] = {}
+        self._ends: list[tuple[float, str]] = []  # a heap: looking through all tasks for old ones is too slow for many
+        self._unfinished: defaultdict[str | None, set[str]] = defaultdict(set)
 
     async def add(self, task: Task, *, limit: int) -> bool:
         """Keep a new task, unless its owner or the store is full."""
         self._sweep()
-        unfinished = sum(1 for other in self._tasks.values() if other.owner == task.owner and not other.terminal)
-        if unfinished >= limit or len(self._tasks) >= self._capacity:
+        if len(self._unfinished.get(task.owner, ())) >= limit or len(self._tasks) >= self._capacity:
             return False
         self._tasks[task.id] = task
+        heappush(self._ends, (task.expires, task.id))
+        if not task.terminal:
+            self._unfinished[task.owner].add(task.id)
         return True
 
     async def get(self, id: str) -> Task | None:
@@ -70,6 +76,8 @@ class MemoryTasks:
         if before is None:
             return None
         after = self._tasks[id] = step(before)
+        if after.terminal:
+            self._finish(after)
         return before, after
 
     async def page(self, owner: tuple[str, str], after: str | None, size: int) -> list[Task]:
@@ -88,5 +96,15 @@ class MemoryTasks:
 
     def _sweep(self) -> None:
         now = self._clock()
-        for id in [id for id, task in self._tasks.items() if task.expired(now)]:
-            del self._tasks[id]
+        while self._ends and self._ends[0][0] <= now:
+            task = self._tasks.pop(heappop(self._ends)[1], None)
+            if task is not None:
+                self._finish(task)
+
+    def _finish(self, task: Task) -> None:
+        """It no longer counts for its owner's limit."""
+        own = self._unfinished.get(task.owner)
+        if own is not None:
+            own.discard(task.id)
+            if not own:
+                del self._unfinished[task.owner]

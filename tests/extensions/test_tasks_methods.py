@@ -553,5 +553,5 @@ async def test_a_tool_that_a_caller_does_not_have_is_unknown_with_tasks_too(serv
     server.tool(task="required", name="hidden", visible=lambda exchange: False)(lambda: 1)
     stranger = Caller(server, revision=revision, capabilities=EVERYTHING)
     for params in ({"name": "nothing"}, {"name": "hidden"}, {"name": "hidden", "task": {}}, {"task": {}}):
-        with pytest.raises(InvalidParams, match="Unknown tool|name must be"):
+        with pytest.raises(InvalidParams, match=r"Unknown tool|name must be"):
             await stranger("tools/call", params)

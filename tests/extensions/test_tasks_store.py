@@ -71,6 +71,23 @@ async def test_after_its_ttl_a_task_has_never_been(store: TaskStore, clock: Cloc
     assert await store.add(replace(task("more"), created=clock.now), limit=100)
 
 
+async def test_tasks_leave_in_the_order_of_their_ends(store: TaskStore, clock: Clock) -> None:
+    """TASKE-17, TKS-04: a long one that came first keeps no short one, and one that never ended frees its place."""
+    assert await store.add(replace(task("long"), ttl=600), limit=2)
+    assert await store.add(task("short"), limit=2)
+    assert not await store.add(task("more"), limit=2)
+    clock.now += 60
+    assert await store.add(replace(task("more"), created=clock.now), limit=2)
+    assert await store.get("long") is not None
+    assert not await store.add(replace(task("again"), created=clock.now), limit=2)
+
+
+async def test_a_task_that_has_ended_already_counts_for_no_limit(store: TaskStore) -> None:
+    """TKS-04."""
+    assert await store.add(replace(task("a"), status=CANCELLED), limit=1)
+    assert await store.add(task("b"), limit=1)
+
+
 async def test_a_change_gives_before_and_after(store: TaskStore) -> None:
     await store.add(task("a"), limit=1)
     changed = await store.change("a", lambda a: a.telling("half", 1001))
