@@ -28,6 +28,7 @@ Send: TypeAlias = Callable[[Event], Awaitable[None]]
 Header: TypeAlias = tuple[bytes, bytes]
 
 JSON_TYPE: Final[Header] = (b"content-type", b"application/json")
+JSON_FIELDS: Final = (JSON_TYPE,)
 EVENT_TYPE: Final[Header] = (b"content-type", b"text/event-stream")
 NO_LENGTH: Final[Header] = (b"content-length", b"0")
 CLOSE: Final[Header] = (b"connection", b"close")
@@ -88,7 +89,7 @@ class Visit:
     async def answer(self, status: int, body: bytes) -> None:
         """Answer with a JSON body; in one write where the server offers it and nothing wraps its ``send``."""
         whole = getattr(getattr(self.send, "__self__", None), "answer_whole", None)
-        if whole is not None and not self.extra and whole(status, body):
+        if whole is not None and whole(status, JSON_FIELDS, self.extra, body):
             return
         length = (b"content-length", b"%d" % len(body))
         await self.send({"type": "http.response.start", "status": status, "headers": [JSON_TYPE, length, *self.extra]})
@@ -102,7 +103,10 @@ class Visit:
         await self.send({"type": "http.response.body", "body": body})
 
     async def answer_empty(self, status: int) -> None:
-        """Answer without a body."""
+        """Answer without a body; in one write as above."""
+        whole = getattr(getattr(self.send, "__self__", None), "answer_whole", None)
+        if whole is not None and whole(status, (), self.extra, b""):
+            return
         headers = [*self.extra] if status == 204 else [NO_LENGTH, *self.extra]
         await self.send({"type": "http.response.start", "status": status, "headers": headers})
         await self.send({"type": "http.response.body", "body": b""})

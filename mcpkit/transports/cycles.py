@@ -15,9 +15,11 @@ from typing import Any, ClassVar, Final
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
-from mcpkit.transports.asgi import JSON_TYPE, Header
+from mcpkit.transports.asgi import Header
 
 LENGTH: Final = b"content-length"
+CONNECTION: Final = b"connection"
+NO_CONTENT: Final = 204
 CHUNKED: Final[Header] = (b"transfer-encoding", b"chunked")
 HOLD_SECONDS: Final = 0.001
 """Pieces that follow one another faster than this leave in one write, at the end of the event loop's turn. A handler
@@ -41,17 +43,26 @@ class DirectCycle(RequestResponseCycle):
         """Set when something has come, the client has gone or the response is complete."""
         return asyncio.Event()
 
-    def answer_whole(self, status: int, body: bytes) -> bool:
-        """Write a JSON response in one go; False when it must go the usual way."""
+    def answer_whole(self, status: int, fields: tuple[Header, ...], extra: tuple[Header, ...], body: bytes) -> bool:
+        """Write a response in one go; False when it must go the usual way.
+
+        ``fields`` are few and always the same: their heads are kept. ``extra`` is this response's own.
+        """
         if self.flow.write_paused or self.disconnected or self.response_started or not self.keep_alive:
             return False
+        head = self._head(status, fields)
+        if extra:
+            if any(name == CONNECTION or b"\n" in value or b"\r" in value for name, value in extra):
+                return False
+            head = b"%b%b" % (head, b"".join(b"%b: %b\r\n" % field for field in extra))
         self.response_started = True
-        head = b"%b%b: %d\r\n\r\n" % (self._head(status, (JSON_TYPE,)), LENGTH, len(body))
+        if status != NO_CONTENT:
+            head = b"%b%b: %d\r\n" % (head, LENGTH, len(body))
         if len(body) > HOLD_BYTES:
-            self.transport.write(head)  # apart: a page of a list is not copied for it
+            self.transport.write(b"%b\r\n" % head)  # apart: a page of a list is not copied for it
             self.transport.write(body)  # (writelines would not say when the client reads too slowly: CVE-2024-12254)
         else:
-            self.transport.write(head + body)
+            self.transport.write(b"%b\r\n%b" % (head, body))
         self._complete()
         return True
 

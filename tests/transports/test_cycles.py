@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from mcpkit.transports import cycles
-from mcpkit.transports.asgi import EVENT_HEADERS, JSON_TYPE
+from mcpkit.transports.asgi import CLOSE, EVENT_HEADERS, JSON_FIELDS, JSON_TYPE
 from mcpkit.transports.cycles import HOLD_BYTES, HOLD_SECONDS, DirectCycle
 
 
@@ -76,18 +76,37 @@ HEAD = b"".join(b"%b: %b\r\n" % field for field in [(b"date", b"now"), *EVENT_HE
 
 
 async def test_an_answer_is_one_write(cycle: DirectCycle, pipe: Pipe) -> None:
-    assert cycle.answer_whole(200, b"{}")
+    assert cycle.answer_whole(200, JSON_FIELDS, (), b"{}")
     assert pipe.written == [b"HTTP/1.1 200 OK\r\ndate: now\r\n%b: %b\r\ncontent-length: 2\r\n\r\n{}" % JSON_TYPE]
     assert cycle.response_complete
     assert cycle.message_event.is_set()
     assert pipe.answered == 1
-    assert not cycle.answer_whole(200, b"{}")
+    assert not cycle.answer_whole(200, JSON_FIELDS, (), b"{}")
     assert not cycle.begin_pieces(EVENT_HEADERS)
+
+
+async def test_an_answer_may_have_fields_of_its_own(cycle: DirectCycle, pipe: Pipe) -> None:
+    assert cycle.answer_whole(202, (), ((b"mcp-session-id", b"7"),), b"")
+    assert pipe.written == [b"HTTP/1.1 202 Accepted\r\ndate: now\r\nmcp-session-id: 7\r\ncontent-length: 0\r\n\r\n"]
+
+
+async def test_no_content_has_no_length(cycle: DirectCycle, pipe: Pipe) -> None:
+    """RFC 9110 §8.6."""
+    assert cycle.answer_whole(204, (), (), b"")
+    assert pipe.written == [b"HTTP/1.1 204 No Content\r\ndate: now\r\n\r\n"]
+
+
+@pytest.mark.parametrize("field", [CLOSE, (b"x", b"a\r\ny: b"), (b"x", b"a\ny: b")])
+async def test_fields_that_do_more_take_the_usual_way(cycle: DirectCycle, pipe: Pipe, field: Any) -> None:
+    """One that ends the connection, and a line break, which uvicorn refuses."""
+    assert not cycle.answer_whole(200, JSON_FIELDS, (field,), b"{}")
+    assert pipe.written == []
+    assert not cycle.response_started
 
 
 async def test_a_long_answer_is_not_copied(cycle: DirectCycle, pipe: Pipe) -> None:
     body = b"x" * (HOLD_BYTES + 1)
-    assert cycle.answer_whole(200, body)
+    assert cycle.answer_whole(200, JSON_FIELDS, (), body)
     assert pipe.written[0].endswith(b"content-length: %d\r\n\r\n" % len(body))
     assert pipe.written[1] is body
 
@@ -152,7 +171,7 @@ async def test_what_must_wait_or_can_t_go_takes_the_usual_way(cycle: DirectCycle
     pipe.write_paused = hindrance == "write_paused"
     cycle.disconnected = hindrance == "disconnected"
     cycle.keep_alive = hindrance != "keep_alive"
-    assert not cycle.answer_whole(200, b"{}")
+    assert not cycle.answer_whole(200, JSON_FIELDS, (), b"{}")
     assert not cycle.begin_pieces(EVENT_HEADERS)
     assert pipe.written == []
 
@@ -187,6 +206,6 @@ async def test_who_asks_is_told_once_that_the_client_has_gone(cycle: DirectCycle
 async def test_nobody_is_told_of_a_client_that_goes_with_its_answer(cycle: DirectCycle) -> None:
     told: list[int] = []
     cycle.tell_gone(lambda: told.append(1))
-    cycle.answer_whole(200, b"{}")
+    cycle.answer_whole(200, JSON_FIELDS, (), b"{}")
     cycle.lost()
     assert told == []
