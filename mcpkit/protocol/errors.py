@@ -50,7 +50,7 @@ class MissingClientCapability(McpRpcError):
     """
 
     def __init__(self, required: Mapping[str, Any]) -> None:
-        names = ", ".join(required)
+        names = ", ".join(".".join((name, *inside)) for name, inside in required.items())
         super().__init__(
             ErrorKind.MISSING_CLIENT_CAPABILITY,
             f"This needs a client capability that the request does not declare: {names}",

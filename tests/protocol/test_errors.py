@@ -69,6 +69,8 @@ def test_messages_name_the_next_step() -> None:
     assert "2025-06-18" in UnsupportedProtocolVersion("v999").message
     assert "v999" not in UnsupportedProtocolVersion("v999").message
     assert "sampling" in MissingClientCapability({"sampling": {}}).message
+    wanted = {"elicitation": {"url": {}}, "extensions": {"com.example/x": {}}}
+    assert MissingClientCapability(wanted).message.endswith(": elicitation.url, extensions.com.example/x")
 
 
 @pytest.mark.parametrize("name", REVISIONS)
