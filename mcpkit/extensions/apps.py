@@ -23,6 +23,7 @@ from mcpkit.features.context import Context
 from mcpkit.features.resources import Resource
 from mcpkit.jsonrpc.messages import JsonObject
 from mcpkit.protocol.exchange import Exchange
+from mcpkit.protocol.revisions.registry import REVISIONS
 from mcpkit.protocol.revisions.revision import Revision
 from mcpkit.server import Server
 
@@ -33,6 +34,17 @@ IDENTIFIER: Final = "io.modelcontextprotocol/ui"
 MIME_TYPE: Final = "text/html;profile=mcp-app"
 PERMISSIONS: Final = frozenset({"camera", "microphone", "geolocation", "clipboardWrite"})
 MODEL, APP = "model", "app"
+
+
+def _links(revision: Revision) -> bool:
+    """Whether a tool's ``_meta``, where its link stands, comes through to clients of this revision."""
+    listed: JsonObject = {"tools": [{"name": "any", "inputSchema": {"type": "object"}, "_meta": {"ui": {}}}]}
+    lower = revision.lower.get("tools/list")
+    return "_meta" in (lower(listed) if lower else listed)["tools"][0]
+
+
+LINKING: Final = frozenset(revision.name for revision in REVISIONS.values() if _links(revision))
+"""The revisions under which hosts can learn which tool brings which view, and which tools are for views alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +78,8 @@ class Apps:
         self._server: Server | None = None
 
     def settings(self, revision: Revision) -> JsonObject | None:
-        """There are none to tell."""
-        return {}
+        """There are none to tell; and no extension where a tool can't name its view (APPS-03)."""
+        return {} if revision.name in LINKING else None
 
     def install(self, server: Server) -> None:
         """Remember where views and tools are to be added."""
@@ -138,8 +150,13 @@ class Apps:
 
 
 def shows_views(caller: Context | Exchange) -> bool:
-    """Whether the client said that it can show views (APPS-01); where it did not, the text is all that is seen."""
+    """Whether the client said that it can show views (APPS-01); where it did not, the text is all that is seen.
+
+    False under the oldest revisions, whatever was said: their tools can't name a view.
+    """
     exchange = caller.exchange if isinstance(caller, Context) else caller
+    if exchange.revision.name not in LINKING:
+        return False
     extensions = exchange.client.capabilities.get("extensions")
     declared = extensions.get(IDENTIFIER) if isinstance(extensions, Mapping) else None
     types = declared.get("mimeTypes") if isinstance(declared, Mapping) else None

@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
-from mcpkit.extensions.apps import MIME_TYPE, Apps, Csp, shows_views
+from mcpkit.extensions.apps import LINKING, MIME_TYPE, Apps, Csp, shows_views
 from mcpkit.features.context import Context
 from mcpkit.features.returns import ToolResult
 from mcpkit.jsonrpc.errors import InternalError, InvalidParams
-from mcpkit.protocol.revisions.registry import NEWEST_HANDSHAKE
+from mcpkit.protocol.revisions.registry import NEWEST_HANDSHAKE, REVISIONS
+from mcpkit.protocol.revisions.revision import Revision
 from mcpkit.server import Server
-from tests.exchanges import exchange
+from tests.exchanges import Remembered, exchange
 from tests.extensions.calling import Caller, text
 
 UI = "io.modelcontextprotocol/ui"
@@ -175,3 +176,21 @@ async def test_a_client_says_whether_it_shows_views(server: Server, capabilities
     context = server.context(call)
     assert isinstance(context, Context)
     assert shows_views(context) is shows
+
+
+@pytest.mark.parametrize("revision", REVISIONS.values(), ids=REVISIONS)
+async def test_where_a_tool_can_not_name_its_view_there_are_none(apps: Apps, call: Caller, revision: Revision) -> None:
+    """APPS-03, APPS-06: a host that never sees the visibility would give the view's own tools to its model."""
+    apps.view("ui://clock", PAGE)
+    apps.tool("ui://clock", name="clock")(lambda: "noon")
+    apps.tool("ui://clock", name="wind", visibility=["app"])(lambda: "wound")
+    tools = (await call("tools/list", revision=revision, session=Remembered()))["tools"]
+    linked = [tool for tool in tools if "ui" in tool.get("_meta", {})]
+    assert linked in ([], tools)
+    assert len(tools) == (2 if linked else 1)
+    assert (apps.settings(revision) is not None) is bool(linked)
+
+
+async def test_most_revisions_have_views() -> None:
+    """APPS-03: all that have ``_meta`` on tools."""
+    assert len(LINKING) == len(REVISIONS) - 2
