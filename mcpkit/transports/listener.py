@@ -64,7 +64,7 @@ class _Bounded(asyncio.Protocol):
     transport: Any
     connections: set[Any]
     cycle: Any
-    """The request that is being served."""
+    """The request that was read last."""
     pipeline: Sequence[Any] = ()
     _unset_keepalive_if_required: Callable[[], None]
     _framer: RequestFramer
@@ -124,6 +124,11 @@ class _Bounded(asyncio.Protocol):
         else:
             self._unanswered = 0
         super().on_response_complete()  # type: ignore[misc]  # uvicorn's
+
+    @property
+    def served(self) -> Any:
+        """The request that is being served, or was last; where more are read meanwhile, they wait in the pipeline."""
+        return self.cycle
 
     @property
     def at_rest(self) -> bool:
@@ -194,7 +199,7 @@ class _Bounded(asyncio.Protocol):
     def _refuse(self, status: int, message: str) -> None:
         """Answer what is no request, and end the connection; but never in the middle of another answer."""
         self.head_arrived()
-        cycle = self.cycle
+        cycle = self.served
         unfinished = cycle is not None and not cycle.response_complete
         if not (unfinished and cycle.response_started):
             body = Refused(status, message).body
@@ -211,7 +216,7 @@ class _Bounded(asyncio.Protocol):
 
 _OWN: Final = (
     *("_framer", "_unanswered", "_counted", "_head_timer", "_stall_timer"),
-    *("_first", "_rested", "_before", "_after"),
+    *("_first", "_rested", "_before", "_after", "_served"),
 )
 """What our parts remember of a connection. Beside uvicorn's thirty names in one dictionary they would keep connections
 from sharing its keys, which takes 1.2 KiB of each."""

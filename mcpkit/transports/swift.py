@@ -65,10 +65,11 @@ class Swift(Base):
     """When the last answer was complete, by the loop's clock."""
     _before: tuple[Header, ...] = ()
     _after: tuple[Header, ...] = ()
+    _served: RequestResponseCycle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A connection takes no more memory than it has to: there may be thousands."""
-        self._first, self._rested, self._before, self._after = None, 0.0, (), ()
+        self._first, self._rested, self._before, self._after, self._served = None, 0.0, (), (), None
         super().connection_made(cast(asyncio.Transport, transport))
         self.flow = Flow(self.transport)
 
@@ -86,17 +87,24 @@ class Swift(Base):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """With the last connection the task that stands by ends too."""
+        self.cycle = cast(Any, self.served)  # uvicorn tells the one that was read last, which would never begin
         super().connection_lost(exc)
         if isinstance(self.cycle, DirectCycle):
             self.cycle.lost()
         if not self.connections and self.loop in self._starters:
             self._starters.pop(self.loop).close()
 
+    @property
+    def served(self) -> RequestResponseCycle | None:
+        """The request that is being served, or was last: not one that waits behind it."""
+        return self._served
+
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         """Serve a request that was read in the usual way; its answer may take the short ones."""
         if not (cycle.access_log or cycle.waiting_for_100_continue or cycle.scope["method"] == "HEAD"):
             cycle.__class__ = DirectCycle  # uvicorn makes it, of a class that it can't be told
             cast(DirectCycle, cycle).spoke = monotonic()
+        self._served = cycle
         super()._start_asgi_task(cycle, app)
 
     def rest(self) -> None:
@@ -134,7 +142,7 @@ class Swift(Base):
     def _serve(self, first: dict[str, Any], body: bytes) -> None:
         headers = [*self._before, (LENGTH, b"%d" % len(body)), *self._after]
         scope = {**first, "headers": headers, "state": self.app_state.copy()}
-        cycle = self.cycle = SwiftCycle(self, scope, body)
+        cycle = self.cycle = self._served = SwiftCycle(self, scope, body)
         starter = self._starters.get(self.loop)
         if starter is None:
             starter = self._starters[self.loop] = Starter()

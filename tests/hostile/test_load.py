@@ -142,6 +142,48 @@ async def test_pipelined_requests_behind_one_that_waits(parser: str) -> None:
             end.cancel()
 
 
+NEXT = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+@pytest.mark.parametrize("kind", ["get", "sse", "call"])
+async def test_who_goes_with_a_request_waiting_behind_a_stream(parser: str, kind: str) -> None:
+    """AVAIL-03, CANC-06: it is the stream that must be told; else it would hold its place for ever."""
+    async with standing(parser, replace(Settings(), max_streams=1, keep_alive_seconds=0.1)) as place:
+        if kind == "call":
+            stream = await place.connect()
+            stream.send(post(call("sleep", seconds=600), f"MCP-Protocol-Version: {NEWEST_HANDSHAKE.name}"))
+        else:
+            session = f"Mcp-Session-Id: {await open_session(place)}"
+            stream = await get(place, "/sse" if kind == "sse" else "/api", session)
+        assert b"200 OK" in await stream.until(b"\r\n\r\n")
+        await stream.until(b"\n:\n\n" if kind == "call" else b":\n\n")  # it is watched by now
+        stream.send(NEXT)
+        await stream.until(b":\n\n")
+        stream.reset()
+        async with asyncio.timeout(SECONDS):
+            while await in_use(place):
+                pass
+
+
+async def in_use(place: Place) -> float:
+    """How many calls and streams there are, as the server says."""
+    connection = await place.connect()
+    connection.send(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    _, _, page = await connection.answer()
+    connection.close()
+    return sum(map(float, re.findall(rb"\nmcp_server_(?:active_calls|streams) ([0-9.]+)", page)))
+
+
+async def test_rubbish_behind_a_waiting_request_spoils_no_answer(parser: str) -> None:
+    """RFC 9112 section 9.3.2: answers come one after the other, and none within another."""
+    async with standing(parser) as place:
+        stream = await place.connect()
+        stream.send(post(call("sleep", seconds=600), f"MCP-Protocol-Version: {NEWEST_HANDSHAKE.name}") + NEXT)
+        await stream.until(b"\r\n\r\n")
+        stream.send(b"\0\0\0\0\r\n\r\n")
+        assert b"HTTP/1.1" not in await stream.rest()
+
+
 async def deaf(place: Place, path: str) -> tuple[Connection, str]:
     """An HTTP+SSE session whose client reads no more after the handshake, and where to post for it."""
     stream = await get(place, path)
@@ -232,13 +274,8 @@ async def until_idle(place: Place) -> None:
     """No call is in flight, no connection is left but the one that asks."""
     async with asyncio.timeout(SECONDS):
         while True:
-            connection = await place.connect()
-            connection.send(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            _, _, page = await connection.answer()
-            lines = len(place.program.server_state.connections)
-            connection.close()
-            active = re.search(rb"\nmcp_server_active_calls ([0-9.]+)", page)
-            if lines <= 2 and (active is None or float(active[1]) == 0):
+            busy = await in_use(place)
+            if len(place.program.server_state.connections) <= 2 and not busy:
                 return
 
 
