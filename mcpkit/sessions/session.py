@@ -30,6 +30,7 @@ class Session:
     __slots__ = (
         "born",
         "client",
+        "current",
         "elicitations",
         "id",
         "log_level",
@@ -57,6 +58,8 @@ class Session:
         self.peer = Peer()
         self.outbox: Outbox | None = None
         """The one stream of a session over HTTP+SSE; a Streamable HTTP session has none."""
+        self.current = False
+        """Whether its client, which listens here, has been told every notice up to the last."""
         self.born = 0.0
         """When it was opened, by the clock of a store in memory."""
         self.seen = 0.0

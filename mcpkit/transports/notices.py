@@ -19,16 +19,19 @@ from mcpkit.sessions.store import SessionStore, StoreAway
 class Notices:
     """Tells every session that listens what has changed, and what was logged outside its requests.
 
-    Equal notices that wait are told once (LSUB-01, LSUB-02, LOG-06).
+    Equal notices that wait are told once (LSUB-01, LSUB-02, LOG-06). Replicas share one mark of what a session has been
+    told, and a notice moves it past all before: so whoever tells one has told, or seen told, every one before it.
     """
 
-    __slots__ = ("_loop", "_store", "_task", "_waiting", "unsubscribe")
+    __slots__ = ("_loop", "_store", "_task", "_told", "_waiting", "unsubscribe")
 
     def __init__(self, changes: ChangeFeed, store: SessionStore) -> None:
         self._store = store
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
         self._waiting: dict[Notice, None] = {}
+        self._told = 0
+        """Notices told so far."""
         self.unsubscribe = changes.subscribe(self._hear)
 
     def begin(self) -> None:
@@ -52,23 +55,34 @@ class Notices:
             notice = next(iter(self._waiting))
             del self._waiting[notice]
             encoded: dict[str, bytes] = {}
+            self._told += 1
             for session in self._store.open_sessions():
-                if _concerns(notice, session):
-                    with suppress(StoreAway):  # it is told when its client comes back
-                        await _put(session, _encoded(notice, session, encoded), notice.place)
+                try:
+                    await self._tell_one(session, notice, encoded)
+                except StoreAway:  # it is told when its client comes back, or with the next notice
+                    session.current = False
         self._task = None
+
+    async def _tell_one(self, session: Session, notice: Notice, encoded: dict[str, bytes]) -> None:
+        if not _listens(session):
+            session.current = False
+            return
+        if session.outbox is None and not session.current:
+            await self.catch_up(session)
+        if notice.concerns(session):
+            await _put(session, _encoded(notice, session, encoded), notice.place)
 
     async def catch_up(self, session: Session) -> None:
         """Tell a session, which listens again, what came while nobody could tell it."""
+        told = self._told
         for notice in await self._store.missed(session):
-            if _concerns(notice, session):
+            if notice.concerns(session):
                 await _put(session, _encoded(notice, session, {}), notice.place)
+        session.current = told == self._told  # else it may have been left out of what was told in between
 
 
-def _concerns(notice: Notice, session: Session) -> bool:
-    if session.phase is not Phase.READY or not notice.concerns(session):
-        return False
-    return session.outbox is not None or session.mailbox.listening
+def _listens(session: Session) -> bool:
+    return session.phase is Phase.READY and (session.outbox is not None or session.mailbox.listening)
 
 
 def _encoded(notice: Notice, session: Session, encoded: dict[str, bytes]) -> bytes:

@@ -222,10 +222,10 @@ class Sessions(RuleBasedStateMachine):
         """Something changes that one session has subscribed to; no other may hear of it (SESS-06)."""
         listening = [session for session in self.known if session.alive and session.event]
         session = listening[pick % len(listening)]
-        for _ in range(number if self.replicas == 1 else 1):  # replicas promise no order of what comes at once
+        for _ in range(number):
             session.told.append(f"file:///{session.id}/{len(session.told)}")
             self.runner.run(self.published(session, session.told[-1]))
-        if back or self.replicas > 1:
+        if back:
             self.listen(len(self.known) - 1 - self.known.index(session), True, "kept")
 
     async def published(self, session: Known, uri: str) -> None:

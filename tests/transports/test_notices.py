@@ -95,3 +95,36 @@ def test_changes_before_the_first_and_after_the_last_loop_are_nobodys() -> None:
     asyncio.run(live())
     hall.changes.publish(Notice(TOOLS_CHANGED))
     hall.notices.unsubscribe()
+
+
+class Behind(MemoryStore):
+    """Replicas' store for one session: it has missed two notices, and finding that out takes its time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked, self.found = asyncio.Event(), asyncio.Event()
+        self.gone: list[Notice] = [Notice.logged({"level": "info", "data": number}) for number in (1, 2)]
+
+    async def missed(self, session: Session) -> list[Notice]:
+        gone, self.gone = self.gone, []
+        self.asked.set()
+        await self.found.wait()
+        return gone
+
+
+async def test_what_was_missed_is_told_before_what_is_new() -> None:
+    """LOG-06: a newer notice moves the replicas' mark past the older ones, which nobody would ever tell."""
+    store, changes = Behind(), LocalChanges()
+    notices = Notices(changes, store)
+    session = await store.create(NEWEST_HANDSHAKE)
+    session.phase = Phase.READY
+    notices.begin()
+    reader = session.mailbox.follow(GENERAL)
+    listening = asyncio.ensure_future(notices.catch_up(session))
+    await asyncio.wait_for(store.asked.wait(), 10)
+    changes.publish(Notice.logged({"level": "info", "data": 3}))
+    await settle()
+    store.found.set()
+    await asyncio.wait_for(listening, 10)
+    await settle()
+    assert [json.loads(data)["params"]["data"] for data in await heard(reader)] == [1, 2, 3]
