@@ -6,14 +6,16 @@ A transport needs its :attr:`Server.kernel`, never the server; so nothing here r
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
-from typing import Any, ClassVar, Protocol, TypedDict, TypeVar, Unpack, overload
+from typing import Any, ClassVar, Final, Protocol, TypedDict, TypeVar, Unpack, overload
 
 from mcpkit.features import logging, subscriptions
 from mcpkit.features.asking import rounds, settled
 from mcpkit.features.completion import Completions
 from mcpkit.features.context import Context, Services
+from mcpkit.features.errors import RegistrationError
 from mcpkit.features.lifecycle import Lifecycle
 from mcpkit.features.lifespan import SharedLifespan
 from mcpkit.features.options import PromptOptions, ResourceOptions, ToolOptions
@@ -32,6 +34,10 @@ from mcpkit.protocol.revisions.revision import Revision
 
 F = TypeVar("F", bound=Callable[..., Any])
 Lifespan = Callable[["Server"], AbstractAsyncContextManager[Any]]
+
+
+EXTENSION_IDENTIFIER: Final = re.compile(r"[A-Za-z][A-Za-z0-9.-]*/[A-Za-z0-9._-]+", re.ASCII)
+"""The grammar of ``_meta`` keys, with a prefix (EXT-01)."""
 
 
 class Extension(Protocol):
@@ -190,12 +196,17 @@ class Server:
     def install(self, extension: Extension) -> None:
         """Add an extension of the protocol.
 
-        Raises: ValueError when one of that identifier is installed.
+        Raises: ValueError when one of that identifier is installed, RegistrationError for what is no extension.
         """
+        _check_extension(extension)
         if extension.identifier in self._extensions:
             raise ValueError(f"the extension {extension.identifier} is installed already")
         self._extensions[extension.identifier] = extension
-        extension.install(self)
+        try:
+            extension.install(self)
+        except BaseException:
+            del self._extensions[extension.identifier]  # what was not installed is not announced
+            raise
         self._reopened()
 
     def installed(self, identifier: str) -> bool:
@@ -315,6 +326,17 @@ class Server:
 
     async def _read_resource(self, exchange: Exchange, uri: str) -> JsonObject:
         return await self.resources.read_uri(exchange, uri)
+
+
+def _check_extension(extension: Any) -> None:
+    if isinstance(extension, type):
+        raise RegistrationError(f"install() takes an object: write server.install({extension.__name__}())")
+    identifier = getattr(extension, "identifier", None)
+    if not isinstance(identifier, str) or not EXTENSION_IDENTIFIER.fullmatch(identifier):
+        raise RegistrationError(f'an extension has an identifier such as "com.example/usage", not {identifier!r}')
+    for method in ("settings", "install"):
+        if not callable(getattr(extension, method, None)):
+            raise RegistrationError(f"the extension {identifier} has no {method}(); docs/extensions.md shows one")
 
 
 def _decorated(add: Callable[..., Any], function: Any, options: dict[str, Any]) -> Any:

@@ -11,6 +11,7 @@ import orjson
 import pytest
 
 from mcpkit.features.context import Context
+from mcpkit.features.errors import RegistrationError
 from mcpkit.features.options import PromptOptions, ResourceOptions, ToolOptions
 from mcpkit.jsonrpc.errors import InternalError, MethodNotFound, RpcError
 from mcpkit.jsonrpc.messages import Encoded, JsonObject
@@ -169,6 +170,48 @@ class Greeting:
 
     def install(self, server: Server) -> None:
         server.register_method("greeting/say", lambda params: {"text": "hello"}, revisions=[NEWEST.name])
+
+
+class Unsettled:
+    identifier = "com.example/unsettled"
+
+    def install(self, server: Server) -> None: ...
+
+
+class Misnamed(Greeting):
+    identifier = "my greeting"
+
+
+class Failing(Greeting):
+    def install(self, server: Server) -> None:
+        raise OSError("no disk")
+
+
+@pytest.mark.parametrize(
+    ("extension", "why"),
+    [
+        (Greeting, r"write server\.install\(Greeting\(\)\)"),
+        (Unsettled(), r"has no settings\(\)"),
+        (Misnamed(), "com.example/usage"),
+        ("greeting", "com.example/usage"),
+    ],
+)
+async def test_what_is_no_extension_is_refused_when_it_is_installed(extension: Any, why: str) -> None:
+    """EXT-01: not when the first client asks for capabilities, and fails."""
+    server = adder()
+    with pytest.raises(RegistrationError, match=why):
+        server.install(extension)
+    assert "extensions" not in (await ask(server, "server/discover"))["capabilities"]
+
+
+async def test_an_extension_whose_installation_fails_is_not_announced() -> None:
+    """EXT-01, EXT-02: and may be installed when what failed is mended."""
+    server = adder()
+    with pytest.raises(OSError, match="no disk"):
+        server.install(Failing())
+    assert "extensions" not in (await ask(server, "server/discover"))["capabilities"]
+    server.install(Greeting())
+    assert server.installed(Greeting.identifier)
 
 
 async def test_an_extension_adds_methods_and_is_advertised() -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from mcpkit.extensions.tasks_engine import TASK_CHANGED, Engine
 from mcpkit.extensions.tasks_methods import FORBIDDEN, IDENTIFIER, TaskMethods, face_of
@@ -26,6 +26,8 @@ from mcpkit.server import Server
 
 if TYPE_CHECKING:
     from mcpkit.sessions.redis_link import Link
+
+LONGEST: Final = 366 * 86_400.0
 
 
 class Tasks:
@@ -53,7 +55,13 @@ class Tasks:
 
         Callers of a server that doesn't authenticate share one limit, and only the unguessable id guards a task.
         ``listing`` offers 2025-11-25's ``tasks/list``: for servers that authenticate every caller (TASKD-13).
+        Raises: ValueError.
         """
+        for name, seconds in {"ttl": ttl, "max_ttl": max_ttl, "poll_interval": poll_interval}.items():
+            if not 0 < seconds <= LONGEST:
+                raise ValueError(f"{name} must be more than 0 and at most {LONGEST:,.0f} seconds, not {seconds!r}")
+        if limit < 1:
+            raise ValueError(f"limit must be at least 1 task, not {limit!r}")
         self._store = store or MemoryTasks()
         self._ttl = ttl
         self._max_ttl = max(ttl, max_ttl)

@@ -106,6 +106,17 @@ async def test_times_are_given_in_seconds(options: dict[str, Any]) -> None:
     assert created["pollIntervalMs"] == round(options.get("poll_interval", 1) * 1000)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("limit", 0), ("limit", -1)]
+    + [(name, value) for name in ("ttl", "max_ttl", "poll_interval") for value in (0, -1, float("nan"), float("inf"))],
+)
+def test_senseless_options_are_refused_where_they_are_written(name: str, value: Any) -> None:
+    """TKS-04, TASKE-17: not when the first task is made of them."""
+    with pytest.raises(ValueError, match=f"^{name} must be"):
+        Tasks(**{name: value})
+
+
 async def test_closing_before_installing_is_fine() -> None:
     tasks = Tasks(MemoryTasks())
     await tasks.close()
