@@ -30,6 +30,7 @@ MOST_AHEAD: Final = 256 * 1024
 IDLE_SECONDS: Final = 4.0
 """After that a connection is not used again: uvicorn and Node.js hang up after five."""
 _SPOKEN: Final = ("1.1", "1.0")
+_SWITCHING: Final = 101
 _PROBES: Final = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
 """A server that a cable, a sleep or a forgetful router has taken away is missed after a minute."""
 
@@ -226,6 +227,9 @@ class Lane(asyncio.Protocol):
             self._lose(ProtocolViolation("the server's answer is no HTTP/1.1"))
             return
         self.status = self._parser.get_status_code()
+        if self.status < 100 or self.status == _SWITCHING:
+            self._lose(ProtocolViolation(f"the server's answer is no HTTP/1.1: nobody asked for status {self.status}"))
+            return
         if self.status < 200:
             self.fields = []
             return
