@@ -10,7 +10,7 @@ from html import escape
 from math import log10
 
 WIDTH, ROW, BAR = 760, 24, 15
-LABELS, FIGURES = 250, 110
+LABELS, FIGURES = 290, 110
 """How much of the width names and figures take."""
 STYLE = """
   text { font: 13px system-ui, sans-serif; fill: #1f2328 }
