@@ -12,7 +12,7 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -27,6 +27,7 @@ from mcpkit.protocol.envelope import META_RELATED_TASK
 from mcpkit.protocol.errors import McpRpcError
 from mcpkit.protocol.exchange import BEGUN, Channel, Exchange, NoBackChannel
 from mcpkit.protocol.revisions.revision import Asks
+from mcpkit.sessions.store import StoreAway
 
 logger = logging.getLogger("mcpkit.tasks")
 
@@ -35,6 +36,8 @@ ENVELOPE: Final = 4096
 """Bytes that an answer of ``tasks/get`` or ``tasks/result`` may need besides the result that it carries."""
 LONGEST_MESSAGE: Final = 1000
 """Characters of a status message: it goes out with every look at the task."""
+AGAIN_SECONDS: Final = 0.5
+"""How long to wait before an end is written again to a store that is away."""
 PROGRESS: Final = "notifications/progress"
 STOPPED: Final = "the server stopped before the task ended"
 OVERDUE: Final = "the task ran longer than its time to live"
@@ -246,7 +249,7 @@ class Job:
             return
         fails = self.face.tool_error_fails and result.get("isError") is True
         status, message = (FAILED, _first_text(result)) if fails else (COMPLETED, None)
-        await self._end(status, result=outcome, **({"message": message} if message else {}))
+        await self._end_surely(status, result=outcome, **({"message": message} if message else {}))
 
     def _check(self, outcome: JsonObject) -> None:
         """That the outcome can be sent: else every later request for it would fail, and its bytes be kept for nothing.
@@ -263,12 +266,21 @@ class Job:
         if not isinstance(error, RpcError):
             logger.error("a task's handler failed", exc_info=error)
             error = InternalError()
-        await self._end(FAILED, error=error.to_wire(), message=error.message)
+        await self._end_surely(FAILED, error=error.to_wire(), message=error.message)
 
     async def _cancelled(self) -> None:
         """Cancelled by the client (then the task says so already), by its time to live, or by the server's end."""
         message = OVERDUE if self._overdue else STOPPED
-        await self._end(FAILED, error=InternalError(message).to_wire(), message=message)
+        with suppress(StoreAway):  # the store ends by itself what nobody works on any more
+            await self._end(FAILED, error=InternalError(message).to_wire(), message=message)
+
+    async def _end_surely(self, status: str, **outcome: Any) -> None:
+        """Keep the outcome as soon as the store can be reached, as long as the task may live."""
+        while True:
+            try:
+                return await self._end(status, **outcome)
+            except StoreAway:
+                await asyncio.sleep(AGAIN_SECONDS)
 
     async def _end(self, status: str, **outcome: Any) -> None:
         await self.engine.change(self._id, lambda task: task.ended(status, self.engine.clock(), **outcome))
@@ -290,7 +302,8 @@ class Job:
             message = params.get("message")
             if isinstance(message, str):
                 told = message[:LONGEST_MESSAGE]
-                await self.engine.change(self._id, lambda task: task.telling(told, self.engine.clock()))
+                with suppress(StoreAway):  # the next word is told again
+                    await self.engine.change(self._id, lambda task: task.telling(told, self.engine.clock()))
             if self._unheard:
                 return
         await self.engine.tell(self._id, method, params)

@@ -10,8 +10,11 @@ from typing import Annotated, Any
 
 import pytest
 
+from mcpkit.extensions import tasks_engine
 from mcpkit.extensions.tasks import MemoryTasks, Tasks
 from mcpkit.extensions.tasks_engine import LONGEST_MESSAGE, TASK_CHANGED
+from mcpkit.extensions.tasks_state import Task
+from mcpkit.extensions.tasks_store import Step
 from mcpkit.features.asking import NeedInput
 from mcpkit.features.context import Context
 from mcpkit.features.errors import ToolError
@@ -23,6 +26,7 @@ from mcpkit.protocol.errors import ResourceNotFound
 from mcpkit.protocol.exchange import Exchange, NoBackChannel
 from mcpkit.protocol.revisions.registry import NEWEST
 from mcpkit.server import Server
+from mcpkit.sessions.store import StoreAway
 from tests.exchanges import exchange
 from tests.extensions.calling import SECONDS, WITH_TASKS, Caller, accepted, text
 
@@ -463,3 +467,37 @@ async def test_a_returned_question_that_reaches_nobody_is_the_tools_error(call: 
     task = await unasked.until(await unasked.start("returns"), "completed", "failed")
     assert task["status"] == "completed"
     assert "elicitation/create needs" in text(task["result"])
+
+
+class Absent(MemoryTasks):
+    """A store that is away when a task ends, for a while."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.away = 0
+
+    async def change(self, id: str, step: Step) -> tuple[Task, Task] | None:
+        if self.away:
+            self.away -= 1
+            raise StoreAway("The store of sessions is out of reach; try again in a moment")
+        return await super().change(id, step)
+
+
+async def test_an_end_is_kept_when_the_store_is_back(monkeypatch: pytest.MonkeyPatch, work: Work) -> None:
+    """TASKE-06: what was done is not lost with a store that is away for a moment, nor by telling of progress then."""
+    monkeypatch.setattr(tasks_engine, "AGAIN_SECONDS", 0.01)
+    server, store = Server("unit"), Absent()
+    server.install(Tasks(store))
+
+    async def tells(context: Context) -> str:
+        await work.wait()
+        store.away = 3
+        await context.report_progress(1, 1, "nearly")
+        return "kept"
+
+    call = Caller(server)
+    offer(call, tells)
+    id = await call.start("tells")
+    work.go_on.set()
+    assert text((await call.until(id, "completed"))["result"]) == "kept"
+    assert store.away == 0
