@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from time import monotonic
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 from mcpkit.transports.asgi import Event, Header, Scope
 from mcpkit.transports.cycles import LENGTH, DirectCycle, Flow
@@ -23,6 +24,11 @@ if TYPE_CHECKING:
     from mcpkit.framing.http1 import RequestFramer
 else:
     Base = object  # it is mixed in before uvicorn's
+
+
+MOST_WAITING: Final = 16
+"""Requests that may wait on one connection behind the one that is served: uvicorn takes 2.4 KiB for each, however short
+it is. No client is known that sends ahead."""
 
 
 class SwiftCycle(DirectCycle):
@@ -58,6 +64,7 @@ class Swift(Base):
     """Serves repeated requests within the event that brings them; mixed in before bounds and uvicorn's protocol."""
 
     _framer: RequestFramer
+    _refuse: Callable[[int, str], None]
     _starters: ClassVar[dict[asyncio.AbstractEventLoop, Starter]] = {}
     _first: dict[str, Any] | None = None
     """The scope of the request that may be repeated, as no application has touched it."""
@@ -93,6 +100,19 @@ class Swift(Base):
             self.cycle.lost()
         if not self.connections and self.loop in self._starters:
             self._starters.pop(self.loop).close()
+
+    def on_headers_complete(self) -> None:
+        """A request has come, and is served or has to wait."""
+        if len(self.pipeline) >= MOST_WAITING:
+            raise OverflowError  # so the parser stops, and send_400_response is called
+        super().on_headers_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """The parser has stopped."""
+        if len(self.pipeline) >= MOST_WAITING:
+            self._refuse(429, "Too many requests wait on this connection: send the next one once one is answered")
+        else:
+            super().send_400_response(msg)
 
     @property
     def served(self) -> RequestResponseCycle | None:
