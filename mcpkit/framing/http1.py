@@ -11,8 +11,8 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-MAX_EXTENSIONS: Final = 16 * 1024
-"""Bytes of chunk extensions, which nobody uses, in one body."""
+MAX_OVERHEAD: Final = 64 * 1024
+"""Bytes by which all that frames the chunks of a body may exceed what they hold: tiny ones and extensions cost time."""
 MAX_LINE: Final = 1024
 """Bytes of one chunk's size and extensions."""
 MAX_TRAILER: Final = 8 * 1024
@@ -55,7 +55,7 @@ class BadHttp(Exception):
 class RequestFramer:
     """Follows the requests on one connection."""
 
-    __slots__ = ("_begun", "_extensions", "_familiar", "_held", "_left", "_lines", "_most", "_seen", "_state", "_uri")
+    __slots__ = ("_begun", "_familiar", "_held", "_left", "_lines", "_most", "_overhead", "_seen", "_state", "_uri")
 
     def __init__(self, head_bytes: int, uri_bytes: int) -> None:
         """Longer heads, and longer first lines, are faults."""
@@ -66,7 +66,7 @@ class RequestFramer:
         self._state: Callable[[bytes, list[bytes]], bytes] = self._head
         self._familiar: tuple[bytes, bytes] | None = None
         """The last head, before and after the number of its Content-Length: clients repeat theirs byte for byte."""
-        self._left = self._extensions = self._lines = self._seen = 0
+        self._left = self._overhead = self._lines = self._seen = 0
         self._begun = False
 
     @property
@@ -199,7 +199,7 @@ class RequestFramer:
         if codings:
             if codings[0] != b"chunked" or version != b"1.1":
                 raise BadHttp(400, "Transfer-Encoding can only be chunked, and not in HTTP/1.0")
-            self._extensions = 0
+            self._overhead = 0
             self._state = self._size
             return
         if lengths and not _LENGTH.fullmatch(lengths[0]):
@@ -235,10 +235,15 @@ class RequestFramer:
         found = _CHUNK.fullmatch(line)
         if found is None or len(line) > MAX_LINE:
             raise _bad_chunk()
-        self._extensions += len(found[2] or b"")
         self._left = int(found[1], 16)
-        if self._extensions > MAX_EXTENSIONS or self._left > MAX_CHUNK:
+        if self._left > MAX_CHUNK:
             raise _bad_chunk()
+        self._overhead = max(0, self._overhead + len(line) + 4 - self._left)
+        if self._overhead > MAX_OVERHEAD:
+            raise BadHttp(
+                400,
+                "The chunks of the body are too small, or their extensions too long; send larger chunks, or a Content-Length",
+            )
         understood.append(b"%x\r\n" % self._left)
         self._state = self._chunk if self._left else self._trailer
         return rest

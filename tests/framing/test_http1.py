@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcpkit.framing.http1 import MAX_EXTENSIONS, MAX_LINE, MAX_TRAILER, PIECE, BadHttp, RequestFramer
+from mcpkit.framing.http1 import MAX_LINE, MAX_OVERHEAD, MAX_TRAILER, PIECE, BadHttp, RequestFramer
 
 BODY = b'{"jsonrpc":"2.0","id":1,"method":"ping"}'
 START = b"POST /api HTTP/1.1\r\nHost: localhost\r\n"
@@ -166,7 +166,8 @@ def test_chunks_belong_to_http_1_1() -> None:
         b"%b28\r\n" % (b"0" * 40),
         b"fffffffffffffff\r\n",
         b"28;%b\r\n" % (b"a" * MAX_LINE),
-        b"1;%b\r\na\r\n" % (b"a" * 1000) * (MAX_EXTENSIONS // 1000 + 1),
+        b"1;%b\r\na\r\n" % (b"a" * 1000) * (MAX_OVERHEAD // 1000 + 1),
+        b"1\r\na\r\n" * (MAX_OVERHEAD // 4 + 1),
         b"0\r\nContent-Length: 3\r\n\r\n",
         b"0\r\nX: y\r\nTransfer-Encoding: chunked\r\n\r\n",
         b"0\r\nHost: evil\r\n\r\n",
@@ -183,7 +184,7 @@ def test_malformed_chunks_are_400(chunks: bytes) -> None:
 @pytest.mark.parametrize("size", [1, 2, 3, 1000, PIECE - 4, PIECE, 3 * PIECE])
 def test_many_chunks_at_once_pass_as_they_are(size: int) -> None:
     """Wherever a piece of them ends: in a size, a chunk, the trailer."""
-    chunks = b"".join(b"%x\r\n%b\r\n" % (size, b"x" * size) for _ in range(4 * PIECE // size))
+    chunks = b"".join(b"%x\r\n%b\r\n" % (size, b"x" * size) for _ in range(4 * PIECE // (size + 5)))
     ours = framer()
     for trailer in (b"", b"X: y\r\n" * 100):
         assert ours.feed(START + CHUNKED + b"\r\n" + chunks + b"0\r\n" + trailer + b"\r\n" + PLAIN) == (
