@@ -240,10 +240,7 @@ class RequestFramer:
             raise _bad_chunk()
         self._overhead = max(0, self._overhead + len(line) + 4 - self._left)
         if self._overhead > MAX_OVERHEAD:
-            raise BadHttp(
-                400,
-                "The chunks of the body are too small, or their extensions too long; send larger chunks, or a Content-Length",
-            )
+            raise BadHttp(400, "The chunks of the body are too small, or their extensions too long; send larger chunks")
         understood.append(b"%x\r\n" % self._left)
         self._state = self._chunk if self._left else self._trailer
         return rest
