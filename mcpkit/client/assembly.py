@@ -108,7 +108,7 @@ class Parts:
         if not any(kinds.values()):
             return
         async with Listening(self.core, Subjects(kinds["tools"], kinds["prompts"], kinds["resources"])) as changes:
-            if outage.began:
+            if outage.began or self.core.live is not connection:  # lost before anybody listened on it
                 changes.missed()
             outage.over()
             async for change in changes:
