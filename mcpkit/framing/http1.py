@@ -19,9 +19,6 @@ MAX_TRAILER: Final = 8 * 1024
 MAX_CHUNK: Final = 1 << 40
 PIECE: Final = 16 * 1024
 """Bytes of a chunked body that are looked at together: more than what may have to wait for the rest of it."""
-MOST_FAMILIAR: Final = 4096
-"""Bytes of a head that is remembered."""
-MOST_DIGITS: Final = 18
 LEADING_LINES: Final = 2
 """Empty lines before a request that are forgiven (RFC 9112 §2.2)."""
 METHODS: Final = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS", b"TRACE"})
@@ -37,7 +34,6 @@ _UPGRADE: Final = re.compile(rb"\r\nupgrade:[^\r]*", re.IGNORECASE)
 _HOST: Final = re.compile(rb"\r\nhost:[ \t]*([^\r]*?)[ \t]*\r\n", re.IGNORECASE)
 _ABSOLUTE: Final = re.compile(rb"https?://([^/?#]*)(.*)", re.IGNORECASE)
 _LENGTH: Final = re.compile(rb"[0-9]{1,20}")
-_ONE_LENGTH: Final = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]+)(?=[ \t]*\r\n)", re.IGNORECASE)
 _ODD: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r[^\n]|(?<!\r)\n")
 _CHUNK: Final = re.compile(rb"([0-9A-Fa-f]{1,16})(;%b)?" % _TEXT)
 _FIELDS: Final = re.compile(rb"(?:%b:%b\r\n)*+\r\n" % (_NAME, _TEXT))
@@ -55,7 +51,7 @@ class BadHttp(Exception):
 class RequestFramer:
     """Follows the requests on one connection."""
 
-    __slots__ = ("_begun", "_familiar", "_held", "_left", "_lines", "_most", "_overhead", "_seen", "_state", "_uri")
+    __slots__ = ("_begun", "_held", "_left", "_lines", "_most", "_overhead", "_seen", "_state", "_uri")
 
     def __init__(self, head_bytes: int, uri_bytes: int) -> None:
         """Longer heads, and longer first lines, are faults."""
@@ -64,8 +60,6 @@ class RequestFramer:
         self._held = b""
         """What can't be handed on before more has come."""
         self._state: Callable[[bytes, list[bytes]], bytes] = self._head
-        self._familiar: tuple[bytes, bytes] | None = None
-        """The last head, before and after the number of its Content-Length: clients repeat theirs byte for byte."""
         self._left = self._overhead = self._lines = self._seen = 0
         self._begun = False
 
@@ -93,44 +87,12 @@ class RequestFramer:
 
         Raises: BadHttp; nothing more can be understood on this connection then.
         """
-        if self.repeated(data) is not None:
-            return data
-        self._familiar = None
         understood: list[bytes] = []
         data, self._held = self._held + data, b""
         while data:
             in_chunks = len(data) > PIECE and self._state not in (self._head, self._body)
             data = self._piecemeal(data, understood) if in_chunks else self._state(data, understood)
         return b"".join(understood)
-
-    @property
-    def repeatable(self) -> bool:
-        """Whether the last bytes were one whole request with a body, which the next ones may repeat."""
-        return self._familiar is not None
-
-    def repeated(self, data: bytes) -> bytes | None:
-        """The body, where this is one whole request with the head of the last one on this connection; else None."""
-        if self._familiar is None:
-            return None
-        before, after = self._familiar
-        at = len(before)
-        end = data.find(b"\r", at, at + MOST_DIGITS + 1)
-        length = data[at:end]
-        body = end + len(after)
-        if (
-            end > at
-            and data.startswith(before)
-            and data.startswith(after, end)
-            and length.isdigit()
-            and int(length) == len(data) - body > 0
-        ):
-            return data[body:]
-        return None
-
-    def _remember(self, head: bytes) -> None:
-        found = _ONE_LENGTH.search(head)
-        if found is not None and len(head) <= MOST_FAMILIAR:
-            self._familiar = head[: found.start(1)], head[found.end(1) :]
 
     # ── heads ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -147,8 +109,6 @@ class RequestFramer:
         head = data[:end]
         understood.append(self._checked(head))
         self._lines, self._seen, self._begun = 0, 0, False
-        if self._state == self._body and len(data) == end + self._left and len(understood) == 1:
-            self._remember(understood[0])
         return data[end:]
 
     def _wait_for_head(self, data: bytes) -> None:

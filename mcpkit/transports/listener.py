@@ -216,7 +216,7 @@ class _Bounded(asyncio.Protocol):
 
 _OWN: Final = (
     *("_framer", "_unanswered", "_counted", "_head_timer", "_stall_timer"),
-    *("_first", "_rested", "_before", "_after", "_served"),
+    *("_whole", "_rested", "_served"),
 )
 """What our parts remember of a connection. Beside uvicorn's thirty names in one dictionary they would keep connections
 from sharing its keys, which takes 1.2 KiB of each."""
@@ -228,6 +228,7 @@ def bounded_protocol(deadlines: Deadlines, *, http: str = "auto") -> type[asynci
     ``http`` is ``auto``, ``httptools`` or ``h11``.
     """
     bases: tuple[Any, ...]
+    members = {"deadlines": deadlines, "load": Load(deadlines.held_bytes), "__slots__": _OWN}
     if http == "h11" or (http == "auto" and not _has_httptools()):
         from uvicorn.protocols.http.h11_impl import H11Protocol  # noqa: PLC0415 - only one is needed
 
@@ -235,10 +236,11 @@ def bounded_protocol(deadlines: Deadlines, *, http: str = "auto") -> type[asynci
     else:
         from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol  # noqa: PLC0415
 
+        from mcpkit.framing.whole import Lines  # noqa: PLC0415
         from mcpkit.transports.swift import Swift  # noqa: PLC0415
 
         bases = (Swift, _Bounded, HttpToolsProtocol)
-    members = {"deadlines": deadlines, "load": Load(deadlines.held_bytes), "__slots__": _OWN}
+        members |= {"places": {}, "lines": Lines()}
     return type("BoundedProtocol", bases, members)
 
 

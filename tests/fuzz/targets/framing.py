@@ -12,7 +12,8 @@ import h11
 from mcpkit.framing.http1 import BadHttp, RequestFramer
 from mcpkit.framing.ndjson import Line, LineDecoder, Overlong, encode_line
 from mcpkit.framing.sse import Event, EventDecoder, EventTooLarge, encode_event
-from tests.fuzz.targets.target import Target, cuts
+from mcpkit.framing.whole import Lines, Whole, WholeRequests, in_origin_form
+from tests.fuzz.targets.target import Target, cuts, parts
 
 EVENT, LINE, HEAD, URI = 300, 40, 4096, 512
 REQUEST = b"POST /api HTTP/1.1\r\nHost: localhost\r\n"
@@ -141,6 +142,31 @@ def _agreed(wire: bytes, whole: bool) -> None:
         rest = reader.trailing_data[0]
 
 
+def whole(data: bytes) -> None:
+    """What is read at a glance is what the framer and h11 read, also behind another request."""
+    first, second = parts(data, 2)
+    ours = WholeRequests(Lines())
+    for request in (first, second, first):
+        found = ours.read(request)
+        assert found == WholeRequests(Lines()).read(request), "what came before changes how it is read"
+        if found is not None and in_origin_form(found[0]):
+            assert _passed([request]) == (None, request, True), "the framer reads something else"
+            _said(request, found)
+
+
+def _said(request: bytes, found: Whole) -> None:
+    line, fields, body = found
+    reader = h11.Connection(h11.SERVER, max_incomplete_event_size=2 * HEAD)
+    reader.receive_data(request)
+    head, heard = reader.next_event(), b""
+    assert isinstance(head, h11.Request)
+    assert b"%b %b HTTP/%b" % (head.method, head.target, head.http_version) == line
+    assert [(bytes(name), bytes(value)) for name, value in head.headers] == fields
+    while isinstance(event := reader.next_event(), h11.Data):
+        heard += event.data
+    assert (heard, reader.trailing_data) == (body, (b"", False))
+
+
 STREAM = (
     b"id: 7\nevent: message\nretry: 500\ndata: {}\n\n",
     b"data\n\ndata:\ndata: b\r\n\r\n: comment\r\rdata:  x\r\r",
@@ -160,6 +186,12 @@ REQUESTS = (
     b"GET /" + b"a" * 500 + b" HTTP/1.1\r\nHost: a\r\n\r\n",
     REQUEST + b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n{}",
     REQUEST + b"X: a\r\n b\r\nContent-Length: 2, 2\r\n\r\n{}",
+)
+PAIRS = (
+    REQUEST + b"Content-Length: 2\r\n\r\n{}\n\n" + REQUEST + b"Content-Length: 3\r\n\r\n{ }",
+    REQUEST + b"Content-Length: 2\r\nX: y\r\n\r\n{}\n\n" + REQUEST + b"X: y\r\nContent-Length: 2\r\n\r\n{}",
+    REQUEST + b"Connection: keep-alive\r\n\r\n\n\nGET /?x HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n",
+    REQUEST + b"Expect: 100-continue\r\nContent-Length: 2\r\n\r\n{}\n\nGET /# HTTP/1.1\r\nHost: a\r\n\r\n",
 )
 WORDS = (
     b"Content-Length: ",
@@ -183,4 +215,5 @@ TARGETS = (
     Target("sse", events, STREAM, (b"data:", b"id:", b"event:", b"retry:", b"\r\n", b"\n\n", b"\xef\xbb\xbf"), 600),
     Target("ndjson", lines, (b'{"a":1}\n{}\r\n\n \t[]', b"x" * 41 + b"\nshort\n"), (b"\r\n", b"\n"), 300),
     Target("http", http, REQUESTS, WORDS),
+    Target("whole", whole, PAIRS, WORDS),
 )

@@ -1,0 +1,136 @@
+"""Requests that came whole, head and body in one piece, read at a glance: known lines, one length, nothing odd.
+
+Clients say the same lines over and over; what was found sound once is looked up. Whatever needs a second look is left
+to the framer and the parser behind it (http1.py): this reads less than they do, and never otherwise. What must never
+stand here: sockets, what a target or a field means.
+"""
+
+from __future__ import annotations
+
+from typing import Final, TypeAlias
+
+from mcpkit.framing.http1 import METHODS
+
+Field: TypeAlias = tuple[bytes, bytes]
+"""A name in lower case, and a value."""
+Whole: TypeAlias = tuple[bytes, list[Field], bytes]
+"""A request line, the fields and the body."""
+
+LONGEST_HEAD: Final = 4096
+"""Bytes of a head that is read here."""
+LONGEST_LINE: Final = 256
+"""Bytes of a line that is remembered."""
+MOST_LINES: Final = 1024
+MOST_DIGITS: Final = 18
+CONSTANT: Final = frozenset(
+    {
+        *(b"host", b"user-agent", b"connection", b"content-type", b"content-length", b"origin", b"referer"),
+        *(b"accept", b"accept-encoding", b"accept-language", b"cache-control", b"pragma", b"priority"),
+        *(b"sec-fetch-dest", b"sec-fetch-mode", b"sec-fetch-site"),
+        *(b"mcp-protocol-version", b"mcp-method", b"mcp-name", b"x-forwarded-proto", b"x-forwarded-host"),
+    }
+)
+"""Fields whose lines are remembered. Never one that may hold a secret, or that is new in every request."""
+_LENGTH: Final = b"content-length"
+_CONNECTION: Final = b"connection"
+_ODD: Final = frozenset({b"transfer-encoding", b"expect", b"upgrade"})
+_TOKEN: Final = b"!#$%&'*+-.0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ^_`abcdefghijklmnopqrstuvwxyz|~"
+_TEXT: Final = bytes([*b"\t", *range(0x20, 0x7F), *range(0x80, 0x100)])
+_BLANK: Final = b" \t"
+
+
+class Lines:
+    """Field lines that are known to be sound, of all connections."""
+
+    __slots__ = ("known",)
+
+    def __init__(self) -> None:
+        self.known: dict[bytes, Field] = {}
+
+    def fields(self, lines: list[bytes]) -> list[Field] | None:
+        """What these lines say; None where one is unusual."""
+        known = self.known
+        fields = [known[line] if line in known else self._field(line) for line in lines]
+        return None if None in fields else fields  # type: ignore[return-value]  # looked for
+
+    def _field(self, line: bytes) -> Field | None:
+        name, _, value = line.partition(b": ")
+        if not name or name.translate(None, _TOKEN) or not value or value.translate(None, _TEXT):
+            return None
+        if value[0] in _BLANK or value[-1] in _BLANK:  # parsers differ in what they keep of it
+            return None
+        field = name.lower(), value
+        if field[0] in CONSTANT and len(line) <= LONGEST_LINE:
+            if len(self.known) >= MOST_LINES:
+                self.known.clear()
+            self.known[line] = field
+        return field
+
+
+class WholeRequests:
+    """Reads the requests of one connection. A head that differs from the last one by its length alone costs least."""
+
+    __slots__ = ("_after", "_before", "_line", "_lines", "_more", "_some")
+
+    def __init__(self, lines: Lines) -> None:
+        self._lines = lines
+        self._line = self._before = self._after = b""
+        self._some: tuple[Field, ...] = ()
+        self._more: tuple[Field, ...] = ()
+
+    def read(self, data: bytes) -> Whole | None:
+        """One whole request, where these bytes are that and nothing else; None sends them the usual way."""
+        before, after = self._before, self._after
+        at = len(before)
+        if at and data.startswith(before):
+            end = data.find(b"\r", at, at + MOST_DIGITS + 1)
+            length = data[at:end]
+            body = end + len(after)
+            if end > at and data.startswith(after, end) and length.isdigit() and int(length) == len(data) - body > 0:
+                return self._line, [*self._some, (_LENGTH, length), *self._more], data[body:]
+        return self._anew(data)
+
+    def _anew(self, data: bytes) -> Whole | None:
+        end = data.find(b"\r\n\r\n", 0, LONGEST_HEAD)
+        if end < 0:
+            return None
+        line, *lines = data[:end].split(b"\r\n")
+        fields = self._lines.fields(lines)
+        if fields is None:
+            return None
+        named, body = dict(fields), data[end + 4 :]
+        if len(named) < len(fields) or not _is_usual(named, len(body)):
+            return None
+        if body:
+            self._remember(line, lines, fields, [*named].index(_LENGTH))
+        return line, fields, body
+
+    def _remember(self, line: bytes, lines: list[bytes], fields: list[Field], at: int) -> None:
+        """The head around its length, which the field at ``at`` tells."""
+        name = lines[at][: len(_LENGTH) + 2]
+        self._before = b"\r\n".join([line, *lines[:at], name])
+        self._after = b"\r\n".join([b"", *lines[at + 1 :], b"", b""])
+        self._line, self._some, self._more = line, tuple(fields[:at]), tuple(fields[at + 1 :])
+
+
+def _is_usual(named: dict[bytes, bytes], size: int) -> bool:
+    """Whether these fields frame a body of this size in the plainest way, and ask for nothing else."""
+    if b"host" not in named or not _ODD.isdisjoint(named):
+        return False
+    if _CONNECTION in named and named[_CONNECTION].lower() != b"keep-alive":
+        return False
+    if _LENGTH not in named:
+        return size == 0
+    length = named[_LENGTH]
+    return length.isdigit() and len(length) <= MOST_DIGITS and int(length) == size
+
+
+def in_origin_form(line: bytes) -> bool:
+    """Whether a request line is HTTP/1.1's and names a path on this server, as it is to be looked up.
+
+    The line of a whole request that this is true of says the same to every parser.
+    """
+    method, _, rest = line.partition(b" ")
+    target, _, version = rest.partition(b" ")
+    visible = not target.translate(None, bytes(range(0x21, 0x7F)))
+    return method in METHODS and version == b"HTTP/1.1" and target.startswith(b"/") and b"#" not in target and visible
