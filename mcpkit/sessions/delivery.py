@@ -6,8 +6,8 @@ never stand here: an implementation, HTTP.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final, NamedTuple, Protocol
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple, Protocol, TypeAlias
 
 from mcpkit.jsonrpc.errors import McpKitError
 from mcpkit.jsonrpc.messages import Id
@@ -28,6 +28,10 @@ class Stored(NamedTuple):  # not a frozen dataclass: made for every message, and
     data: bytes
 
 
+Take: TypeAlias = Callable[[Stored], bool]
+"""Sends a message at once, waiting for nothing; False where it can't."""
+
+
 class Reader(Protocol):
     """Follows one stream from a place on."""
 
@@ -37,8 +41,12 @@ class Reader(Protocol):
         Raises: UnknownEvent; StoreAway.
         """
 
-    async def next(self) -> Sequence[Stored]:
-        """The messages that came since, at least one; none when the stream or this reader has ended. Safe to cancel."""
+    async def next(self, take: Take | None = None) -> Sequence[Stored]:
+        """The messages that came since, at least one; none when the stream or this reader has ended. Safe to cancel.
+
+        While it waits, a message may be handed to ``take`` the moment it is stored, instead of ending the wait: where
+        thousands listen, waking each of them costs more than telling them.
+        """
 
     def close(self) -> None:
         """Stop following, and end the wait of :meth:`next`; may be called twice."""

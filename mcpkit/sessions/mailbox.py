@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from time import monotonic
 
 from mcpkit.jsonrpc.messages import Id
-from mcpkit.sessions.delivery import GENERAL, Stored, UnknownEvent
+from mcpkit.sessions.delivery import GENERAL, Stored, Take, UnknownEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +132,7 @@ class MemoryMailbox:
         return f"{stream}-{self._place}"
 
     async def append(self, stream: str, data: bytes, *, last: bool = False, notice: str | None = None) -> str:
-        """Store a message and wake the stream's reader."""
+        """Store a message and hand it to the stream's reader, or wake it."""
         found = self._stream(stream)
         if found is None or found.ended:
             return ""
@@ -147,7 +147,10 @@ class MemoryMailbox:
         bounds = self._shelf.bounds
         while len(self._kept) > bounds.events or self._size > bounds.bytes:
             self.let_go()
-        self._wake(found)
+        if not last and found.readers and found.readers[-1].offer(stored):
+            found.sent = stored.place
+        else:
+            self._wake(found)
         return stored.id
 
     def drop(self, stream: str) -> None:
@@ -215,9 +218,10 @@ class MemoryMailbox:
             self._discard(stream)
 
     def _stream(self, name: str) -> _Stream | None:
-        if name == GENERAL and not self.closed:
-            return self._streams.setdefault(name, _Stream(name))
-        return self._streams.get(name)
+        found = self._streams.get(name)
+        if found is None and name == GENERAL and not self.closed:
+            found = self._streams[name] = _Stream(name)
+        return found
 
     def _discard(self, stream: _Stream) -> None:
         """An ended stream without messages and readers is forgotten."""
@@ -234,7 +238,7 @@ class MemoryMailbox:
 class MemoryReader:
     """Follows one stream (see :class:`~mcpkit.sessions.store.Reader`)."""
 
-    __slots__ = ("_closed", "_mailbox", "_place", "_sleeper", "_stream")
+    __slots__ = ("_closed", "_mailbox", "_place", "_sleeper", "_stream", "_take")
 
     def __init__(self, mailbox: MemoryMailbox, stream: _Stream, after: int) -> None:
         self._mailbox = mailbox
@@ -242,13 +246,15 @@ class MemoryReader:
         self._place = after
         self._closed = False
         self._sleeper: asyncio.Future[None] | None = None
+        self._take: Take | None = None
         stream.readers.append(self)
 
     async def begin(self) -> None:
         """It is taken over already."""
 
-    async def next(self) -> Sequence[Stored]:
+    async def next(self, take: Take | None = None) -> Sequence[Stored]:
         """The messages that came since; none at all when the stream has ended."""
+        self._take = take
         stream = self._stream
         while not self._closed:
             if stream.readers and stream.readers[-1] is self:
@@ -265,6 +271,16 @@ class MemoryReader:
             finally:
                 self._sleeper = None
         return ()
+
+    def offer(self, stored: Stored) -> bool:
+        """Hand over what was stored just now; False where the reader has to look itself.
+
+        One that waits has read all that came before.
+        """
+        if self._take is None or self._sleeper is None or self._sleeper.done() or not self._take(stored):
+            return False
+        self._place = stored.place
+        return True
 
     def skip_to(self, place: int) -> None:
         """What comes up to there has been read by another."""

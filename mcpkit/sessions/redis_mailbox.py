@@ -17,7 +17,7 @@ from mcpkit.jsonrpc.codec import encode_error
 from mcpkit.jsonrpc.errors import INTERNAL_ERROR, RpcError
 from mcpkit.jsonrpc.messages import Id
 from mcpkit.sessions import redis_scripts as scripts
-from mcpkit.sessions.delivery import GENERAL, Stored, UnknownEvent
+from mcpkit.sessions.delivery import GENERAL, Stored, Take, UnknownEvent
 from mcpkit.sessions.mailbox import Bounds
 from mcpkit.sessions.redis_link import Link
 from mcpkit.sessions.store import StoreAway
@@ -203,8 +203,8 @@ class RedisReader:
         self._place = int(found)
         self._mailbox.joined(self)
 
-    async def next(self) -> Sequence[Stored]:
-        """The messages that came since; none at all when the stream has ended."""
+    async def next(self, take: Take | None = None) -> Sequence[Stored]:
+        """The messages that came since; none at all when the stream has ended. Redis hands over nothing unasked."""
         while not self._closed and not self._mailbox.closed:
             self._news = False
             try:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from typing import Final
 
 from mcpkit.jsonrpc.codec import encode_notification
 from mcpkit.protocol.changes import ChangeFeed, Notice
@@ -14,6 +15,9 @@ from mcpkit.protocol.lifecycle import Phase
 from mcpkit.sessions.delivery import GENERAL
 from mcpkit.sessions.session import Session
 from mcpkit.sessions.store import SessionStore, StoreAway
+
+AT_ONCE: Final = 64
+"""After so many sessions in a row calls get a turn."""
 
 
 class Notices:
@@ -56,11 +60,13 @@ class Notices:
             del self._waiting[notice]
             encoded: dict[str, bytes] = {}
             self._told += 1
-            for session in self._store.open_sessions():
+            for number, session in enumerate(self._store.open_sessions(), 1):
                 try:
                     await self._tell_one(session, notice, encoded)
                 except StoreAway:  # it is told when its client comes back, or with the next notice
                     session.current = False
+                if number % AT_ONCE == 0:
+                    await asyncio.sleep(0)
         self._task = None
 
     async def _tell_one(self, session: Session, notice: Notice, encoded: dict[str, bytes]) -> None:

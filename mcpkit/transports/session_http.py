@@ -6,6 +6,7 @@ What must never stand here: reading bodies, which revision governs (both are don
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 from typing import Final
 
 from mcpkit.framing.sse import encode_event
@@ -17,7 +18,7 @@ from mcpkit.protocol.exchange import SILENT, Exchange
 from mcpkit.protocol.headers import SESSION_HEADER, VERSION_HEADER
 from mcpkit.protocol.lifecycle import Phase, admit, negotiate, read_initialize
 from mcpkit.protocol.revisions.registry import REVISIONS
-from mcpkit.sessions.delivery import GENERAL, Reader, UnknownEvent
+from mcpkit.sessions.delivery import GENERAL, Reader, Stored, UnknownEvent
 from mcpkit.sessions.session import Session
 from mcpkit.sessions.store import SessionStore, StoreAway
 from mcpkit.transports.asgi import Refused, Visit
@@ -281,8 +282,17 @@ class SessionHttp:
 
 
 async def _pump(reader: Reader, events: EventResponse, *, ids: bool) -> None:
+    take = partial(_put, events, ids)
     while events.open:
-        found = await reader.next()
+        found = await reader.next(take)
         if not found:
             return
-        await events.write(b"".join(encode_event(stored.data, id=stored.id if ids else None) for stored in found))
+        await events.write(b"".join([_framed(stored, ids) for stored in found]))
+
+
+def _put(events: EventResponse, ids: bool, stored: Stored) -> bool:
+    return events.put(_framed(stored, ids))
+
+
+def _framed(stored: Stored, ids: bool) -> bytes:
+    return encode_event(stored.data, id=stored.id if ids else None)

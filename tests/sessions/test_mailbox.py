@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from mcpkit.sessions.delivery import GENERAL, Reader, Stored, UnknownEvent
+from mcpkit.sessions.delivery import GENERAL, Reader, Stored, Take, UnknownEvent
 from mcpkit.sessions.mailbox import OVERHEAD, Bounds, MemoryMailbox, Shelf
 
 
@@ -43,6 +43,48 @@ async def test_nothing_follows_the_last_message_of_a_stream() -> None:
     assert await box.append("never opened", b"x") == ""
     assert texts(await soon(box.follow(stream, box.find(first)[1]))) == [b"b"]
     assert await box.append(other, b"c")
+
+
+async def test_who_waits_is_handed_a_message_without_being_woken() -> None:
+    """It is stored all the same: a client that comes back can resume before it (SHL-30)."""
+    box, taken = mailbox(), list[bytes]()
+    reader = box.follow(GENERAL)
+
+    def take(stored: Stored) -> bool:
+        taken.append(stored.data)
+        return stored.data != b"no"
+
+    waiting = asyncio.ensure_future(reader.next(take))
+    await asyncio.sleep(0)
+    first = await box.append(GENERAL, b"a")
+    await box.append(GENERAL, b"b")
+    assert (taken, waiting.done()) == ([b"a", b"b"], False)
+    await box.append(GENERAL, b"no")
+    await box.append(GENERAL, b"after")
+    assert texts(await asyncio.wait_for(waiting, 5)) == [b"no", b"after"]
+    assert taken == [b"a", b"b", b"no"], "while one is declined the next must not overtake it"
+    reader.close()
+    assert texts(await soon(box.follow(*box.find(first)))) == [b"b", b"no", b"after"]
+    await box.append(GENERAL, b"new")
+    assert texts(await soon(box.follow(GENERAL))) == [b"new"]
+
+
+async def test_only_the_newest_reader_is_handed_messages_and_the_last_one_to_nobody() -> None:
+    """SHL-26, SHL-27; the end of a stream is for the reader to notice."""
+    box, taken = mailbox(), list[str]()
+    stream = box.open()
+    old, new = box.follow(stream, 0), box.follow(stream, 0)
+
+    def taker(name: str) -> Take:
+        return lambda stored: taken.append(name) is None
+
+    waiting = [asyncio.ensure_future(reader.next(taker(name))) for reader, name in ((old, "old"), (new, "new"))]
+    await asyncio.sleep(0)
+    await box.append(stream, b"a")
+    assert taken == ["new"]
+    await box.append(stream, b"end", last=True)
+    assert [texts(found) for found in await asyncio.wait_for(asyncio.gather(*waiting), 5)] == [[], [b"end"]]
+    assert taken == ["new"]
 
 
 async def test_a_resumed_stream_gets_what_came_after_and_nothing_of_another() -> None:

@@ -9,11 +9,11 @@ from typing import Any
 from mcpkit.protocol.changes import PROMPTS_CHANGED, TOOLS_CHANGED, LocalChanges, Notice
 from mcpkit.protocol.lifecycle import Phase
 from mcpkit.protocol.revisions.registry import NEWEST_HANDSHAKE
-from mcpkit.sessions.delivery import GENERAL, Reader
+from mcpkit.sessions.delivery import GENERAL, Reader, Stored
 from mcpkit.sessions.memory import MemoryStore
 from mcpkit.sessions.session import Session
 from mcpkit.transports.load import Load
-from mcpkit.transports.notices import Notices
+from mcpkit.transports.notices import AT_ONCE, Notices
 from mcpkit.transports.outbox import StreamOutbox
 
 
@@ -75,6 +75,27 @@ async def test_what_is_logged_reaches_the_sessions_that_want_its_level() -> None
     await settle()
     heard_of = [[json.loads(data)["params"]["level"] for data in await heard(reader)] for reader in readers]
     assert heard_of == [["info", "info", "error"], ["error"]]
+
+
+async def test_calls_get_a_turn_while_many_are_told() -> None:
+    """Thousands of sessions would hold the event loop for as long as telling them all takes."""
+    hall, told, seen = Hall(), list[Stored](), set[int]()
+
+    def take(stored: Stored) -> bool:
+        told.append(stored)
+        return True
+
+    readers = [(await hall.session()).mailbox.follow(GENERAL) for _ in range(3 * AT_ONCE)]
+    waiting = [asyncio.ensure_future(reader.next(take)) for reader in readers]
+    await asyncio.sleep(0)
+    hall.changes.publish(Notice(TOOLS_CHANGED))
+    async with asyncio.timeout(5):
+        while len(told) < len(readers):
+            await asyncio.sleep(0)
+            seen.add(len(told))
+    assert {AT_ONCE, 2 * AT_ONCE} <= seen
+    for one in waiting:
+        one.cancel()
 
 
 async def test_a_change_made_in_another_thread_arrives() -> None:
