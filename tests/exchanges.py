@@ -52,7 +52,7 @@ class Remembered:
     def __init__(self) -> None:
         self.id = "session-1"
         self.log_level: str | None = None
-        self.subscriptions: set[str] = set()
+        self.subscriptions: frozenset[str] = frozenset()
         self.elicitations: tuple[str, ...] = ()
 
 

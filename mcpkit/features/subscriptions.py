@@ -196,7 +196,7 @@ async def subscribe(exchange: Exchange) -> JsonObject:
     if exchange.session is not None:
         if len(exchange.session.subscriptions) >= MAX_KEYS:
             raise InvalidParams(f"this session watches {MAX_KEYS} resources already; unsubscribe from some first")
-        exchange.session.subscriptions.add(uri)
+        exchange.session.subscriptions |= {uri}
     return {}
 
 
@@ -207,5 +207,5 @@ async def unsubscribe(exchange: Exchange) -> JsonObject:
     """
     uri = subscribed_uri(exchange)
     if exchange.session is not None:
-        exchange.session.subscriptions.discard(uri)
+        exchange.session.subscriptions -= {uri}
     return {}

@@ -6,10 +6,13 @@ never stand here: bytes, a method name of MCP, time.
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from mcpkit.jsonrpc.errors import InvalidRequest, McpKitError
 from mcpkit.jsonrpc.messages import ErrorResponse, Id, JsonObject, Request, Response
+
+_NOBODY: Final[dict[Any, Any]] = {}
+"""Nothing asked, nothing in flight: shared by all who are at rest, and never written to."""
 
 
 class Pending(Protocol):
@@ -41,8 +44,8 @@ class Peer:
     def __init__(self, prefix: str = "") -> None:
         """``prefix`` begins the ids of all questions: several ends may then ask in one conversation."""
         self._prefix = prefix
-        self._asked: dict[Id, Pending] = {}
-        self._working: dict[Id, Cancellable] = {}
+        self._asked: dict[Id, Pending] = _NOBODY
+        self._working: dict[Id, Cancellable] = _NOBODY
         self._last = 0
 
     # our questions
@@ -52,6 +55,8 @@ class Peer:
         self._last += 1
         prefix = prefix or self._prefix
         id: Id = f"{prefix}{self._last}" if prefix else self._last
+        if self._asked is _NOBODY:
+            self._asked = {}
         self._asked[id] = pending
         return Request(id, method, params)
 
@@ -82,13 +87,18 @@ class Peer:
 
         Raises: InvalidRequest when a call with that id is in flight; that call is not touched (RPC-05).
         """
-        if id in self._working:
+        if self._working is _NOBODY:
+            self._working = {id: work}
+        elif id in self._working:
             raise InvalidRequest("Invalid request: a request with this id is still in flight", id=id)
-        self._working[id] = work
+        else:
+            self._working[id] = work
 
     def end(self, id: Id) -> None:
         """The call is over; its id may be used again."""
         self._working.pop(id, None)
+        if not self._working:
+            self._working = _NOBODY
 
     def cancel(self, id: Any, reason: str | None) -> bool:
         """Cancel the call ``id``, a value from the wire; False when there is none (CANC-08: then nothing happens)."""
@@ -113,7 +123,7 @@ class Peer:
 
     def fail_all(self, error: McpKitError) -> None:
         """No question will be answered any more; calls go on."""
-        asked, self._asked = self._asked, {}
+        asked, self._asked = self._asked, _NOBODY
         for pending in asked.values():
             pending.reject(error)
 

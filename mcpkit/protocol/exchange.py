@@ -92,7 +92,8 @@ class SessionState(Protocol):
 
     id: str
     log_level: str | None
-    subscriptions: set[str]
+    subscriptions: frozenset[str]
+    """The URIs that it watches; replaced, never changed, for most sessions watch none."""
     elicitations: tuple[str, ...]
     """The ids of the pages that its user was last asked to open."""
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum, auto
+from functools import lru_cache
 from typing import Any, Final
 
-from mcpkit.jsonrpc.codec import encode
+from mcpkit.jsonrpc.codec import encode, load
 from mcpkit.jsonrpc.errors import InvalidParams, InvalidRequest, MethodNotFound
 from mcpkit.protocol.exchange import Client
 from mcpkit.protocol.revisions.registry import HANDSHAKE_NAMES, NEWEST_HANDSHAKE, REVISIONS
@@ -22,6 +23,8 @@ _UNKNOWN_TO_HANDSHAKES: Final = frozenset().union(*(revision.requests for revisi
 
 MOST_CLIENT_BYTES: Final = 8192
 """What a session remembers of its client, as JSON."""
+SHARED_BYTES: Final = 1024
+"""How long that may be to be remembered for the next session too."""
 
 
 class Phase(Enum):
@@ -83,6 +86,14 @@ def read_initialize(params: Mapping[str, Any]) -> tuple[str, Client]:
     if not isinstance(capabilities, dict) or not isinstance(info, dict):
         raise InvalidParams("capabilities and clientInfo of initialize must be objects")
     info = {name: value for name, value in info.items() if name != "icons"}  # shown by nobody here, and often long
-    if len(encode([info, capabilities])) > MOST_CLIENT_BYTES:
+    told = encode([info, capabilities])
+    if len(told) > MOST_CLIENT_BYTES:
         raise InvalidParams(f"clientInfo and capabilities of initialize may be {MOST_CLIENT_BYTES} bytes long together")
-    return offered, Client(info, capabilities)
+    return offered, _client(told) if len(told) <= SHARED_BYTES else Client(info, capabilities)
+
+
+@lru_cache(maxsize=256)
+def _client(told: bytes) -> Client:
+    """One object for all sessions of the same software: there may be thousands."""
+    info, capabilities = load(told)
+    return Client(info, capabilities)

@@ -11,6 +11,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
+from typing import Final
 
 from mcpkit.jsonrpc.messages import Id
 from mcpkit.sessions.delivery import GENERAL, Stored, Take, UnknownEvent
@@ -95,6 +96,10 @@ class _Stream:
     readers: list[MemoryReader] = field(default_factory=list)
 
 
+_NONE: Final[dict[str, _Stream]] = {}
+"""The streams of all mailboxes that have none yet; never written to."""
+
+
 class MemoryMailbox:
     """The messages of one session (see :class:`~mcpkit.sessions.store.Mailbox`)."""
 
@@ -102,7 +107,7 @@ class MemoryMailbox:
 
     def __init__(self, shelf: Shelf) -> None:
         self._shelf = shelf
-        self._streams: dict[str, _Stream] = {}
+        self._streams: dict[str, _Stream] = _NONE
         self._kept: deque[_Kept] | None = None  # most sessions never store anything
         self._size = 0
         self._place = 0
@@ -122,9 +127,7 @@ class MemoryMailbox:
     def open(self, call: Id | None = None) -> str:
         """A new stream's name."""
         self._names += 1
-        name = str(self._names)
-        self._streams[name] = _Stream(name)
-        return name
+        return self._begin(str(self._names)).name
 
     async def mark(self, stream: str) -> str:
         """An event id that stands before whatever comes next."""
@@ -187,7 +190,7 @@ class MemoryMailbox:
         self.closed = True
         while self._kept:
             self.let_go()
-        streams, self._streams = self._streams, {}
+        streams, self._streams = self._streams, _NONE
         for stream in streams.values():
             stream.ended = True
             self._wake(stream)
@@ -220,8 +223,14 @@ class MemoryMailbox:
     def _stream(self, name: str) -> _Stream | None:
         found = self._streams.get(name)
         if found is None and name == GENERAL and not self.closed:
-            found = self._streams[name] = _Stream(name)
+            found = self._begin(name)
         return found
+
+    def _begin(self, name: str) -> _Stream:
+        if self._streams is _NONE:
+            self._streams = {}
+        stream = self._streams[name] = _Stream(name)
+        return stream
 
     def _discard(self, stream: _Stream) -> None:
         """An ended stream without messages and readers is forgotten."""

@@ -104,9 +104,10 @@ class SharedSession(Session):
         if "level" in changed:
             self.log_level = theirs["level"].decode() or None
         self.home = theirs["home"].decode() if theirs["home"] != self._link.id.encode() else ""
-        for name in changed:
-            if name.startswith(WATCHED):
-                (self.subscriptions.add if name in theirs else self.subscriptions.discard)(name[len(WATCHED) :])
+        watched = {name: name[len(WATCHED) :] for name in changed if name.startswith(WATCHED)}
+        if watched:
+            coming = {uri for name, uri in watched.items() if name in theirs}
+            self.subscriptions = self.subscriptions.difference(watched.values()) | coming
 
     # ── what the client says, to whichever replica it concerns ───────────────────────────────────────────────────
 

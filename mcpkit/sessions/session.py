@@ -22,6 +22,8 @@ class SessionEnded(McpKitError):
 
 
 ENDED: Final = "the session has ended"
+NOTHING: Final[frozenset[str]] = frozenset()
+"""What most sessions watch; Python makes another empty set for each of them."""
 
 
 class Session:
@@ -53,7 +55,7 @@ class Session:
         self.client: Client = UNKNOWN_CLIENT
         self.phase = Phase.NEW
         self.log_level: str | None = None
-        self.subscriptions: set[str] = set()
+        self.subscriptions = NOTHING
         self.elicitations: tuple[str, ...] = ()
         self.peer = Peer()
         self.outbox: Outbox | None = None
@@ -110,7 +112,7 @@ class Session:
     def end(self) -> None:
         """Cancel its calls, fail its questions, end its streams. May be called twice."""
         self.phase = Phase.CLOSED
-        self.subscriptions.clear()
+        self.subscriptions = NOTHING
         self.peer.close(SessionEnded(ENDED))
         self.mailbox.close()
         if self.outbox is not None:

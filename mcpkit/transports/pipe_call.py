@@ -44,7 +44,7 @@ class PipeSession:
     phase: Phase = Phase.NEW
     id: str = field(default_factory=lambda: secrets.token_hex(16))
     log_level: str | None = None
-    subscriptions: set[str] = field(default_factory=set)
+    subscriptions: frozenset[str] = frozenset()
     elicitations: tuple[str, ...] = ()
 
 

@@ -194,6 +194,6 @@ async def test_a_session_watches_resources() -> None:
     for senseless in (None, "", 3):
         with pytest.raises(InvalidParams, match="uri"):
             await subscribe(call("resources/subscribe", senseless))
-    session.subscriptions.update(f"a://{n}" for n in range(MAX_KEYS))
+    session.subscriptions |= {f"a://{n}" for n in range(MAX_KEYS)}
     with pytest.raises(InvalidParams, match="unsubscribe"):
         await subscribe(call("resources/subscribe", "a://one-more"))

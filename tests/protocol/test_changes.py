@@ -66,7 +66,7 @@ def test_a_session_is_told_what_is_logged_at_its_level_and_above() -> None:
 def test_a_session_is_told_of_the_pages_that_its_own_user_was_sent_to() -> None:
     """ELIC-22: of no others, and not because it watches a resource of that name."""
     session = Remembered()
-    session.subscriptions.add("page-1")
+    session.subscriptions |= {"page-1"}
     assert not Notice.elicited("page-1").concerns(session)
     session.elicitations = ("page-1",)
     assert Notice.elicited("page-1").concerns(session)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mcpkit.jsonrpc.errors import InvalidParams, InvalidRequest, MethodNotFound
-from mcpkit.protocol.lifecycle import Phase, admit, negotiate, read_initialize
+from mcpkit.protocol.lifecycle import SHARED_BYTES, Phase, admit, negotiate, read_initialize
 from mcpkit.protocol.revisions.registry import HANDSHAKE_NAMES
 
 STARTED = [Phase.INITIALIZING, Phase.READY]
@@ -92,3 +92,16 @@ def test_bad_initialize_params(params: dict[str, Any]) -> None:
         read_initialize(params)
     supported = ["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"]
     assert refused.value.data == (None if params.get("protocolVersion") == "v" else {"supported": supported})
+
+
+def test_sessions_of_one_software_share_what_is_remembered_of_it() -> None:
+    """There may be thousands of them; what is long is nobody else's."""
+    told = {"protocolVersion": "2025-11-25", "clientInfo": {"name": "x", "version": "1"}, "capabilities": {"roots": {}}}
+    one, other = (read_initialize({**told})[1] for _ in range(2))
+    assert one is other
+    assert (one.info, one.capabilities) == (told["clientInfo"], told["capabilities"])
+    assert read_initialize({**told, "capabilities": {}})[1] == ({"name": "x", "version": "1"}, {})
+    long = {**told, "clientInfo": {"name": "x" * SHARED_BYTES}}
+    one, other = (read_initialize(long)[1] for _ in range(2))
+    assert one == other
+    assert one is not other

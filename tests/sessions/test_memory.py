@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 
 from mcpkit.protocol.revisions.registry import NEWEST_HANDSHAKE
@@ -100,3 +102,26 @@ async def test_what_waits_is_known() -> None:
     assert store.stored >= 1000
     await store.end(session)
     assert store.stored == 0
+
+
+class Working:
+    """Serves a call that nobody cancels."""
+
+    def cancel(self, reason: str | None) -> None:
+        raise AssertionError(reason)
+
+
+async def test_a_session_at_rest_takes_little() -> None:
+    """AVAIL-03: ten thousand that are given up must be a matter of a few MiB, also when each has made a call."""
+    store = MemoryStore(2000)
+    await store.create(NEWEST_HANDSHAKE)
+    tracemalloc.start()
+    try:
+        for _ in range(1000):
+            session = await store.create(NEWEST_HANDSHAKE)
+            session.peer.begin(1, Working())
+            session.peer.end(1)
+        taken = tracemalloc.get_traced_memory()[0] / 1000
+    finally:
+        tracemalloc.stop()
+    assert taken < 600, f"{taken} bytes a session"

@@ -47,7 +47,7 @@ def test_its_end_cancels_calls_and_fails_questions() -> None:
     one, call, question = session(), Waiter(), Waiter()
     one.peer.begin(7, call)
     one.peer.ask("roots/list", {}, question)
-    one.subscriptions.add("file:///x")
+    one.subscriptions |= {"file:///x"}
     one.end()
     one.end()
     assert call.cancelled

@@ -39,7 +39,7 @@ async def test_a_session_is_told_what_it_watches(pipe: Pipe, desk: Desk) -> None
     await pipe.hear()
     session = desk.seen[0].session
     assert session is not None
-    session.subscriptions.add("a://b")
+    session.subscriptions |= {"a://b"}
     for notice in (Notice(TOOLS_CHANGED), Notice(TOOLS_CHANGED), Notice.updated("a://b"), Notice.updated("a://c")):
         feed.publish(notice)
     assert await pipe.quiet() == [

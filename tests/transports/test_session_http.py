@@ -404,7 +404,7 @@ async def test_only_subscribed_resources_are_told_of() -> None:
     home, session = await opened()
     stored = await home.store.get(session.id)
     assert stored is not None
-    stored.subscriptions.add("file:///a")
+    stored.subscriptions |= {"file:///a"}
     stream = session.get()
     await stream.event()
     for uri in ("file:///b", "file:///a"):
@@ -438,7 +438,7 @@ async def test_what_was_missed_on_the_get_stream_comes_after_the_last_event_id(r
     home, session = await opened(revision)
     stored = await home.store.get(session.id)
     assert stored is not None
-    stored.subscriptions.update({"file:///1", "file:///2"})
+    stored.subscriptions |= {"file:///1", "file:///2"}
     stream = session.get()
     await stream.until(lambda: bool(stream.pieces))
     home.kernel.changes.publish(Notice.updated("file:///1"))
