@@ -37,7 +37,8 @@ class Row:
     secret: bool
 
 
-@dataclass(frozen=True, slots=True)
+# The parts of Settings are never made by themselves: methods of their own would cost every start a part of its time.
+@dataclass(frozen=True, slots=True, init=False, repr=False, eq=False)
 class Entry:
     """The settings of where the server is, and for whom."""
 
@@ -126,12 +127,6 @@ class Entry:
     api_keys_redis: bool = _setting(
         "MCP_API_KEYS_REDIS", False, values.flag, "1: API keys are kept in Redis, for all replicas, by `mcpkit keys`"
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds(Entry):
-    """The settings of how much, and how long."""
-
     metrics_token: str | None = _setting(
         "MCP_METRICS_TOKEN",
         None,
@@ -139,6 +134,12 @@ class Bounds(Entry):
         "bearer token that reads /metrics from other machines, and nothing else",
         secret=True,
     )
+
+
+@dataclass(frozen=True, slots=True, init=False, repr=False, eq=False)
+class Bounds(Entry):
+    """The settings of how much, and how long."""
+
     # ── limits of one HTTP request ──
     max_body_bytes: int = _setting(
         "MCP_MAX_BODY_BYTES", 4 * MIB, values.whole(1 * KIB, 1024 * MIB), "longest request body", unit="bytes"
