@@ -183,9 +183,10 @@ class Kernel:
         return handler
 
     async def _serve(self, exchange: Exchange) -> Result:
-        row = self._tables[exchange.revision.name].get(exchange.method)
-        if row is None:
+        rows = self._tables[exchange.revision.name]
+        if exchange.method not in rows:
             raise MethodNotFound(exchange.method)
+        row = rows[exchange.method]
         try:
             if row.cache_key is not None:
                 return await self._page(row, exchange)

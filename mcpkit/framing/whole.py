@@ -7,7 +7,7 @@ stand here: sockets, what a target or a field means.
 
 from __future__ import annotations
 
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from mcpkit.framing.http1 import METHODS
 
@@ -67,27 +67,50 @@ class Lines:
         return field
 
 
+class Familiar:
+    """A head but for its length: one object for as long as a client repeats it."""
+
+    __slots__ = ("after", "at", "before", "line", "more", "some", "verdict")
+
+    def __init__(self, line: bytes, lines: list[bytes], fields: list[Field], at: int) -> None:
+        """The field at ``at`` tells the length."""
+        name = lines[at][: len(_LENGTH) + 2]
+        self.line = line
+        self.before = b"\r\n".join([line, *lines[:at], name])
+        self.after = b"\r\n".join([b"", *lines[at + 1 :], b"", b""])
+        self.at = at
+        self.some, self.more = fields[:at], fields[at + 1 :]
+        self.verdict: Any = None
+        """What whoever judges heads has found of this one."""
+
+    def fits(self, fields: list[Field]) -> bool:
+        """Whether these are its fields still: whoever stands between may have changed some."""
+        at = self.at
+        same = fields[:at] == self.some and fields[at + 1 :] == self.more
+        return same and len(fields) > at and fields[at][0] == _LENGTH
+
+
 class WholeRequests:
     """Reads the requests of one connection. A head that differs from the last one by its length alone costs least."""
 
-    __slots__ = ("_after", "_before", "_line", "_lines", "_more", "_some")
+    __slots__ = ("_lines", "head")
 
     def __init__(self, lines: Lines) -> None:
         self._lines = lines
-        self._line = self._before = self._after = b""
-        self._some: tuple[Field, ...] = ()
-        self._more: tuple[Field, ...] = ()
+        self.head: Familiar | None = None
+        """The head of the request that was read last, if the next one may repeat it."""
 
     def read(self, data: bytes) -> Whole | None:
         """One whole request, where these bytes are that and nothing else; None sends them the usual way."""
-        before, after = self._before, self._after
-        at = len(before)
-        if at and data.startswith(before):
+        head = self.head
+        if head is not None and data.startswith(head.before):
+            at, after = len(head.before), head.after
             end = data.find(b"\r", at, at + MOST_DIGITS + 1)
             length = data[at:end]
             body = end + len(after)
             if end > at and data.startswith(after, end) and length.isdigit() and int(length) == len(data) - body > 0:
-                return self._line, [*self._some, (_LENGTH, length), *self._more], data[body:]
+                return head.line, [*head.some, (_LENGTH, length), *head.more], data[body:]
+        self.head = None
         return self._anew(data)
 
     def _anew(self, data: bytes) -> Whole | None:
@@ -102,15 +125,8 @@ class WholeRequests:
         if len(named) < len(fields) or not _is_usual(named, len(body)):
             return None
         if body:
-            self._remember(line, lines, fields, [*named].index(_LENGTH))
+            self.head = Familiar(line, lines, fields, [*named].index(_LENGTH))
         return line, fields, body
-
-    def _remember(self, line: bytes, lines: list[bytes], fields: list[Field], at: int) -> None:
-        """The head around its length, which the field at ``at`` tells."""
-        name = lines[at][: len(_LENGTH) + 2]
-        self._before = b"\r\n".join([line, *lines[:at], name])
-        self._after = b"\r\n".join([b"", *lines[at + 1 :], b"", b""])
-        self._line, self._some, self._more = line, tuple(fields[:at]), tuple(fields[at + 1 :])
 
 
 def _is_usual(named: dict[bytes, bytes], size: int) -> bool:

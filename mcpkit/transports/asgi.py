@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, MutableMapping
 from contextlib import suppress
 from typing import Any, Final, TypeAlias, TypeVar
 
@@ -30,15 +30,28 @@ Header: TypeAlias = tuple[bytes, bytes]
 JSON_TYPE: Final[Header] = (b"content-type", b"application/json")
 JSON_FIELDS: Final = (JSON_TYPE,)
 EVENT_TYPE: Final[Header] = (b"content-type", b"text/event-stream")
-NO_LENGTH: Final[Header] = (b"content-length", b"0")
 CLOSE: Final[Header] = (b"connection", b"close")
 EVENT_HEADERS: Final[tuple[Header, ...]] = (
     EVENT_TYPE,
     (b"cache-control", b"no-cache, no-transform"),
     (b"x-accel-buffering", b"no"),
 )
+HEAD_KEY: Final = "mcpkit.head"
+"""Where a server that knows a head again (framing.whole.Familiar) leaves it in the ASGI scope."""
 PRINCIPAL_KEY: Final = "mcpkit.principal"
 """Where a framework's own authentication leaves the principal in the ASGI scope."""
+
+
+class _Done:
+    """What is over when it is awaited."""
+
+    __slots__ = ()
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        return iter(())  # type: ignore[return-value]  # an iterator is enough, and a generator costs more
+
+
+DONE: Final = _Done()
 
 
 class Refused(McpKitError):
@@ -86,30 +99,33 @@ class Visit:
         self.weight = 0
         """What the body was found to weigh (load.Scales), until that is given back."""
 
-    async def answer(self, status: int, body: bytes) -> None:
+    def answer(self, status: int, body: bytes) -> Awaitable[None]:
         """Answer with a JSON body; in one write where the server offers it and nothing wraps its ``send``."""
         whole = getattr(getattr(self.send, "__self__", None), "answer_whole", None)
         if whole is not None and whole(status, JSON_FIELDS, self.extra, body):
-            return
-        length = (b"content-length", b"%d" % len(body))
-        await self.send({"type": "http.response.start", "status": status, "headers": [JSON_TYPE, length, *self.extra]})
-        await self.send({"type": "http.response.body", "body": body})
+            return DONE
+        return self._send(status, JSON_FIELDS, body)
 
-    async def answer_event(self, message: bytes) -> None:
+    def answer_event(self, message: bytes) -> Awaitable[None]:
         """Answer with an event stream that holds one message: as long as a JSON body, and sent like one."""
-        body = encode_event(message)
-        headers = [*EVENT_HEADERS, (b"content-length", b"%d" % len(body)), *self.extra]
-        await self.send({"type": "http.response.start", "status": 200, "headers": headers})
-        await self.send({"type": "http.response.body", "body": body})
+        return self._answer(200, EVENT_HEADERS, encode_event(message))
 
-    async def answer_empty(self, status: int) -> None:
+    def answer_empty(self, status: int) -> Awaitable[None]:
         """Answer without a body; in one write as above."""
+        return self._answer(status, (), b"")
+
+    def _answer(self, status: int, fields: tuple[Header, ...], body: bytes) -> Awaitable[None]:
+        """To be awaited at once: it may be under way already, or never be."""
         whole = getattr(getattr(self.send, "__self__", None), "answer_whole", None)
-        if whole is not None and whole(status, (), self.extra, b""):
-            return
-        headers = [*self.extra] if status == 204 else [NO_LENGTH, *self.extra]
+        if whole is not None and whole(status, fields, self.extra, body):
+            return DONE
+        return self._send(status, fields, body)
+
+    async def _send(self, status: int, fields: tuple[Header, ...], body: bytes) -> None:
+        length = () if status == 204 else ((b"content-length", b"%d" % len(body)),)
+        headers = [*fields, *length, *self.extra]
         await self.send({"type": "http.response.start", "status": status, "headers": headers})
-        await self.send({"type": "http.response.body", "body": b""})
+        await self.send({"type": "http.response.body", "body": body})
 
 
 async def refuse(send: Send, refusal: Refused, extra: Iterable[Header] = ()) -> None:
@@ -144,6 +160,18 @@ def route_path(scope: Scope) -> str:
     path: str = scope["path"]
     root: str = scope.get("root_path") or ""
     return path[len(root) :] if root and path.startswith(root + "/") else path
+
+
+def whole_body(receive: Receive, most: int) -> bytes | None:
+    """The request's body, where it is there already and the server hands it over without an event.
+
+    Raises: Refused (413).
+    """
+    take = getattr(getattr(receive, "__self__", None), "take_body", None)
+    body: bytes | None = None if take is None else take()
+    if body is not None and len(body) > most:
+        raise too_large()
+    return body
 
 
 async def read_body(receive: Receive, most: int, silence: float, whole: float) -> bytes:

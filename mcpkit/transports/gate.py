@@ -11,6 +11,7 @@ from itertools import chain
 from typing import Final, TypeAlias
 
 from mcpkit.features.errors import InsufficientScope, Overloaded
+from mcpkit.framing.whole import Familiar
 from mcpkit.jsonrpc.errors import RpcError
 from mcpkit.jsonrpc.messages import Id
 from mcpkit.security.origin import ANY, LOOPBACK, OriginRules
@@ -18,6 +19,7 @@ from mcpkit.security.principal import Principal
 from mcpkit.settings import Settings
 from mcpkit.transports.asgi import (
     CLOSE,
+    HEAD_KEY,
     PRINCIPAL_KEY,
     Header,
     Receive,
@@ -47,7 +49,9 @@ REMEMBERED: Final = 512
 """How many different heads are remembered with their verdict."""
 REMEMBERED_BYTES: Final = 2048
 """How long a head may be to be remembered."""
-CHANGING: Final = {name.encode(): name for name in ("content-length", "mcp-session-id", "traceparent", "tracestate")}
+CHANGING: Final = tuple(
+    (name.encode(), name) for name in ("content-length", "mcp-session-id", "traceparent", "tracestate")
+)
 """Fields that say nothing of whether a request is let in, and differ from one to the next: not remembered."""
 CHANGING_BYTES: Final = 128
 """How long such a field may be to be passed over."""
@@ -112,6 +116,7 @@ class Gate:
         "_rules",
         "_settings",
         "_worth_keeping",
+        "asks",
     )
 
     def __init__(
@@ -128,43 +133,76 @@ class Gate:
         self._authenticate = authenticate
         rate = settings.rate_per_second
         self._pace = Pace(TokenBuckets(rate, settings.rate_burst), buckets) if rate else None
+        self.asks = authenticate is not None or self._pace is not None
+        """Whether a head alone doesn't decide."""
         hosts = LOOPBACK | frozenset(settings.allowed_hosts) | _own_name(settings.host)
         self._rules = OriginRules(hosts=hosts, origins=LOOPBACK | frozenset(settings.allowed_origins))
         self._heads: dict[Key, Head] = {}
 
     async def admit(self, scope: Scope, receive: Receive, send: Send) -> Visit:
-        """Check the head of a request.
+        """Check the head of a request, and who sends it.
+
+        Raises: Refused, StoreAway.
+        """
+        visit = self.judge(scope, receive, send)
+        if self.asks:
+            await self.identify(visit)
+        return visit
+
+    def judge(self, scope: Scope, receive: Receive, send: Send) -> Visit:
+        """Check the head of a request; where the gate :attr:`asks`, :meth:`identify` has to follow.
 
         Raises: Refused.
         """
         if len(scope.get("raw_path") or scope["path"]) + len(scope["query_string"]) > self._most_uri:
             raise Refused(414, "The URI is too long; the limit is MCP_MAX_URI_BYTES", [CLOSE])
         raw: list[Header] = scope["headers"]
-        fields = dict(raw)
-        usual, own = len(fields) == len(raw), {}
-        for name, text in CHANGING.items():
-            if name in fields:
-                value = fields.pop(name)
-                usual = usual and len(value) <= CHANGING_BYTES and b"\n" not in value
-                own[text] = value.decode("latin-1")
-        key: Key = (len(fields), *fields, *fields.values(), *own)
-        head = self._heads.get(key)
-        if head is None or not usual:
-            head = self._judged(raw, key)
-            own = {}
-        headers = head.headers | own
+        known: Familiar | None = None
+        if HEAD_KEY in scope:
+            known = scope[HEAD_KEY]
+            if known is not None and not known.fits(raw):
+                known = None
+        if known is not None and known.verdict is not None and known.verdict[0] is self:
+            _, head, constant = known.verdict
+            headers = {**constant, "content-length": raw[known.at][1].decode("latin-1")}
+        else:
+            head, headers = self._look_up(raw)
+            if known is not None:
+                known.verdict = self, head, {**headers}  # a handler may do what it likes with its own
         visit = Visit(scope, receive, send, headers, head.accept)
         visit.extra, visit.fault = head.extra, head.fault
         query = scope["query_string"]
         if query and b"access_token=" in query:
             raise Refused(400, "A token may not stand in the URL; send it as Authorization: Bearer <token>")
-        if self._authenticate is None:
-            visit.principal = scope.get(PRINCIPAL_KEY)
-        else:
+        if self._authenticate is None and PRINCIPAL_KEY in scope:
+            visit.principal = scope[PRINCIPAL_KEY]
+        return visit
+
+    def _look_up(self, raw: list[Header]) -> tuple[Head, dict[str, str]]:
+        """The verdict on a head, and all of its fields; most heads have been seen before, but for what changes."""
+        fields = dict(raw)
+        usual, own = len(fields) == len(raw), {}
+        for name, text in CHANGING:
+            if name in fields:
+                value = fields.pop(name)
+                usual = usual and len(value) <= CHANGING_BYTES and b"\n" not in value
+                own[text] = value.decode("latin-1")
+        key: Key = (len(fields), *fields, *fields.values(), *own)
+        if usual and key in self._heads:
+            head = self._heads[key]
+            return head, head.headers | own
+        head = self._judged(raw, key)
+        return head, {**head.headers}
+
+    async def identify(self, visit: Visit) -> None:
+        """Find out who calls, and whether they call too often.
+
+        Raises: Refused, StoreAway.
+        """
+        if self._authenticate is not None:
             await self._identify(visit, self._authenticate)
         if self._pace is not None:
             await self._pace.keep(caller_of(visit))
-        return visit
 
     def check_host(self, scope: Scope) -> None:
         """That the one Host is served here, for documents that are open to everybody otherwise.
@@ -188,9 +226,10 @@ class Gate:
         """
         if visit.fault is not None:
             raise Refused(415, *visit.fault)
-        length = visit.headers.get("content-length")
-        if length is not None and (not length.isdecimal() or int(length[:20]) > self._most_body):
-            raise too_large()
+        if "content-length" in visit.headers:
+            length = visit.headers["content-length"]
+            if not length.isdecimal() or int(length[:20]) > self._most_body:
+                raise too_large()
 
     def preflight(self, visit: Visit) -> tuple[Header, ...]:
         """What a browser is told before it sends the real request (SHC-18)."""

@@ -35,6 +35,7 @@ from mcpkit.transports.asgi import (
     read_body,
     refuse,
     unread,
+    whole_body,
 )
 from mcpkit.transports.calls import LISTEN, check_accept, check_arguments, encoded, id_of, names_null_id, serve_batch
 from mcpkit.transports.gate import EVENTS, Gate
@@ -77,16 +78,15 @@ class McpEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one HTTP request."""
         try:
-            visit = await self._gate.admit(scope, receive, send)
+            visit = self._gate.judge(scope, receive, send)
+            if self._gate.asks:
+                await self._gate.identify(visit)
         except (Refused, StoreAway) as error:
             refusal = refusal_of(error)
             await refuse(send, refusal, unread(refusal, scope, receive))
             return
         try:
-            if scope["method"] == "POST":
-                await self._post(visit)
-            else:
-                await self._other(visit)
+            await (self._post(visit) if scope["method"] == "POST" else self._other(visit))
         except (Refused, StoreAway) as error:
             await refuse(send, refusal_of(error), visit.extra)
         except ClientGone:
@@ -135,9 +135,11 @@ class McpEndpoint:
         except Refused as refusal:
             visit.extra += unread(refusal, visit.scope, visit.receive)
             raise
-        body = await read_body(
-            visit.receive, settings.max_body_bytes, settings.body_silence_seconds, settings.request_seconds
-        )
+        body = whole_body(visit.receive, settings.max_body_bytes)
+        if body is None:
+            body = await read_body(
+                visit.receive, settings.max_body_bytes, settings.body_silence_seconds, settings.request_seconds
+            )
         size = len(body)
         if size > LIGHT_BODY:
             visit.weight = _weigh(self._scales, body)

@@ -14,7 +14,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 from mcpkit.framing.whole import Lines, Whole, WholeRequests, in_origin_form
-from mcpkit.transports.asgi import Event, Scope
+from mcpkit.transports.asgi import HEAD_KEY, Event, Scope
 from mcpkit.transports.cycles import DirectCycle, Flow
 from mcpkit.transports.eager import Starter
 
@@ -57,12 +57,17 @@ class SwiftCycle(DirectCycle):
         self.on_response = line.rest
         self.spoke = monotonic()
 
+    def take_body(self) -> bytes | None:
+        """The whole body, unless somebody has received it."""
+        body, self._body = self._body, None
+        return body
+
     async def receive(self) -> Any:
         """The body; then whatever happens."""
-        if self._body is None:
+        body = self.take_body()
+        if body is None:
             return await super().receive()
-        event: Event = {"type": "http.request", "body": self._body, "more_body": False}
-        self._body = None
+        event: Event = {"type": "http.request", "body": body, "more_body": False}
         return event
 
 
@@ -77,13 +82,17 @@ class Swift(Base):
     head_arrived: Callable[[], None]
     _starters: ClassVar[dict[asyncio.AbstractEventLoop, Starter]] = {}
     _whole: WholeRequests
+    _line: bytes | None = None
+    """The last line that was served here, the very object; and the scope of its requests, but for their fields."""
+    _first: dict[str, Any]
     _rested = 0.0
     """When the last answer was complete, by the loop's clock."""
     _served: RequestResponseCycle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A connection takes no more memory than it has to: there may be thousands."""
-        self._whole, self._rested, self._served = WholeRequests(self.lines), 0.0, None
+        self._whole, self._line, self._first = WholeRequests(self.lines), None, {}
+        self._rested, self._served = 0.0, None
         super().connection_made(cast(asyncio.Transport, transport))
         self.flow = Flow(self.transport)
 
@@ -91,7 +100,7 @@ class Swift(Base):
         """Serve a whole request at once, where its line is known; hand on all else."""
         rests = (self._served is None or self._served.response_complete) and not self.transport.is_closing()
         whole = self._whole.read(data) if rests and self._framer.idle else None
-        if whole is not None and whole[0] in self.places:
+        if whole is not None and (whole[0] is self._line or self._find(whole[0])):
             self._serve(whole)
             return
         before = self.scope
@@ -166,12 +175,18 @@ class Swift(Base):
                 self.places.clear()
             self.places[line] = {name: self.scope[name] for name in PLACE}
 
+    def _find(self, line: bytes) -> bool:
+        """Make ready for requests with this line; whether it is known."""
+        place = self.places.get(line)
+        if place is not None:
+            self.head_arrived()
+            self.on_message_begin()  # uvicorn's own, so that the scope is as it makes them
+            self._line, self._first = line, {**self.scope, **place}
+        return place is not None
+
     def _serve(self, whole: Whole) -> None:
-        line, fields, body = whole
-        self.head_arrived()
-        self.on_message_begin()  # uvicorn's own, so that the scope is as it makes them
-        scope = cast(Scope, self.scope)
-        scope.update(self.places[line], headers=fields)
+        _, fields, body = whole
+        scope = {**self._first, "headers": fields, "state": self.app_state.copy(), HEAD_KEY: self._whole.head}
         cycle = self.cycle = self._served = SwiftCycle(self, scope, body)
         starter = self._starters.get(self.loop)
         if starter is None:

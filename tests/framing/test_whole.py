@@ -224,3 +224,43 @@ def test_what_is_remembered_is_bounded() -> None:
         assert len(lines.known) <= MOST_LINES
     WholeRequests(lines).read(request(b"Origin: " + b"y" * 1000))
     assert max(map(len, lines.known)) < 300
+
+
+def test_a_head_that_is_repeated_is_known_again() -> None:
+    """By one object, for as long as nothing but the length differs."""
+    ours = reader()
+    heads = []
+    for data in (request(), request(body=b"{}"), request(b"X: y"), request(b"X: y", body=b"[]"), request(body=b"")):
+        assert ours.read(data) is not None
+        heads.append(ours.head)
+    assert heads[0] is heads[1] is not heads[2]
+    assert heads[2] is heads[3]
+    assert heads[4] is None
+
+
+@pytest.mark.parametrize("length_first", [False, True])
+def test_fields_that_were_changed_on_the_way_are_not_those_of_the_head(length_first: bool) -> None:
+    """A middleware may have put somebody else's name there."""
+    ours = reader()
+    data = request(b"X: y")
+    if length_first:
+        data = data.replace(b"Host:", b"Content-Length: 40\r\nHost:", 1).replace(
+            b"\r\nContent-Length: 40\r\n\r\n", b"\r\n\r\n"
+        )
+    found = ours.read(data)
+    assert found is not None
+    assert ours.head is not None
+    _, fields, _ = found
+    assert ours.head.fits(fields)
+    at = [name for name, _ in fields].index(b"content-length")
+    assert ours.head.fits([*fields[:at], (b"content-length", b"7"), *fields[at + 1 :]])
+    for changed in (
+        [],
+        fields[:-1],
+        fields[1:],
+        [*fields, (b"authorization", b"Bearer x")],
+        [*fields[:at], *fields[at + 1 :]],
+        [*fields[:at], (b"x-length", b"40"), *fields[at + 1 :]],
+        [(name, b"evil" if name == b"host" else value) for name, value in fields],
+    ):
+        assert not ours.head.fits(changed)
