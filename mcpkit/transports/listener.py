@@ -118,12 +118,16 @@ class _Bounded(asyncio.Protocol):
         self._framer.end()
 
     def on_response_complete(self) -> None:
-        """A request is answered, and what it took is free; what came after it is still to be served."""
+        """A request is answered; what came after it is still to be served."""
+        self.answered()
+        super().on_response_complete()  # type: ignore[misc]  # uvicorn's
+
+    def answered(self) -> None:
+        """What the request took is free again."""
         if self._unanswered > LIGHT:
             self._hold(sum(len(cycle.body) for cycle, _ in self.pipeline) + self._framer.held)
         else:
             self._unanswered = 0
-        super().on_response_complete()  # type: ignore[misc]  # uvicorn's
 
     @property
     def served(self) -> Any:

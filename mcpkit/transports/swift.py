@@ -17,6 +17,7 @@ from mcpkit.framing.whole import Lines, Whole, WholeRequests, in_origin_form
 from mcpkit.transports.asgi import HEAD_KEY, Event, Scope
 from mcpkit.transports.cycles import DirectCycle, Flow
 from mcpkit.transports.eager import Starter
+from mcpkit.transports.load import LIGHT
 
 if TYPE_CHECKING:
     from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol as Base
@@ -79,6 +80,9 @@ class Swift(Base):
     lines: Lines
     _framer: RequestFramer
     _refuse: Callable[[int, str], None]
+    _hold: Callable[[int], bool]
+    _unanswered: int
+    answered: Callable[[], None]
     head_arrived: Callable[[], None]
     _starters: ClassVar[dict[asyncio.AbstractEventLoop, Starter]] = {}
     _whole: WholeRequests
@@ -100,7 +104,8 @@ class Swift(Base):
         """Serve a whole request at once, where its line is known; hand on all else."""
         rests = (self._served is None or self._served.response_complete) and not self.transport.is_closing()
         whole = self._whole.read(data) if rests and self._framer.idle else None
-        if whole is not None and (whole[0] is self._line or self._find(whole[0])):
+        known = whole is not None and (whole[0] is self._line or self._find(whole[0]))
+        if whole is not None and known and (len(data) <= LIGHT or self._hold(len(data))):
             self._serve(whole)
             return
         before = self.scope
@@ -144,10 +149,12 @@ class Swift(Base):
         super()._start_asgi_task(cycle, app)
 
     def rest(self) -> None:
-        """A repetition has been answered. The timer of idle connections goes on running: it looks when it rings."""
+        """A request that took the short way has been answered. The timer of idle connections goes on running: it looks when it rings."""
         if self.pipeline or self.flow.read_paused or self.transport.is_closing():
             self.on_response_complete()
             return
+        if self._unanswered:
+            self.answered()
         self.server_state.total_requests += 1
         self._rested = self.loop.time()
         if self.timeout_keep_alive_task is None:

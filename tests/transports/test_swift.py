@@ -237,6 +237,24 @@ async def test_a_repetition_may_wait_and_others_queue_behind_it(hall: Hall) -> N
     assert [await text(connection) for _ in range(3)] == ["waited", "behind", "last"]
 
 
+async def test_a_long_request_is_counted_until_it_is_answered(hall: Hall) -> None:
+    """AVAIL-03: the bound on what all connections hold is the same, whichever way a request takes."""
+    await text_of_first(hall)
+    load = hall.place.program.config.http.load
+    connection = await hall.place.connect()
+    long = orjson.dumps(call("wait")) + b" " * 20_000
+    connection.post({}, ERA, body=long)
+    await asyncio.wait_for(hall.waiting.wait(), SECONDS)
+    assert load._held >= 20_000
+    hall.go.set()
+    assert await text(connection) == "waited"
+    assert load._held == 0
+    load._most = 10_000
+    connection.post({}, ERA, body=long)
+    assert b" 503 " in (await connection.rest()).partition(b"\r\n")[0]
+    assert load._held == 0
+
+
 async def test_a_repetition_may_speak(hall: Hall) -> None:
     connection = await hall.place.connect()
     for _ in range(2):
