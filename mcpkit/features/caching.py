@@ -7,6 +7,7 @@ keep (that is ``ttl_ms``), an engine.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from hashlib import sha256
 from time import monotonic
@@ -20,6 +21,8 @@ from mcpkit.jsonrpc.codec import encode
 from mcpkit.jsonrpc.messages import JsonObject
 from mcpkit.protocol.exchange import BEGUN, Exchange
 from mcpkit.protocol.types import CacheScope
+
+logger = logging.getLogger("mcpkit.features")
 
 MOST_KEPT: Final = 128
 """Results of one tool that are kept; the oldest goes first."""
@@ -90,8 +93,9 @@ class Cached:
             return await tool.work(arguments, exchange, make_context)
         key = _key(tool, exchange)
         kept = await self.results.get(tool.key, key)
-        if kept is not None:
-            return _Again(kept)
+        again = None if kept is None else _read(kept)
+        if again is not None:
+            return _Ready(again)
         value = await tool.work(arguments, exchange, make_context)
         result = tool.returns.result(value)
         if ASKED not in exchange.state and "isError" not in result and not hasattr(value, "__mcp_result__"):
@@ -127,10 +131,13 @@ class _Ready:
         return self._result
 
 
-class _Again(_Ready):
-    """A result that was kept."""
-
-    __slots__ = ()
-
-    def __init__(self, text: bytes) -> None:
-        super().__init__(json.loads(text))  # which is exact, as long as integers may be
+def _read(text: bytes) -> JsonObject | None:
+    """A result that was kept; None where somebody has damaged it: then it is made anew, and kept instead."""
+    try:
+        result = json.loads(text)  # which is exact, as long as integers may be
+    except ValueError:
+        result = None
+    if isinstance(result, dict):
+        return result
+    logger.warning("a result that was kept can't be read: it is made anew")
+    return None

@@ -5,6 +5,7 @@ What must never stand here: how a key is checked (security/keys.py), a key in cl
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import asdict
@@ -17,6 +18,8 @@ from mcpkit.security.bearer import VerifierUnavailable
 from mcpkit.security.keys import ApiKey
 from mcpkit.sessions.redis_link import Link
 from mcpkit.sessions.store import StoreAway
+
+logger = logging.getLogger("mcpkit.sessions")
 
 FRESH_SECONDS: Final = 1.0
 """For how long what was read counts as what is: a key that is revoked anywhere is refused everywhere by then."""
@@ -72,7 +75,7 @@ class RedisKeys:
         if version != self._version:
             found = await self._link.do("HGETALL", self._name)
             values = found.values() if isinstance(found, dict) else found[1::2]
-            self._keys = {key.id: key for key in map(_key, values)}
+            self._keys = {key.id: key for key in map(_key, values) if key is not None}
             self._version = version
 
     async def put(self, key: ApiKey) -> None:
@@ -107,6 +110,12 @@ async def keys_at(url: str) -> AsyncIterator[RedisKeys]:
         await link.close()
 
 
-def _key(text: bytes) -> ApiKey:
-    fields = orjson.loads(text)
-    return ApiKey(**{**fields, "scopes": tuple(fields["scopes"])})
+def _key(text: bytes) -> ApiKey | None:
+    """A key as it was kept. One that a later version has said more of is refused here, for that may be a restriction;
+    the others are not for its sake."""
+    try:
+        fields = orjson.loads(text)
+        return ApiKey(**{**fields, "scopes": tuple(fields["scopes"])})
+    except (ValueError, TypeError, KeyError):
+        logger.warning("an API key in Redis can't be read by this version: it is not accepted here")
+        return None

@@ -149,7 +149,7 @@ class Swift(Base):
         super()._start_asgi_task(cycle, app)
 
     def rest(self) -> None:
-        """A request that took the short way has been answered. The timer of idle connections goes on running: it looks when it rings."""
+        """An answer went the short way. The timer of idle connections goes on running: it looks when it rings."""
         if self.pipeline or self.flow.read_paused or self.transport.is_closing():
             self.on_response_complete()
             return

@@ -190,3 +190,17 @@ async def test_what_was_asked_is_not_kept(revision: Any) -> None:
 def test_a_senseless_time_is_refused(seconds: Any) -> None:
     with pytest.raises(RegistrationError, match="cache"):
         offered(Counting().function(), cache=seconds)
+
+
+@pytest.mark.parametrize("damaged", [b"", b"\xff", b"{", b"[]", b"null"])
+async def test_a_kept_result_that_was_damaged_is_made_anew(damaged: bytes) -> None:
+    """Where replicas share them somebody else may write there; no call fails for it until its time is over."""
+    counting = Counting()
+    tools, tool = offered(counting.function(), cache=60)
+    await call(tools, "count", word="a")
+    [key] = tools.cached.results._kept[tool.key]
+    await tools.cached.results.put(tool.key, key, damaged, 60)
+    again = await call(tools, "count", word="a")
+    assert again["structuredContent"] == {"result": 2}
+    assert await call(tools, "count", word="a") == again
+    assert counting.runs == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import orjson
 import pytest
 
 from mcpkit.security.bearer import InvalidToken, VerifierUnavailable
@@ -76,3 +77,20 @@ async def test_a_program_that_serves_nobody_leaves_no_trace(redis: RedisServer) 
     async with keys_at(redis.url) as keys:
         await ApiKeys(keys).add("ci")
     assert redis.ask("EXISTS", "{mcpkit}:replicas") == ":0"
+
+
+async def test_a_key_of_a_later_version_is_refused_and_the_others_are_not(
+    two: tuple[Replica, Replica], clock: Clock, redis: RedisServer
+) -> None:
+    """While replicas are brought up to date: what this one can't read of a key may be a restriction."""
+    here, there = (ApiKeys(RedisKeys(replica.link)) for replica in two)
+    key, later = await here.add("ci"), await here.add("later")
+    id = later.split("_")[1]
+    record = orjson.loads(await two[0].link.do("HGET", "{mcpkit}:keys", id))
+    for damaged in (orjson.dumps({**record, "only_from": ["10.0.0.0/8"]}), b"rubbish", b"{}", b"[]"):
+        await two[0].link.do("HSET", "{mcpkit}:keys", id, damaged)
+        await two[0].link.do("INCR", "{mcpkit}:keys:version")
+        clock.now += FRESH_SECONDS
+        assert (await there.verify(key)).client_id == "ci"
+        with pytest.raises(InvalidToken):
+            await there.verify(later)
