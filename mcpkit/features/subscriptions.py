@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from threading import get_ident
 from typing import Any, Final
 
 from mcpkit.features.asking import settled
@@ -143,6 +144,8 @@ class _Stream:
     _waiting: dict[Notice, None] = field(default_factory=dict)
     _sleeper: asyncio.Future[None] | None = None
     _closed: bool = False
+    _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
+    _thread: int = field(default_factory=get_ident)
 
     def __post_init__(self) -> None:
         switches = {(SWITCHES[name], None) for name in self.honoured if name in SWITCHES}
@@ -150,10 +153,19 @@ class _Stream:
         self._wanted = frozenset(switches | keys)
 
     def hear(self, notice: Notice) -> None:
-        if (notice.method, notice.key) in self._wanted:
-            self._waiting.pop(notice, None)
-            self._waiting[notice] = None
-            self._rouse()
+        """Called in whatever thread it was published: a sync tool, or a watcher, runs in one of its own."""
+        if (notice.method, notice.key) not in self._wanted:
+            return
+        if get_ident() == self._thread:
+            self._note(notice)
+        else:
+            with suppress(RuntimeError):  # the loop has been closed: nobody is left to be told
+                self._loop.call_soon_threadsafe(self._note, notice)
+
+    def _note(self, notice: Notice) -> None:
+        self._waiting.pop(notice, None)
+        self._waiting[notice] = None
+        self._rouse()
 
     def close(self) -> None:
         self._closed = True

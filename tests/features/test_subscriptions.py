@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import Any
 
 import pytest
@@ -42,6 +43,29 @@ async def listening(subscriptions: Subscriptions, wanted: dict[str, Any]) -> tup
     task = asyncio.create_task(subscriptions.listen(call))
     await channel.heard(1)
     return channel, task
+
+
+async def test_a_change_made_in_another_thread_is_told_at_once() -> None:
+    """A sync tool, or whoever watches files, has a thread of its own; nothing else may happen for long that would wake
+    the event loop."""
+    changes = LocalChanges()
+    channel, task = await listening(Subscriptions(changes), {"toolsListChanged": True, "promptsListChanged": True})
+    loop = asyncio.get_running_loop()
+    begun, told = threading.Event(), list[float]()
+
+    def publish() -> None:
+        begun.wait(5)
+        for method in (TOOLS_CHANGED, PROMPTS_CHANGED):
+            told.append(loop.time())
+            changes.publish(Notice(method))
+
+    thread = threading.Thread(target=publish)
+    thread.start()
+    loop.call_soon(begun.set)
+    assert (await channel.heard(3))[1:] == [TOOLS_CHANGED, PROMPTS_CHANGED]
+    assert loop.time() - told[0] < 4, "it was told only when the wait for it was over"
+    thread.join()
+    task.cancel()
 
 
 async def test_the_first_word_acknowledges_what_will_be_served() -> None:
