@@ -28,11 +28,11 @@ class Resumed(Generic[T]):
         try:
             while True:
                 try:
-                    sent = yield waited
+                    yield waited
                 except BaseException as error:  # noqa: BLE001, RUF100 - whatever comes is for the awaitable
                     waited = steps.throw(error)
-                else:
-                    waited = steps.send(sent)
+                else:  # event loops send nothing, and so does this: from here on no frame of ours is in between
+                    return (yield from steps)
         except StopIteration as done:
             result: T = done.value
             return result
