@@ -90,6 +90,8 @@ class Way:
         self.free.set()
         self._target = target
         self._ends: set[asyncio.StreamWriter] = set()
+        self._passing: set[asyncio.Task[None]] = set()
+        self._over = False
         self._server: asyncio.Server
 
     async def __aenter__(self) -> Way:
@@ -99,8 +101,12 @@ class Way:
 
     async def __aexit__(self, *error: object) -> None:
         self._server.close()
+        self._over = True
         self.free.set()
         self.cut()
+        if self._passing:  # one may just be connecting: its socket must not outlive the loop
+            await asyncio.wait(self._passing, timeout=10)
+        await asyncio.sleep(0)  # what was aborted is closed in the loop's next turn
 
     def cut(self) -> None:
         """Everybody on the way is cut off; the way stays open for others."""
@@ -108,11 +114,16 @@ class Way:
             end.transport.abort()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._passing.add(task)
+        task.add_done_callback(self._passing.discard)
         there, back = await asyncio.open_connection("127.0.0.1", self._target)
         ends = {writer, back}
         self._ends |= ends
         with suppress(OSError, asyncio.CancelledError):
-            await asyncio.gather(self._pass(reader, back), self._pass(there, writer))
+            if not self._over:
+                await asyncio.gather(self._pass(reader, back), self._pass(there, writer))
         self._ends -= ends
         for end in ends:
             end.transport.abort()
