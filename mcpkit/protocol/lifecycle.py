@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import Enum, auto
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, Final
 
 from mcpkit.jsonrpc.codec import encode, load
@@ -94,6 +95,6 @@ def read_initialize(params: Mapping[str, Any]) -> tuple[str, Client]:
 
 @lru_cache(maxsize=256)
 def _client(told: bytes) -> Client:
-    """One object for all sessions of the same software: there may be thousands."""
+    """One object for all sessions of the same software: there may be thousands. No handler may change it for others."""
     info, capabilities = load(told)
-    return Client(info, capabilities)
+    return Client(MappingProxyType(info), MappingProxyType(capabilities))

@@ -101,6 +101,8 @@ def test_sessions_of_one_software_share_what_is_remembered_of_it() -> None:
     assert one is other
     assert (one.info, one.capabilities) == (told["clientInfo"], told["capabilities"])
     assert read_initialize({**told, "capabilities": {}})[1] == ({"name": "x", "version": "1"}, {})
+    with pytest.raises(TypeError):
+        one.info["name"] = "another"  # type: ignore[index]  # what a careless handler might do
     long = {**told, "clientInfo": {"name": "x" * SHARED_BYTES}}
     one, other = (read_initialize(long)[1] for _ in range(2))
     assert one == other
