@@ -221,8 +221,9 @@ class Kernel:
             return result
         assert type(result) is dict
         if row.stamp:
-            info = {META_SERVER_INFO: self.server_info}
-            meta = {**result["_meta"], **info} if result.get("_meta") else info
+            meta = {META_SERVER_INFO: self.server_info}
+            if result.get("_meta"):
+                meta = {**result["_meta"], **meta}
             result = {"resultType": "complete", **result, "_meta": meta}
         return row.lower(result) if row.lower else result
 
@@ -236,7 +237,8 @@ class Kernel:
             start, error = perf_counter(), CANCELLED
             try:
                 result = await call(exchange)
-                error = TOOL_ERROR if type(result) is dict and result.get("isError") else None
+                failed = type(result) is dict and "isError" in result and result["isError"]
+                error = TOOL_ERROR if failed else None
                 return result
             except RpcError as failure:
                 error = str(failure.code)

@@ -20,7 +20,7 @@ from mcpkit.sessions.choice import buckets_for, keys_for, store_for
 from mcpkit.sessions.store import SessionStore
 from mcpkit.settings import Settings
 from mcpkit.transports.access import authentication_of
-from mcpkit.transports.asgi import Receive, Scope, Send, route_path
+from mcpkit.transports.asgi import Direct, Receive, Scope, Send, route_path
 from mcpkit.transports.discovery import Discovery
 from mcpkit.transports.gate import Authenticate, Gate
 from mcpkit.transports.operations import Fence, MetricsPage, ResourceMetadata, host_checked
@@ -48,12 +48,26 @@ class McpApp(FastAPI):
         """Whether callers have to say who they are."""
         super().__init__(**options)
 
+    def direct_door(self, scope: Scope) -> Direct | None:
+        """What serves requests to this target without ASGI in between; None where anything stands before it.
+
+        ``scope`` is ASGI's, or the part of it that the request line says. Middleware that stands, stands from the
+        start: Starlette takes no more once a request has come.
+        """
+        door = self._door(scope)
+        return door.direct if isinstance(door, McpEndpoint) else None
+
+    def _door(self, scope: Scope) -> Door | None:
+        if self.user_middleware or self.router.dependencies:
+            return None
+        if self.root_path:
+            scope["root_path"] = self.root_path
+        return self._doors.get(route_path(scope))
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
-        if scope["type"] == "http" and not self.user_middleware and not self.router.dependencies:
-            if self.root_path:
-                scope["root_path"] = self.root_path
-            door = self._doors.get(route_path(scope))
+        if scope["type"] == "http":
+            door = self._door(scope)
             if door is not None:
                 await door(scope, receive, send)
                 return

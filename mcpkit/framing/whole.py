@@ -13,15 +13,13 @@ from mcpkit.framing.http1 import METHODS
 
 Field: TypeAlias = tuple[bytes, bytes]
 """A name in lower case, and a value."""
-Whole: TypeAlias = tuple[bytes, list[Field], bytes]
-"""A request line, the fields and the body."""
-
 LONGEST_HEAD: Final = 4096
 """Bytes of a head that is read here."""
 LONGEST_LINE: Final = 256
 """Bytes of a line that is remembered."""
 MOST_LINES: Final = 1024
 MOST_DIGITS: Final = 18
+"""Of a length."""
 CONSTANT: Final = frozenset(
     {
         *(b"host", b"user-agent", b"connection", b"content-type", b"content-length", b"origin", b"referer"),
@@ -70,47 +68,60 @@ class Lines:
 class Familiar:
     """A head but for its length: one object for as long as a client repeats it."""
 
-    __slots__ = ("after", "at", "before", "line", "more", "some", "verdict")
+    __slots__ = ("_after", "_apart", "_at", "_before", "_digits", "_fields", "line", "place", "verdict")
 
-    def __init__(self, line: bytes, lines: list[bytes], fields: list[Field], at: int) -> None:
-        """The field at ``at`` tells the length."""
-        name = lines[at][: len(_LENGTH) + 2]
+    def __init__(self, line: bytes, fields: list[Field]) -> None:
         self.line = line
-        self.before = b"\r\n".join([line, *lines[:at], name])
-        self.after = b"\r\n".join([b"", *lines[at + 1 :], b"", b""])
-        self.at = at
-        self.some, self.more = fields[:at], fields[at + 1 :]
+        self.place: Any = None
+        """What whoever serves requests knows of this head's."""
         self.verdict: Any = None
         """What whoever judges heads has found of this one."""
+        self._fields = fields
+        self._at: int | None = None
 
-    def fits(self, fields: list[Field]) -> bool:
-        """Whether these are its fields still: whoever stands between may have changed some."""
-        at = self.at
-        same = fields[:at] == self.some and fields[at + 1 :] == self.more
-        return same and len(fields) > at and fields[at][0] == _LENGTH
+    def fields(self, size: int) -> list[Field]:
+        """The fields of a request with this head and a body of that size, in their order."""
+        fields = self._fields.copy()
+        if self._at is not None:
+            fields[self._at] = (_LENGTH, b"%d" % size)
+        return fields
+
+    def vary(self, at: int, before: bytes, after: bytes) -> None:
+        """The field at ``at`` tells the length, in digits between these bytes."""
+        self._at, self._before, self._after = at, before, after
+        self._digits = len(self._fields[at][1])
+        self._apart = len(before) + len(after)
+
+    def size_in(self, data: bytes) -> int:
+        """How long the body is, where these bytes are this head, with its own length, and a body; 0 elsewhere."""
+        size = len(data) - self._apart - self._digits
+        if size > 0 and data.startswith(b"%b%d%b" % (self._before, size, self._after)):
+            return size
+        digits = data.find(b"\r", len(self._before), len(self._before) + MOST_DIGITS + 1) - len(self._before)
+        if digits > 0 and digits != self._digits:
+            self._digits = digits
+            return self.size_in(data)
+        return 0
 
 
 class WholeRequests:
     """Reads the requests of one connection. A head that differs from the last one by its length alone costs least."""
 
-    __slots__ = ("_lines", "head")
+    __slots__ = ("_last", "_lines")
 
     def __init__(self, lines: Lines) -> None:
         self._lines = lines
-        self.head: Familiar | None = None
+        self._last: Familiar | None = None
         """The head of the request that was read last, if the next one may repeat it."""
 
     def read(self, data: bytes) -> Whole | None:
         """One whole request, where these bytes are that and nothing else; None sends them the usual way."""
-        head = self.head
-        if head is not None and data.startswith(head.before):
-            at, after = len(head.before), head.after
-            end = data.find(b"\r", at, at + MOST_DIGITS + 1)
-            length = data[at:end]
-            body = end + len(after)
-            if end > at and data.startswith(after, end) and length.isdigit() and int(length) == len(data) - body > 0:
-                return head.line, [*head.some, (_LENGTH, length), *head.more], data[body:]
-        self.head = None
+        last = self._last
+        if last is not None:
+            size = last.size_in(data)
+            if size:
+                return last, data[-size:]
+            self._last = None
         return self._anew(data)
 
     def _anew(self, data: bytes) -> Whole | None:
@@ -124,9 +135,18 @@ class WholeRequests:
         named, body = dict(fields), data[end + 4 :]
         if len(named) < len(fields) or not _is_usual(named, len(body)):
             return None
+        head = Familiar(line, fields)
         if body:
-            self.head = Familiar(line, lines, fields, [*named].index(_LENGTH))
-        return line, fields, body
+            at = [*named].index(_LENGTH)
+            begins = data.index(b"\r\n%b\r\n" % lines[at]) + 2
+            ends = begins + len(lines[at])
+            head.vary(at, data[: ends - len(named[_LENGTH])], data[ends : end + 4])
+            self._last = head
+        return head, body
+
+
+Whole: TypeAlias = tuple[Familiar, bytes]
+"""A head and the body."""
 
 
 def _is_usual(named: dict[bytes, bytes], size: int) -> bool:
@@ -135,10 +155,7 @@ def _is_usual(named: dict[bytes, bytes], size: int) -> bool:
         return False
     if _CONNECTION in named and named[_CONNECTION].lower() != b"keep-alive":
         return False
-    if _LENGTH not in named:
-        return size == 0
-    length = named[_LENGTH]
-    return length.isdigit() and len(length) <= MOST_DIGITS and int(length) == size
+    return named[_LENGTH] == b"%d" % size if _LENGTH in named else size == 0
 
 
 def in_origin_form(line: bytes) -> bool:

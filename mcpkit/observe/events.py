@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import orjson
+
+TOOL_CALL: Final = "tools/call"
 
 
 class _Named(Protocol):
@@ -89,6 +91,15 @@ class Served:
     def revision(self) -> str:
         """The revision's name, empty for plain JSON-RPC."""
         return self.__call.revision.name
+
+    @property
+    def labels(self) -> tuple[str, str, str, str]:
+        """Method, the tool's name, error and revision, each empty where there is none: what metrics tell apart."""
+        call = self.__call
+        params, tool = call.params, None
+        if call.method == TOOL_CALL and "name" in params:
+            tool = params["name"]
+        return call.method, tool if type(tool) is str else "", self.__error or "", call.revision.name
 
     @property
     def client(self) -> str | None:

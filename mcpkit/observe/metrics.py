@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from mcpkit.observe.events import Served
+from mcpkit.observe.events import TOOL_CALL, Served
 
 if TYPE_CHECKING:
     from prometheus_client import Metric
@@ -77,19 +77,14 @@ class Metrics:
 
     def began(self, method: str) -> None:
         """A request has reached its handler."""
-        self._active += method == "tools/call"
+        self._active += method == TOOL_CALL
 
     def served(self, event: Served) -> None:
         """The request has been answered, or failed, or was cancelled."""
-        method = event.method
-        tool = ""
-        if method == "tools/call":
+        key, known = event.labels, self._times
+        if key[0] == TOOL_CALL:
             self._active -= 1
-            tool = event.target or ""
-        key = (method, tool, event.error or "", event.revision)
-        times = self._times.get(key)
-        if times is None:
-            times = self._times.setdefault(self._bounded(key), _Times())
+        times = known[key] if key in known else known.setdefault(self._bounded(key), _Times())
         times.add(event.seconds)
 
     def session_ended(self, seconds: float) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from mcpkit.jsonrpc.errors import InvalidParams, InvalidRequest
 from mcpkit.jsonrpc.messages import Batch, ErrorResponse, Message, Notification, Request, Response
@@ -28,8 +28,7 @@ ENVELOPE_ONLY: Final = frozenset(
 """Methods that only the envelope era has ever known."""
 
 
-@dataclass(slots=True)  # not frozen: made for every request, and a frozen one costs twice as much
-class Stateless:
+class Stateless(NamedTuple):  # made for every request, and a frozen dataclass costs thrice
     """The message stands for itself; ``envelope`` is None for a notification that brought none."""
 
     revision: Revision
@@ -41,8 +40,7 @@ class Handshake:
     """``initialize``: a session begins."""
 
 
-@dataclass(slots=True)  # not frozen, as above
-class InSession:
+class InSession(NamedTuple):
     """The message belongs to the session with this id, if there is one."""
 
     id: str
@@ -69,6 +67,7 @@ class Plain:
 
 Route: TypeAlias = Stateless | Handshake | InSession | OnStream | Legacy | Plain
 
+_new: Final[Any] = tuple.__new__  # as a named tuple's own does, without a function of Python in between
 HANDSHAKE: Final = Handshake()
 PLAIN_CALL: Final = Plain()
 
@@ -127,7 +126,7 @@ def _stateless(headers: Mapping[str, str] | None, version: str | None, message: 
         check_routing(headers, message.method, message.params)
     if envelope.version not in ENVELOPE_NAMES:
         raise UnsupportedProtocolVersion(envelope.version)
-    return Stateless(REVISIONS[envelope.version], envelope)
+    return _new(Stateless, (REVISIONS[envelope.version], envelope))  # type: ignore[no-any-return]  # it makes that
 
 
 def _stateless_notification(headers: Mapping[str, str] | None, version: str | None, message: Notification) -> Stateless:
@@ -182,7 +181,7 @@ def _legacy(headers: Mapping[str, str] | None, version: str | None) -> Route:
         return PLAIN_CALL
     session = headers.get(SESSION_HEADER)
     if session is not None:
-        return InSession(session.strip(" \t"))
+        return _new(InSession, (session.strip(" \t"),))  # type: ignore[no-any-return]  # as above
     return PLAIN_CALL if version is None else Legacy(REVISIONS[version])
 
 

@@ -9,9 +9,10 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, MutableMapping
 from contextlib import suppress
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
 from mcpkit.framing.sse import encode_event
+from mcpkit.framing.whole import Familiar
 from mcpkit.jsonrpc.codec import encode_error
 from mcpkit.jsonrpc.errors import INTERNAL_ERROR, INVALID_REQUEST, McpKitError, RpcError
 from mcpkit.jsonrpc.messages import Id
@@ -26,6 +27,8 @@ Event: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Event]]
 Send: TypeAlias = Callable[[Event], Awaitable[None]]
 Header: TypeAlias = tuple[bytes, bytes]
+AnswerWhole: TypeAlias = Callable[[int, tuple[Header, ...], tuple[Header, ...], bytes], bool]
+"""Writes a response in one go: status, usual fields, fields of its own, body; False where it can't be taken."""
 
 JSON_TYPE: Final[Header] = (b"content-type", b"application/json")
 JSON_FIELDS: Final = (JSON_TYPE,)
@@ -36,10 +39,36 @@ EVENT_HEADERS: Final[tuple[Header, ...]] = (
     (b"cache-control", b"no-cache, no-transform"),
     (b"x-accel-buffering", b"no"),
 )
-HEAD_KEY: Final = "mcpkit.head"
-"""Where a server that knows a head again (framing.whole.Familiar) leaves it in the ASGI scope."""
 PRINCIPAL_KEY: Final = "mcpkit.principal"
 """Where a framework's own authentication leaves the principal in the ASGI scope."""
+
+
+class Asked(Protocol):
+    """A request that came whole and that nobody stands before: what :class:`Direct` serves."""
+
+    @property
+    def head(self) -> Familiar:
+        """Its head, which others may repeat."""
+
+    @property
+    def scope(self) -> Scope:
+        """What ASGI says of the head; its length may be that of another request with the same."""
+
+    def take_body(self) -> bytes:
+        """What it brings; once."""
+
+    def receive(self) -> Awaitable[Event]:
+        """As in ASGI."""
+
+    def send(self, message: Event) -> Awaitable[None]:
+        """As in ASGI."""
+
+    def answer_whole(self, status: int, fields: tuple[Header, ...], extra: tuple[Header, ...], body: bytes) -> bool:
+        """See AnswerWhole."""
+
+
+Direct: TypeAlias = Callable[[Asked], Awaitable[None]]
+"""Serves requests without ASGI in between."""
 
 
 class _Done:
@@ -79,9 +108,24 @@ class ClientGone(McpKitError):
 class Visit:
     """One HTTP request that was let in, and the ways to answer it."""
 
-    __slots__ = ("accept", "body", "extra", "fault", "headers", "principal", "receive", "scope", "send", "weight")
+    principal: Principal | None = None
+    body = b""
+    """What was posted: until it is read, and then where another replica may have to read it."""
+    answer_whole: AnswerWhole | None = None
+    """The server's own shorter way, where it offers one and nothing wraps its ``send``."""
+    weight = 0
+    """What the body was found to weigh (load.Scales), until that is given back."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, headers: Mapping[str, str], accept: int) -> None:
+    def __init__(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        headers: Mapping[str, str],
+        accept: int,
+        extra: tuple[Header, ...] = (),
+        fault: tuple[str, tuple[Header, ...]] | None = None,
+    ) -> None:
         self.scope = scope
         self.receive = receive
         self.send = send
@@ -89,19 +133,17 @@ class Visit:
         """Names in lower case; repeated fields joined by ", "."""
         self.accept = accept
         """What the caller takes: bits of gate.JSON and gate.EVENTS."""
-        self.principal: Principal | None = None
-        self.body = b""
-        """What was posted, where another replica may have to read it."""
-        self.extra: tuple[Header, ...] = ()
+        self.extra = extra
         """Header fields that every answer to this request carries."""
-        self.fault: tuple[str, tuple[Header, ...]] | None = None
+        self.fault = fault
         """Why a body that comes with this head is not read."""
-        self.weight = 0
-        """What the body was found to weigh (load.Scales), until that is given back."""
 
     def answer(self, status: int, body: bytes) -> Awaitable[None]:
-        """Answer with a JSON body; in one write where the server offers it and nothing wraps its ``send``."""
-        whole = getattr(getattr(self.send, "__self__", None), "answer_whole", None)
+        """Answer with a JSON body; in one write where the server offers it.
+
+        To be awaited at once, like all answers: it may be under way already, or never be.
+        """
+        whole = self.answer_whole
         if whole is not None and whole(status, JSON_FIELDS, self.extra, body):
             return DONE
         return self._send(status, JSON_FIELDS, body)
@@ -115,8 +157,7 @@ class Visit:
         return self._answer(status, (), b"")
 
     def _answer(self, status: int, fields: tuple[Header, ...], body: bytes) -> Awaitable[None]:
-        """To be awaited at once: it may be under way already, or never be."""
-        whole = getattr(getattr(self.send, "__self__", None), "answer_whole", None)
+        whole = self.answer_whole
         if whole is not None and whole(status, fields, self.extra, body):
             return DONE
         return self._send(status, fields, body)
@@ -160,18 +201,6 @@ def route_path(scope: Scope) -> str:
     path: str = scope["path"]
     root: str = scope.get("root_path") or ""
     return path[len(root) :] if root and path.startswith(root + "/") else path
-
-
-def whole_body(receive: Receive, most: int) -> bytes | None:
-    """The request's body, where it is there already and the server hands it over without an event.
-
-    Raises: Refused (413).
-    """
-    take = getattr(getattr(receive, "__self__", None), "take_body", None)
-    body: bytes | None = None if take is None else take()
-    if body is not None and len(body) > most:
-        raise too_large()
-    return body
 
 
 async def read_body(receive: Receive, most: int, silence: float, whole: float) -> bytes:

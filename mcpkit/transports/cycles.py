@@ -17,7 +17,6 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCy
 
 from mcpkit.transports.asgi import Header
 
-LENGTH: Final = b"content-length"
 CONNECTION: Final = b"connection"
 NO_CONTENT: Final = 204
 CHUNKED: Final[Header] = (b"transfer-encoding", b"chunked")
@@ -33,15 +32,22 @@ class DirectCycle(RequestResponseCycle):
     _heads: ClassVar[dict[tuple[int, tuple[Header, ...]], bytes]] = {}
     _heads_with: ClassVar[list[Header] | None] = None
     _gone: Callable[[], None] | None = None
+    _event: asyncio.Event | None = None
     _held = b""
     """Pieces that are to leave in one write."""
     spoke: float
     """When the last piece was said, or the request came; by the monotonic clock."""
 
-    @cached_property
-    def message_event(self) -> asyncio.Event:  # type: ignore[override]  # made only for who waits
+    @property
+    def message_event(self) -> asyncio.Event:  # made only for who waits
         """Set when something has come, the client has gone or the response is complete."""
-        return asyncio.Event()
+        if self._event is None:
+            self._event = asyncio.Event()
+        return self._event
+
+    @message_event.setter
+    def message_event(self, event: asyncio.Event) -> None:
+        self._event = event
 
     def answer_whole(self, status: int, fields: tuple[Header, ...], extra: tuple[Header, ...], body: bytes) -> bool:
         """Write a response in one go; False when it must go the usual way.
@@ -56,13 +62,14 @@ class DirectCycle(RequestResponseCycle):
                 return False
             head = b"%b%b" % (head, b"".join(b"%b: %b\r\n" % field for field in extra))
         self.response_started = True
-        if status != NO_CONTENT:
-            head = b"%b%b: %d\r\n" % (head, LENGTH, len(body))
         if len(body) > HOLD_BYTES:
-            self.transport.write(b"%b\r\n" % head)  # apart: a page of a list is not copied for it
-            self.transport.write(body)  # (writelines would not say when the client reads too slowly: CVE-2024-12254)
+            self.transport.write(b"%bcontent-length: %d\r\n\r\n" % (head, len(body)))
+            self.transport.write(body)  # apart: a page of a list is not copied for its head
+            # (writelines would not say when the client reads too slowly: CVE-2024-12254)
+        elif status != NO_CONTENT:
+            self.transport.write(b"%bcontent-length: %d\r\n\r\n%b" % (head, len(body), body))
         else:
-            self.transport.write(b"%b\r\n%b" % (head, body))
+            self.transport.write(b"%b\r\n" % head)
         self._complete()
         return True
 
@@ -105,7 +112,7 @@ class DirectCycle(RequestResponseCycle):
             return False
         self._gone = gone
         self.flow.resume_reading()  # reading is how its going is noticed
-        self.__dict__.pop("message_event", None)  # nobody waits for it: a stream may be open for long
+        self._event = None  # nobody waits for it: a stream may be open for long
         return True
 
     def lost(self) -> None:
@@ -132,25 +139,21 @@ class DirectCycle(RequestResponseCycle):
 
     def _complete(self) -> None:
         self.response_complete = True
-        self._wake()
+        if self._event is not None:
+            self._event.set()
         if not self.keep_alive:
             self.transport.close()
         self.on_response()
-
-    def _wake(self) -> None:
-        if "message_event" in self.__dict__:
-            self.message_event.set()
 
     def _head(self, status: int, fields: tuple[Header, ...]) -> bytes:
         """Status line and header fields; the same for all such responses within a second."""
         if DirectCycle._heads_with is not self.default_headers:
             DirectCycle._heads, DirectCycle._heads_with = {}, self.default_headers
-        key = (status, fields)
-        head = DirectCycle._heads.get(key)
-        if head is None:
+        heads, key = DirectCycle._heads, (status, fields)
+        if key not in heads:
             lines = b"".join(b"%b: %b\r\n" % field for field in (*self.default_headers, *fields))
-            head = DirectCycle._heads[key] = STATUS_LINE[status] + lines
-        return head
+            heads[key] = STATUS_LINE[status] + lines
+        return heads[key]
 
 
 class Flow(FlowControl):

@@ -34,6 +34,8 @@ if sys.version_info >= (3, 12):
             """Nothing is kept."""
 
 else:
+    _enter_task, _leave_task = asyncio.tasks._enter_task, asyncio.tasks._leave_task
+    _OVER: Any = object()
 
     class _StandBy:
         """A task that waits for the rest of one coroutine and then goes on with it."""
@@ -85,26 +87,23 @@ else:
             stand_by = self._spare or _StandBy(self._loop, self._context.copy())
             self._spare = None
             steps = work.__await__()
-            asyncio.tasks._enter_task(self._loop, stand_by.task)
+            _enter_task(self._loop, stand_by.task)
             try:
-                waited = stand_by.context.run(next, steps)
-            except StopIteration:
-                self._keep(stand_by)
-                return None
+                waited = stand_by.context.run(next, steps, _OVER)  # an exception at the end would cost more
             finally:
-                asyncio.tasks._leave_task(self._loop, stand_by.task)
-            stand_by.go_on(Resumed(steps, waited))
-            return stand_by.task
+                _leave_task(self._loop, stand_by.task)
+            if waited is not _OVER:
+                stand_by.go_on(Resumed(steps, waited))
+                return stand_by.task
+            # A context variable that was set, or a cancel, must not reach the next one's first step.
+            if stand_by.context == self._context and not stand_by.task.cancelling():
+                self._spare = stand_by
+            else:
+                stand_by.go_on(None)
+            return None
 
         def close(self) -> None:
             """Let the task that stands by end."""
             if self._spare is not None:
                 self._spare.go_on(None)
                 self._spare = None
-
-        def _keep(self, stand_by: _StandBy) -> None:
-            # A context variable that was set, or a cancel, must not reach the next one's first step.
-            if stand_by.context == self._context and not stand_by.task.cancelling():
-                self._spare = stand_by
-            else:
-                stand_by.go_on(None)

@@ -11,7 +11,6 @@ from itertools import chain
 from typing import Final, TypeAlias
 
 from mcpkit.features.errors import InsufficientScope, Overloaded
-from mcpkit.framing.whole import Familiar
 from mcpkit.jsonrpc.errors import RpcError
 from mcpkit.jsonrpc.messages import Id
 from mcpkit.security.origin import ANY, LOOPBACK, OriginRules
@@ -19,8 +18,8 @@ from mcpkit.security.principal import Principal
 from mcpkit.settings import Settings
 from mcpkit.transports.asgi import (
     CLOSE,
-    HEAD_KEY,
     PRINCIPAL_KEY,
+    Asked,
     Header,
     Receive,
     Refused,
@@ -154,29 +153,39 @@ class Gate:
 
         Raises: Refused.
         """
-        if len(scope.get("raw_path") or scope["path"]) + len(scope["query_string"]) > self._most_uri:
-            raise Refused(414, "The URI is too long; the limit is MCP_MAX_URI_BYTES", [CLOSE])
-        raw: list[Header] = scope["headers"]
-        known: Familiar | None = None
-        if HEAD_KEY in scope:
-            known = scope[HEAD_KEY]
-            if known is not None and not known.fits(raw):
-                known = None
-        if known is not None and known.verdict is not None and known.verdict[0] is self:
-            _, head, constant = known.verdict
-            headers = {**constant, "content-length": raw[known.at][1].decode("latin-1")}
-        else:
-            head, headers = self._look_up(raw)
-            if known is not None:
-                known.verdict = self, head, {**headers}  # a handler may do what it likes with its own
-        visit = Visit(scope, receive, send, headers, head.accept)
-        visit.extra, visit.fault = head.extra, head.fault
-        query = scope["query_string"]
-        if query and b"access_token=" in query:
-            raise Refused(400, "A token may not stand in the URL; send it as Authorization: Bearer <token>")
+        self._check_target(scope)
+        head, headers = self._look_up(scope["headers"])
+        visit = Visit(scope, receive, send, headers, head.accept, head.extra, head.fault)
+        visit.answer_whole = getattr(getattr(send, "__self__", None), "answer_whole", None)
         if self._authenticate is None and PRINCIPAL_KEY in scope:
             visit.principal = scope[PRINCIPAL_KEY]
         return visit
+
+    def recognise(self, asked: Asked) -> Visit:
+        """As :meth:`judge`, for a request that nobody stands before, and with its body.
+
+        What was found of its head holds for all that repeat it.
+
+        Raises: Refused.
+        """
+        familiar = asked.head
+        if familiar.verdict is None or familiar.verdict[0] is not self:
+            self._check_target(asked.scope)
+            familiar.verdict = (self, *self._look_up(asked.scope["headers"]))
+        _, head, constant = familiar.verdict
+        headers, body = {**constant}, asked.take_body()  # a handler may do what it likes with its own
+        if body:
+            headers["content-length"] = str(len(body))
+        visit = Visit(asked.scope, asked.receive, asked.send, headers, head.accept, head.extra, head.fault)
+        visit.answer_whole, visit.body = asked.answer_whole, body
+        return visit
+
+    def _check_target(self, scope: Scope) -> None:
+        query = scope["query_string"]
+        if len(scope.get("raw_path") or scope["path"]) + len(query) > self._most_uri:
+            raise Refused(414, "The URI is too long; the limit is MCP_MAX_URI_BYTES", [CLOSE])
+        if query and b"access_token=" in query:
+            raise Refused(400, "A token may not stand in the URL; send it as Authorization: Bearer <token>")
 
     def _look_up(self, raw: list[Header]) -> tuple[Head, dict[str, str]]:
         """The verdict on a head, and all of its fields; most heads have been seen before, but for what changes."""

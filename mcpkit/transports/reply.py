@@ -40,39 +40,23 @@ class ReplyChannel:
     It is a :class:`~mcpkit.protocol.exchange.Channel` for the handler and a ``Cancellable`` for the session's peer.
     """
 
-    __slots__ = (
-        "_events",
-        "_guard",
-        "_parting",
-        "_patience",
-        "_rules",
-        "_session",
-        "_stream",
-        "_task",
-        "_turns",
-        "_visit",
-        "call",
-        "cancelled",
-        "hung_up",
-        "speaks",
-    )
+    _events: EventResponse | None = None
+    _stream: str | None = None
+    _turns: Turns | None = None
+    _guard: Guard | None = None
+    _task: asyncio.Task[object] | None = None
+    _parting: asyncio.Task[None] | None = None
+    call: Id | None = None
+    """The id of the request, where its answer may be fetched later, from another replica perhaps."""
+    cancelled = False
+    hung_up = False
 
     def __init__(self, visit: Visit, rules: HttpRules, session: Session | None, patience: Patience) -> None:
         self._visit = visit
         self._rules = rules
         self._session = session
         self._patience = patience
-        self._events: EventResponse | None = None
-        self._stream: str | None = None
-        self._turns: Turns | None = None
-        self._guard: Guard | None = None
-        self._task: asyncio.Task[object] | None = None
-        self._parting: asyncio.Task[None] | None = None
-        self.call: Id | None = None
-        """The id of the request, where its answer may be fetched later, from another replica perhaps."""
-        self.cancelled = False
-        self.hung_up = False
-        self.speaks = bool(visit.accept & EVENTS)
+        self.speaks = visit.accept & EVENTS > 0
         """Whether a stream is there to speak on: the caller takes one (SHC-08) and has no answer yet (LOG-06)."""
 
     @property

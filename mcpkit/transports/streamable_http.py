@@ -1,29 +1,27 @@
 """The MCP endpoint: one ASGI application for POST, GET, DELETE and OPTIONS of every revision, and plain JSON-RPC.
 
-It reads, classifies and hands over; what has no session is served here. What must never stand here: a session's
-affairs (session_http.py, http_sse.py), a framework.
+It reads, classifies and hands over. What must never stand here: how a message is served (unsessioned.py,
+session_http.py, http_sse.py), a framework.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Final
 
 from mcpkit.jsonrpc.codec import BadAnswer, BadParams, Limits, decode, encode_error
 from mcpkit.jsonrpc.errors import InvalidParams, InvalidRequest, MethodNotFound, ParseError, RpcError
-from mcpkit.jsonrpc.messages import Batch, Message, Notification, Request
+from mcpkit.jsonrpc.messages import Batch, Message, Request
 from mcpkit.kernel import Kernel
 from mcpkit.protocol.classify import Handshake, InSession, Legacy, OnStream, Route, Stateless, classify
-from mcpkit.protocol.exchange import SILENT, UNKNOWN_CLIENT, Channel, Client, Exchange
-from mcpkit.protocol.headers import SESSION_HEADER, VERSION_HEADER, check_params
+from mcpkit.protocol.headers import SESSION_HEADER, VERSION_HEADER
 from mcpkit.protocol.revisions.registry import ENVELOPE_NAMES, PLAIN
-from mcpkit.protocol.revisions.revision import Revision
 from mcpkit.sessions.store import SessionStore, StoreAway
 from mcpkit.settings import Settings
 from mcpkit.transports.asgi import (
-    CLOSE,
+    Asked,
     ClientGone,
     Header,
     Receive,
@@ -34,17 +32,21 @@ from mcpkit.transports.asgi import (
     failed,
     read_body,
     refuse,
+    too_large,
     unread,
-    whole_body,
 )
-from mcpkit.transports.calls import LISTEN, check_accept, check_arguments, encoded, id_of, names_null_id, serve_batch
-from mcpkit.transports.gate import EVENTS, Gate
+from mcpkit.transports.calls import (
+    check_arguments,
+    id_of,
+    names_null_id,
+)
+from mcpkit.transports.gate import Gate
 from mcpkit.transports.http_sse import HttpSse
 from mcpkit.transports.load import LIGHT_BODY, Scales
 from mcpkit.transports.reception import RETRY_SOON, Reception, going_down, refusal_of
-from mcpkit.transports.reply import Cancelled, ReplyChannel
 from mcpkit.transports.session_http import SessionHttp
 from mcpkit.transports.streams import Patience
+from mcpkit.transports.unsessioned import Unsessioned
 
 ALLOW: Final[Header] = (b"allow", b"POST, GET, DELETE, OPTIONS")
 ALLOW_POST: Final[Header] = (b"allow", b"POST, OPTIONS")
@@ -54,7 +56,7 @@ class McpEndpoint:
     """Answers every request to the MCP URL. :attr:`sse` answers GET on the HTTP+SSE URL."""
 
     __slots__ = (
-        *("_gate", "_kernel", "_limits", "_patience", "_reception", "_scales", "_sessions", "_settings"),
+        *("_gate", "_limits", "_reception", "_scales", "_sessions", "_settings", "_unsessioned"),
         *("path", "retiring", "sse"),
     )
 
@@ -65,14 +67,13 @@ class McpEndpoint:
         """Where this endpoint hangs, below the application's root; HTTP+SSE clients are told to post there."""
         self.retiring = False
         """Whether the server will end soon: requests should go elsewhere, and are served until it does."""
-        self._kernel = kernel
         self._gate = gate
         self._settings = settings
         self._limits = Limits(depth=settings.max_json_depth, batch=settings.max_batch)
-        self._patience = Patience.of(settings)
         self._reception = Reception(kernel, sessions, settings)
         self._scales = Scales(settings.max_pending_bytes)
-        self._sessions = SessionHttp(kernel, self._reception, self._patience, gate)
+        self._unsessioned = Unsessioned(kernel, self._reception, Patience.of(settings), gate)
+        self._sessions = SessionHttp(kernel, self._reception, Patience.of(settings), gate)
         self.sse = HttpSse(kernel, self._reception, gate, settings, path, self._scales)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -85,14 +86,28 @@ class McpEndpoint:
             refusal = refusal_of(error)
             await refuse(send, refusal, unread(refusal, scope, receive))
             return
+        await self._serve(visit, self._post if scope["method"] == "POST" else self._other)
+
+    async def direct(self, asked: Asked) -> None:
+        """Serve one that came whole, without ASGI in between."""
         try:
-            await (self._post(visit) if scope["method"] == "POST" else self._other(visit))
+            visit = self._gate.recognise(asked)
+            if self._gate.asks:
+                await self._gate.identify(visit)
         except (Refused, StoreAway) as error:
-            await refuse(send, refusal_of(error), visit.extra)
+            await refuse(asked.send, refusal_of(error))
+            return
+        await self._serve(visit, self._whole if asked.scope["method"] == "POST" else self._other)
+
+    async def _serve(self, visit: Visit, serve: Callable[[Visit], Awaitable[None]]) -> None:
+        try:
+            await serve(visit)
+        except (Refused, StoreAway) as error:
+            await refuse(visit.send, refusal_of(error), visit.extra)
         except ClientGone:
             return
         except Exception:
-            await failed(send, visit.extra)
+            await failed(visit.send, visit.extra)
         except asyncio.CancelledError:
             await _cut_short(visit, draining=self.draining)
             raise
@@ -135,36 +150,42 @@ class McpEndpoint:
         except Refused as refusal:
             visit.extra += unread(refusal, visit.scope, visit.receive)
             raise
-        body = whole_body(visit.receive, settings.max_body_bytes)
-        if body is None:
-            body = await read_body(
-                visit.receive, settings.max_body_bytes, settings.body_silence_seconds, settings.request_seconds
-            )
-        size = len(body)
+        visit.body = await read_body(
+            visit.receive, settings.max_body_bytes, settings.body_silence_seconds, settings.request_seconds
+        )
+        await self._read(visit)
+
+    def _whole(self, visit: Visit) -> Awaitable[None]:
+        if visit.fault is not None:
+            raise Refused(415, *visit.fault)
+        if len(visit.body) > self._settings.max_body_bytes:
+            raise too_large()
+        return self._read(visit)
+
+    def _read(self, visit: Visit) -> Awaitable[None]:
+        """Find out what the body says, and who serves it."""
+        body, size = visit.body, len(visit.body)
         if size > LIGHT_BODY:
             visit.weight = _weigh(self._scales, body)
         query = visit.scope["query_string"]
         stream = _stream_named_in(query) if query else None
-        if stream is not None:
-            visit.body = body
+        if stream is None:
+            visit.body = b""  # what it says is in the message, for as long as that is served
         try:
             message = decode(body, self._limits)
-            if size > settings.max_argument_bytes:
-                check_arguments(message, settings.max_argument_bytes)
+            if size > self._settings.max_argument_bytes:
+                check_arguments(message, self._settings.max_argument_bytes)
         except (ParseError, InvalidRequest) as error:
-            await self._unreadable(visit, stream, error)
-            return
+            return self._unreadable(visit, stream, error)
         try:
             route = classify(visit.headers, stream, message)
         except RpcError as error:
-            await self._misdirected(visit, stream, message, error)
-            return
-        del body  # what it says is in the message, for as long as that is served
-        await self._dispatch(visit, route, message)
+            return self._misdirected(visit, stream, message, error)
+        return self._dispatch(visit, route, message)
 
     def _dispatch(self, visit: Visit, route: Route, message: Message | Batch) -> Awaitable[None]:
         if type(route) is Stateless:
-            return self._stateless(visit, route, message)
+            return self._unsessioned.stateless(visit, route, message)
         if type(route) is InSession:
             return self._sessions.post(visit, route.id, message)
         if type(route) is OnStream:
@@ -172,91 +193,7 @@ class McpEndpoint:
         if type(route) is Handshake:
             assert isinstance(message, Request)
             return self._sessions.open(visit, message)
-        return self._unsessioned(visit, route.revision if type(route) is Legacy else PLAIN, message)
-
-    def _stateless(self, visit: Visit, route: Stateless, message: Message | Batch) -> Awaitable[None]:
-        """A request of the envelope era, which says everything about itself.
-
-        Raises: Refused.
-        """
-        envelope = route.envelope
-        if type(message) is not Request or envelope is None:
-            return self._told(visit, message, route.revision)
-        check_accept(visit, message)
-        listens = message.method in LISTEN
-        if listens and not visit.accept & EVENTS:
-            raise Refused(406, f"{message.method} is answered as text/event-stream; accept it", id=message.id)
-        try:
-            _check_param_headers(self._kernel, visit, message)
-        except RpcError as error:
-            return visit.answer(400, encode_error(message.id, error))
-        channel = ReplyChannel(visit, route.revision.http, None, self._patience)
-        exchange = _exchange(visit, message, route.revision, channel, envelope.client)
-        exchange.log_level = envelope.log_level
-        if listens:
-            return self._stream(visit, message, exchange, channel)
-        return self._respond(visit, message, exchange, channel)
-
-    async def _stream(self, visit: Visit, request: Request, exchange: Exchange, channel: ReplyChannel) -> None:
-        """A call that is answered by a long stream."""
-        self._reception.begin_stream(visit, request.id)
-        try:
-            await self._respond(visit, request, exchange, channel)
-        finally:
-            self._reception.end_stream(visit)
-
-    async def _unsessioned(self, visit: Visit, revision: Revision, message: Message | Batch) -> None:
-        """A plain call, or one of the handshake era that brings no session: nothing is remembered of it."""
-        if type(message) is Batch:
-            await self._batch(visit, revision, message)
-        elif type(message) is Request:
-            channel = ReplyChannel(visit, revision.http, None, self._patience)
-            if revision is PLAIN:
-                channel.speaks = False
-            else:
-                check_accept(visit, message)
-            await self._respond(visit, message, _exchange(visit, message, revision, channel), channel)
-        else:
-            await self._told(visit, message, revision)
-
-    async def _respond(self, visit: Visit, request: Request, exchange: Exchange, channel: ReplyChannel) -> None:
-        status = 200
-        try:
-            body = encoded(self._kernel, exchange, await channel.run(self._kernel.serve(exchange)))
-        except RpcError as error:
-            if not channel.started:
-                self._gate.turn_away(error, request.id)
-            status = exchange.revision.http.status.get(error.code, 200)
-            body = encode_error(request.id, error)
-        except Cancelled:
-            await channel.abandon()
-            return
-        if channel.hung_up:
-            visit.extra += (CLOSE,)
-        await channel.finish(status, body)
-
-    async def _told(self, visit: Visit, message: Message | Batch, revision: Revision) -> None:
-        """A notification: accepted first, then delivered, for nobody waits for it (SHC-11)."""
-        await visit.answer_empty(202)
-        if isinstance(message, Notification):
-            await self._kernel.notified(_exchange(visit, message, revision, SILENT))
-
-    async def _batch(self, visit: Visit, revision: Revision, batch: Batch) -> None:
-        async def serve(request: Request) -> bytes:
-            try:
-                exchange = _exchange(visit, request, revision, SILENT)
-                return encoded(self._kernel, exchange, await self._kernel.serve(exchange))
-            except RpcError as error:
-                return encode_error(request.id, error)
-
-        async def notified(notification: Notification) -> None:
-            await self._kernel.notified(_exchange(visit, notification, revision, SILENT))
-
-        body = await serve_batch(batch, serve, notified)
-        if body is None:
-            await visit.answer_empty(202)
-        else:
-            await visit.answer(200, body)
+        return self._unsessioned.serve(visit, route.revision if type(route) is Legacy else PLAIN, message)
 
     # ── what can't be served ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -297,40 +234,6 @@ class McpEndpoint:
             await self._sessions.get(visit)
         else:
             await self._sessions.delete(visit)
-
-
-def _exchange(
-    visit: Visit,
-    message: Request | Notification,
-    revision: Revision,
-    channel: Channel,
-    client: Client = UNKNOWN_CLIENT,
-) -> Exchange:
-    return Exchange(
-        message.id if type(message) is Request else None,
-        message.method,
-        message.params,
-        revision,
-        channel,
-        client,
-        visit.principal,
-        None,
-        None,
-        visit.headers,
-    )
-
-
-def _check_param_headers(kernel: Kernel, visit: Visit, message: Request) -> None:
-    """That ``Mcp-Param-*`` says what the arguments say, once it is known which tool is meant (XHDR-13).
-
-    Raises: HeaderMismatch.
-    """
-    if message.method == "tools/call":
-        name = message.params.get("name")
-        mirrored = kernel.param_headers(name) if type(name) is str else ()
-        if mirrored:
-            arguments = message.params.get("arguments")
-            check_params(mirrored, visit.headers, arguments if isinstance(arguments, dict) else {})
 
 
 async def _cut_short(visit: Visit, *, draining: bool) -> None:

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from time import monotonic
 from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
-from mcpkit.framing.whole import Lines, Whole, WholeRequests, in_origin_form
-from mcpkit.transports.asgi import HEAD_KEY, Event, Scope
+from mcpkit.framing.whole import Familiar, Lines, WholeRequests, in_origin_form
+from mcpkit.transports.asgi import Direct, Event, Scope
 from mcpkit.transports.cycles import DirectCycle, Flow
 from mcpkit.transports.eager import Starter
 from mcpkit.transports.load import LIGHT
@@ -38,6 +38,16 @@ PLACE: Final = ("method", "path", "raw_path", "query_string")
 """What a request line says of the scope."""
 
 
+class Place:
+    """What a request line means: its part of the scope, and who serves it without ASGI in between, if anybody does."""
+
+    __slots__ = ("direct", "scope")
+
+    def __init__(self, scope: Scope, direct: Direct | None) -> None:
+        self.scope = scope
+        self.direct = direct
+
+
 class SwiftCycle(DirectCycle):
     """One request that is there already, and its response; uvicorn's cycle with less to set up."""
 
@@ -48,34 +58,49 @@ class SwiftCycle(DirectCycle):
     chunked_encoding = None
     expected_content_length = 0
     body = bytearray()
+    _received = False
 
-    def __init__(self, line: Swift, scope: Scope, body: bytes) -> None:
-        self.scope: Any = scope
-        self._body: bytes | None = body
+    def __init__(self, line: Swift, head: Familiar, body: bytes) -> None:
+        self.head = head
+        self.scope: Any = head.place.scope
+        self._body = body
         self.transport = line.transport
         self.flow = line.flow
         self.default_headers = line.server_state.default_headers
         self.on_response = line.rest
         self.spoke = monotonic()
 
-    def take_body(self) -> bytes | None:
+    def take_body(self) -> bytes:
         """The whole body, unless somebody has received it."""
-        body, self._body = self._body, None
+        body, self._body = self._body, b""
         return body
 
     async def receive(self) -> Any:
         """The body; then whatever happens."""
-        body = self.take_body()
-        if body is None:
+        if self._received:
             return await super().receive()
-        event: Event = {"type": "http.request", "body": body, "more_body": False}
+        self._received = True
+        event: Event = {"type": "http.request", "body": self.take_body(), "more_body": False}
         return event
+
+    async def run_direct(self, serve: Direct) -> None:
+        """Have it served without ASGI in between."""
+        try:
+            await serve(self)
+        except BaseException as error:  # as uvicorn does: nothing that a handler raises ends the server
+            self.logger.error("a request could not be served", exc_info=error)
+            if not self.response_started:
+                await self.send_500_response()
+        finally:
+            if not (self.response_complete or self.disconnected):
+                self.transport.close()
+            self.on_response = _nothing  # else cycle and connection would keep each other
 
 
 class Swift(Base):
     """Serves whole requests within the event that brings them; mixed in before bounds and uvicorn's protocol."""
 
-    places: dict[bytes, Scope]
+    places: dict[bytes, Place]
     """Request lines that uvicorn has read before, of all connections, and what it made of them."""
     lines: Lines
     _framer: RequestFramer
@@ -86,32 +111,32 @@ class Swift(Base):
     head_arrived: Callable[[], None]
     _starters: ClassVar[dict[asyncio.AbstractEventLoop, Starter]] = {}
     _whole: WholeRequests
-    _line: bytes | None = None
-    """The last line that was served here, the very object; and the scope of its requests, but for their fields."""
-    _first: dict[str, Any]
     _rested = 0.0
     """When the last answer was complete, by the loop's clock."""
     _served: RequestResponseCycle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A connection takes no more memory than it has to: there may be thousands."""
-        self._whole, self._line, self._first = WholeRequests(self.lines), None, {}
-        self._rested, self._served = 0.0, None
+        self._whole, self._rested, self._served = WholeRequests(self.lines), 0.0, None
         super().connection_made(cast(asyncio.Transport, transport))
         self.flow = Flow(self.transport)
 
     def data_received(self, data: bytes) -> None:
         """Serve a whole request at once, where its line is known; hand on all else."""
-        rests = (self._served is None or self._served.response_complete) and not self.transport.is_closing()
-        whole = self._whole.read(data) if rests and self._framer.idle else None
-        known = whole is not None and (whole[0] is self._line or self._find(whole[0]))
-        if whole is not None and known and (len(data) <= LIGHT or self._hold(len(data))):
-            self._serve(whole)
-            return
+        served, whole = self._served, None
+        if (served is None or served.response_complete) and self._framer.idle:  # so it is not closing either
+            whole = self._whole.read(data)
+        if whole is not None:
+            head, body = whole
+            if (head.place is not None or self._find(head, len(body))) and (
+                len(data) <= LIGHT or self._hold(len(data))
+            ):
+                self._serve(head, body)
+                return
         before = self.scope
         super().data_received(data)
         if whole is not None and self.scope is not before:
-            self._learn(whole[0])
+            self._learn(whole[0].line)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """With the last connection the task that stands by ends too."""
@@ -150,7 +175,7 @@ class Swift(Base):
 
     def rest(self) -> None:
         """An answer went the short way. The timer of idle connections goes on running: it looks when it rings."""
-        if self.pipeline or self.flow.read_paused or self.transport.is_closing():
+        if self.pipeline or self.flow.read_paused:
             self.on_response_complete()
             return
         if self._unanswered:
@@ -180,25 +205,37 @@ class Swift(Base):
         if plain and len(line) <= LONGEST_LINE and in_origin_form(line):
             if len(self.places) >= MOST_PLACES:
                 self.places.clear()
-            self.places[line] = {name: self.scope[name] for name in PLACE}
+            scope = {name: self.scope[name] for name in PLACE}
+            direct: Callable[[Scope], Direct | None] = getattr(self.app, "direct_door", lambda scope: None)
+            self.places[line] = Place(scope, direct({**scope}))
 
-    def _find(self, line: bytes) -> bool:
-        """Make ready for requests with this line; whether it is known."""
-        place = self.places.get(line)
+    def _find(self, head: Familiar, size: int) -> bool:
+        """Make ready for requests with this head; whether its line is known."""
+        place = self.places.get(head.line)
         if place is not None:
             self.head_arrived()
             self.on_message_begin()  # uvicorn's own, so that the scope is as it makes them
-            self._line, self._first = line, {**self.scope, **place}
+            scope = {**self.scope, **place.scope, "headers": head.fields(size), "state": self.app_state.copy()}
+            head.place = Place(scope, place.direct)
         return place is not None
 
-    def _serve(self, whole: Whole) -> None:
-        _, fields, body = whole
-        scope = {**self._first, "headers": fields, "state": self.app_state.copy(), HEAD_KEY: self._whole.head}
-        cycle = self.cycle = self._served = SwiftCycle(self, scope, body)
+    def _serve(self, head: Familiar, body: bytes) -> None:
+        cycle = self.cycle = self._served = SwiftCycle(self, head, body)
+        direct = head.place.direct
+        if direct is None:
+            fields = head.fields(len(body))
+            cycle.scope = {**cycle.scope, "headers": fields, "state": self.app_state.copy()}
+            work = cycle.run_asgi(self.app)
+        else:
+            work = cycle.run_direct(direct)
         starter = self._starters.get(self.loop)
         if starter is None:
             starter = self._starters[self.loop] = Starter()
-        task = starter.start(cycle.run_asgi(self.app))
+        task = starter.start(work)
         if task is not None:
             self.tasks.add(task)
             task.add_done_callback(self.tasks.discard)
+
+
+def _nothing() -> None:
+    """What a response says that is over."""

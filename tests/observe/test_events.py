@@ -21,6 +21,7 @@ def test_an_event_holds_sizes_and_names_and_no_values() -> None:
         "error",
         "seconds",
         "argument_bytes",
+        "labels",
     }
     assert not hasattr(served(), "__dict__")
 

@@ -28,7 +28,7 @@ def tool(name: str, **arguments: Any) -> tuple[dict[str, Any], dict[str, str | N
 def watching(home: House, seconds: float = 0.0) -> House:
     """A house whose calls have their callers watched at once."""
     patience = Patience(keep_alive=home.settings.keep_alive_seconds, watch_after=seconds)
-    home.endpoint._patience = patience
+    home.endpoint._unsessioned._patience = patience
     home.endpoint._sessions._patience = patience
     return home
 

@@ -11,6 +11,7 @@ import pytest
 
 from mcpkit import Context, Server
 from mcpkit.fastapi import create_app
+from mcpkit.framing.whole import Familiar
 from mcpkit.settings import Settings
 from mcpkit.transports.swift import LONGEST_LINE, MOST_PLACES, Swift, SwiftCycle
 from tests.client.scripted import until
@@ -65,8 +66,8 @@ async def hall(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Hall]:
         hall = Hall(place, waiting, gone, go)
         made = SwiftCycle.__init__
 
-        def noted(cycle: SwiftCycle, line: Swift, scope: Any, body: bytes) -> None:
-            made(cycle, line, scope, body)
+        def noted(cycle: SwiftCycle, line: Swift, head: Familiar, body: bytes) -> None:
+            made(cycle, line, head, body)
             hall.cycles.append(cycle)
 
         monkeypatch.setattr(SwiftCycle, "__init__", noted)
@@ -160,7 +161,7 @@ async def test_what_was_refused_teaches_nothing(hall: Hall) -> None:
     connection.send(b"BREW /b HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
     assert (await connection.answer())[0] == 501
     known = hall.place.program.config.http.places
-    assert {line: place["path"] for line, place in known.items()} == {
+    assert {line: place.scope["path"] for line, place in known.items()} == {
         b"GET /healthz HTTP/1.1": "/healthz",
         b"GET /a HTTP/1.1": "/a",
     }
