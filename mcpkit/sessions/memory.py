@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
+from sys import getsizeof
 from time import monotonic
 
 from mcpkit.protocol.changes import ChangeFeed, Notice
@@ -18,6 +19,8 @@ from mcpkit.sessions.store import Lived, Posted, StoreFull, unnoted
 
 ID_BYTES = 24
 """192 random bits; 32 characters of the URL-safe alphabet, which is visible ASCII (SHL-41)."""
+ROOM = 100
+"""Bytes that a session may take in the store's table. A table that has just grown takes 44; one never shrinks."""
 
 
 class MemoryStore:
@@ -87,6 +90,8 @@ class MemoryStore:
         idle = [session for session in self._sessions.values() if session.seen < limit and not session.busy]
         for session in idle:
             await self.end(session)
+        if getsizeof(self._sessions) > ROOM * len(self._sessions):
+            self._sessions = dict(self._sessions)  # the old one would keep the room of all that it ever held
         return len(idle)
 
     async def _make_room(self) -> None:

@@ -125,3 +125,31 @@ async def test_a_session_at_rest_takes_little() -> None:
     finally:
         tracemalloc.stop()
     assert taken < 600, f"{taken} bytes a session"
+
+
+@pytest.mark.parametrize("stay", [0, 5])
+@pytest.mark.parametrize("way", ["deleted", "given up"])
+async def test_sessions_that_have_ended_take_nothing(way: str, stay: int) -> None:
+    """AVAIL-03: neither they nor, once it was swept, the room that the store had for them."""
+    clock = Clock()
+    store = MemoryStore(idle_seconds=60, clock=clock)
+    tracemalloc.start()
+    try:
+        ids = [(await store.create(NEWEST_HANDSHAKE)).id for _ in range(5000)]
+        full = tracemalloc.get_traced_memory()[0]
+        clock.now += 61
+        for id in ids[:stay]:
+            await store.get(id)
+        while way == "deleted" and len(ids) > stay:
+            ended = await store.get(ids.pop())
+            assert ended
+            await store.end(ended)
+        ended = None
+        await store.sweep()
+        ids.clear()
+        left = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert store.count == stay
+    assert full > 2_000_000
+    assert left < 10_000, f"{left} bytes are left of {full}"
