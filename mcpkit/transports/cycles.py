@@ -56,7 +56,9 @@ class DirectCycle(RequestResponseCycle):
         """
         if self.flow.write_paused or self.disconnected or self.response_started or not self.keep_alive:
             return False
-        head = self._head(status, fields)
+        heads, key = DirectCycle._heads, (status, fields)
+        fresh = DirectCycle._heads_with is self.default_headers and key in heads
+        head = heads[key] if fresh else self._head(status, fields)
         if extra:
             if any(name == CONNECTION or b"\n" in value or b"\r" in value for name, value in extra):
                 return False

@@ -20,10 +20,10 @@ Work: TypeAlias = Coroutine[Any, Any, None]
 if sys.version_info >= (3, 12):
 
     class Starter:
-        """Starts coroutines from event loop callbacks (never from inside a task); they must not raise."""
+        """Starts coroutines from callbacks of one event loop (never from inside a task); they must not raise."""
 
-        def __init__(self) -> None:
-            self._loop = asyncio.get_running_loop()
+        def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+            self._loop = loop
 
         def start(self, work: Work) -> asyncio.Task[None] | None:
             """Run ``work`` up to its first wait; the task that goes on with it, or None when it is done."""
@@ -71,14 +71,14 @@ else:
         yield
 
     class Starter:
-        """Starts coroutines from event loop callbacks (never from inside a task); they must not raise.
+        """Starts coroutines from callbacks of one event loop (never from inside a task); they must not raise.
 
         One task stands by. It is the current task of each first step, and goes on with the one that suspends; then
         another takes its place. asyncio learned to do this itself in Python 3.12.
         """
 
-        def __init__(self) -> None:
-            self._loop = asyncio.get_running_loop()
+        def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+            self._loop = loop
             self._context = copy_context()
             self._spare: _StandBy | None = None
 

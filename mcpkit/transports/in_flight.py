@@ -29,7 +29,7 @@ class InFlight:
         self._serve = serve
         self._most = most
         self._told = ended
-        self._starter = Starter()
+        self._starter = Starter(asyncio.get_running_loop())
         self._tasks: dict[asyncio.Task[None], Call] = {}
         self._waiting: deque[Call] = deque()
 

@@ -220,7 +220,7 @@ class _Bounded(asyncio.Protocol):
 
 _OWN: Final = (
     *("_framer", "_unanswered", "_counted", "_head_timer", "_stall_timer"),
-    *("_whole", "_rested", "_served"),
+    *("_whole", "_rested", "_served", "_starter"),
 )
 """What our parts remember of a connection. Beside uvicorn's thirty names in one dictionary they would keep connections
 from sharing its keys, which takes 1.2 KiB of each."""

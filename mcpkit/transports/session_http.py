@@ -21,7 +21,7 @@ from mcpkit.protocol.revisions.registry import REVISIONS
 from mcpkit.sessions.delivery import GENERAL, Reader, Stored, UnknownEvent
 from mcpkit.sessions.session import Session
 from mcpkit.sessions.store import SessionStore, StoreAway
-from mcpkit.transports.asgi import Refused, Visit
+from mcpkit.transports.asgi import DONE, Refused, Visit
 from mcpkit.transports.calls import check_accept, encoded, id_of, serve_batch
 from mcpkit.transports.gate import EVENTS, Gate
 from mcpkit.transports.reception import Reception, exchange_in, hear, unknown_session
@@ -130,7 +130,9 @@ class SessionHttp:
         except StoreAway:
             if not channel.started:  # else what the caller asked for is under way to it
                 raise
-        await channel.finish(200, body)
+        rest = channel.finish(200, body)
+        if rest is not DONE:
+            await rest
         if channel.hung_up:
             await self._hang_up(session)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Final
+from typing import Final, TypeAlias
 
 from mcpkit.jsonrpc.codec import BadAnswer, BadParams, Limits, decode, encode_error
 from mcpkit.jsonrpc.errors import InvalidParams, InvalidRequest, MethodNotFound, ParseError, RpcError
@@ -48,6 +48,7 @@ from mcpkit.transports.session_http import SessionHttp
 from mcpkit.transports.streams import Patience
 from mcpkit.transports.unsessioned import Unsessioned
 
+Serve: TypeAlias = Callable[[Visit], Awaitable[None]]
 ALLOW: Final[Header] = (b"allow", b"POST, GET, DELETE, OPTIONS")
 ALLOW_POST: Final[Header] = (b"allow", b"POST, OPTIONS")
 
@@ -88,18 +89,24 @@ class McpEndpoint:
             return
         await self._serve(visit, self._post if scope["method"] == "POST" else self._other)
 
-    async def direct(self, asked: Asked) -> None:
+    def direct(self, asked: Asked) -> Awaitable[None]:
         """Serve one that came whole, without ASGI in between."""
         try:
             visit = self._gate.recognise(asked)
-            if self._gate.asks:
-                await self._gate.identify(visit)
-        except (Refused, StoreAway) as error:
-            await refuse(asked.send, refusal_of(error))
-            return
-        await self._serve(visit, self._whole if asked.scope["method"] == "POST" else self._other)
+        except Refused as refusal:
+            return refuse(asked.send, refusal)
+        serve = self._whole if asked.scope["method"] == "POST" else self._other
+        return self._identified(visit, serve) if self._gate.asks else self._serve(visit, serve)
 
-    async def _serve(self, visit: Visit, serve: Callable[[Visit], Awaitable[None]]) -> None:
+    async def _identified(self, visit: Visit, serve: Serve) -> None:
+        try:
+            await self._gate.identify(visit)
+        except (Refused, StoreAway) as error:
+            await refuse(visit.send, refusal_of(error))
+            return
+        await self._serve(visit, serve)
+
+    async def _serve(self, visit: Visit, serve: Serve) -> None:
         try:
             await serve(visit)
         except (Refused, StoreAway) as error:

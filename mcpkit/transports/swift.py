@@ -118,6 +118,9 @@ class Swift(Base):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A connection takes no more memory than it has to: there may be thousands."""
         self._whole, self._rested, self._served = WholeRequests(self.lines), 0.0, None
+        if self.loop not in self._starters:
+            self._starters[self.loop] = Starter(self.loop)
+        self._starter = self._starters[self.loop]
         super().connection_made(cast(asyncio.Transport, transport))
         self.flow = Flow(self.transport)
 
@@ -228,10 +231,7 @@ class Swift(Base):
             work = cycle.run_asgi(self.app)
         else:
             work = cycle.run_direct(direct)
-        starter = self._starters.get(self.loop)
-        if starter is None:
-            starter = self._starters[self.loop] = Starter()
-        task = starter.start(work)
+        task = self._starter.start(work)
         if task is not None:
             self.tasks.add(task)
             task.add_done_callback(self.tasks.discard)

@@ -16,7 +16,7 @@ from mcpkit.protocol.exchange import SILENT, Channel, Exchange
 from mcpkit.protocol.headers import check_params
 from mcpkit.protocol.revisions.registry import PLAIN
 from mcpkit.protocol.revisions.revision import Revision
-from mcpkit.transports.asgi import CLOSE, Refused, Visit
+from mcpkit.transports.asgi import CLOSE, DONE, Refused, Visit
 from mcpkit.transports.calls import CALL, LISTEN, check_accept, encoded, serve_batch
 from mcpkit.transports.gate import EVENTS, Gate
 from mcpkit.transports.reception import Reception
@@ -107,7 +107,9 @@ class Unsessioned:
             return
         if channel.hung_up:
             visit.extra += (CLOSE,)
-        await channel.finish(status, body)
+        rest = channel.finish(status, body)
+        if rest is not DONE:
+            await rest
 
     async def _told(self, visit: Visit, message: Message | Batch, revision: Revision) -> None:
         """A notification: accepted first, then delivered, for nobody waits for it (SHC-11)."""

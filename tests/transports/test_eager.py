@@ -24,7 +24,7 @@ async def from_a_callback(act: Callable[[], Any]) -> Any:
 @pytest.fixture
 async def start() -> Any:
     """Starts work as the reading end of a pipe would."""
-    starter = Starter()
+    starter = Starter(asyncio.get_running_loop())
 
     async def start(work: Work) -> asyncio.Task[None] | None:
         task: asyncio.Task[None] | None = await from_a_callback(lambda: starter.start(work))
@@ -198,7 +198,7 @@ async def test_work_that_cancels_itself_before_it_waits(start: Start) -> None:
 
 async def test_a_cancel_before_the_task_has_begun() -> None:
     """In the very callback that has started it: the work hears it where it waits, instead of vanishing."""
-    starter, heard = Starter(), list[str]()
+    starter, heard = Starter(asyncio.get_running_loop()), list[str]()
 
     async def work() -> None:
         heard.append("began")
