@@ -34,6 +34,9 @@ class Recorder:
     async def notify(self, method: str, params: JsonObject) -> None:
         self.said.append((method, params))
 
+    def offer(self, notification: bytes) -> bool:
+        return False
+
     async def request(self, method: str, params: JsonObject) -> JsonObject:
         self.asked.append((method, params))
         assert self._reply is not None, f"nobody expected to be asked {method}"

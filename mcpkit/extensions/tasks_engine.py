@@ -308,6 +308,10 @@ class Job:
                 return
         await self.engine.tell(self._id, method, params)
 
+    def offer(self, notification: bytes) -> bool:
+        """Never: whoever is near may be slow to read."""
+        return False
+
     async def request(self, method: str, params: JsonObject) -> JsonObject:
         """Park until the client has answered.
 

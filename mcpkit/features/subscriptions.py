@@ -10,13 +10,12 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from threading import get_ident
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from mcpkit.features.asking import settled
 from mcpkit.features.errors import Overloaded
 from mcpkit.jsonrpc.errors import InvalidParams
-from mcpkit.jsonrpc.messages import JsonObject
+from mcpkit.jsonrpc.messages import Id, JsonObject
 from mcpkit.protocol.changes import (
     PROMPTS_CHANGED,
     RESOURCE_UPDATED,
@@ -36,6 +35,8 @@ MAX_KEYS: Final = 1_000
 MAX_STREAMS: Final = 100
 """Streams that one authenticated caller may hold open. Callers that nobody knows can't be told apart here: the limits
 on connections hold for them."""
+AT_ONCE: Final = 64
+"""After so many streams in a row calls get a turn."""
 SWITCHES: Final[Mapping[str, str]] = {
     "toolsListChanged": TOOLS_CHANGED,
     "promptsListChanged": PROMPTS_CHANGED,
@@ -44,6 +45,10 @@ SWITCHES: Final[Mapping[str, str]] = {
 KEYED: Final[Mapping[str, str]] = {"resourceSubscriptions": RESOURCE_UPDATED}
 
 Permits = Callable[[Exchange, str], bool | Awaitable[bool]]
+Subject: TypeAlias = tuple[str, str | None]
+"""The method and the key of a notice: two with the same ones say the same."""
+Wordings: TypeAlias = dict[tuple[str, Id | None], bytes]
+"""One notice as it is written, for each revision and subscription id: streams that share both share the bytes."""
 
 
 @dataclass(slots=True)
@@ -54,7 +59,7 @@ class Subscriptions:
     keyed: dict[str, str] = field(default_factory=lambda: dict(KEYED))
     permits: dict[str, Permits] = field(default_factory=dict)
     """A keyed filter's name → whether this caller may watch that key; a key it may not is left out of the ack."""
-    _streams: set[_Stream] = field(default_factory=set)
+    _crowds: dict[asyncio.AbstractEventLoop, _Crowd] = field(default_factory=dict)
     _held: Counter[str] = field(default_factory=Counter)
     """How many streams each authenticated caller holds."""
 
@@ -66,23 +71,23 @@ class Subscriptions:
         wanted = exchange.params.get("notifications")
         if not isinstance(wanted, dict):
             raise InvalidParams('notifications must be an object such as {"toolsListChanged": true}')
-        stream = _Stream(await self._honoured(exchange, wanted), self.keyed)
-        with self._room(exchange.principal):
-            return await self._tell(exchange, stream)
+        stream = _Stream(exchange, await self._honoured(exchange, wanted), self.keyed)
+        with self._room(exchange.principal), self._among(stream):
+            return await stream.tell()
 
-    async def _tell(self, exchange: Exchange, stream: _Stream) -> JsonObject:
-        end = self.changes.subscribe(stream.hear)
-        self._streams.add(stream)
-        meta = {META_SUBSCRIPTION_ID: exchange.id}
+    @contextmanager
+    def _among(self, stream: _Stream) -> Iterator[None]:
+        """A stream's time among those that are told what changes."""
+        loop = asyncio.get_running_loop()
+        crowd = self._crowds.get(loop)
+        if crowd is None:
+            crowd = self._crowds[loop] = _Crowd(self.changes, loop)
+        crowd.enter(stream)
         try:
-            await exchange.notify(ACKNOWLEDGED, {"_meta": meta, "notifications": stream.honoured})
-            while await stream.wake():
-                for notice in stream.drain():
-                    await exchange.notify(notice.method, {**notice.params, "_meta": meta})
+            yield
         finally:
-            end()
-            self._streams.discard(stream)
-        return {"_meta": meta}
+            if crowd.leave(stream):
+                del self._crowds[loop]
 
     @contextmanager
     def _room(self, caller: Principal | None) -> Iterator[None]:
@@ -104,14 +109,14 @@ class Subscriptions:
                 del self._held[caller.id]
 
     def close(self) -> None:
-        """End every stream gracefully: each gets its result (SUB-08)."""
-        for stream in tuple(self._streams):
-            stream.close()
+        """End every stream gracefully: each gets its result (SUB-08), after what was published before."""
+        for crowd in tuple(self._crowds.values()):
+            crowd.close()
 
     @property
     def open(self) -> int:
         """How many streams are open."""
-        return len(self._streams)
+        return sum(len(crowd.streams) for crowd in tuple(self._crowds.values()))
 
     async def _honoured(self, exchange: Exchange, wanted: Mapping[str, Any]) -> JsonObject:
         """The part of the filter that will be served (SUB-02, SUB-03)."""
@@ -134,51 +139,145 @@ def _keys(name: str, value: Any) -> list[str]:
     return list(dict.fromkeys(value))
 
 
-@dataclass(slots=True, eq=False)
-class _Stream:
-    """What one listener has not been told yet; equal notices wait once, so it is bounded by what it watches."""
+class _Crowd:
+    """The streams of one event loop: one listener and one short-lived task for all of them."""
 
-    honoured: JsonObject
-    keyed: Mapping[str, str]
-    _wanted: frozenset[tuple[str, str | None]] = frozenset()
-    _waiting: dict[Notice, None] = field(default_factory=dict)
-    _sleeper: asyncio.Future[None] | None = None
-    _closed: bool = False
-    _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
-    _thread: int = field(default_factory=get_ident)
+    __slots__ = ("_due", "_end", "_loop", "_task", "_waiting", "_wanted", "streams")
 
-    def __post_init__(self) -> None:
-        switches = {(SWITCHES[name], None) for name in self.honoured if name in SWITCHES}
-        keys = {(self.keyed[name], key) for name in self.honoured if name in self.keyed for key in self.honoured[name]}
-        self._wanted = frozenset(switches | keys)
+    def __init__(self, changes: ChangeFeed, loop: asyncio.AbstractEventLoop) -> None:
+        self.streams: dict[_Stream, None] = {}
+        self._wanted: Counter[Subject] = Counter()
+        """How many streams want to hear of what: nothing else waits here, so it is bounded by what they watch."""
+        self._waiting: dict[Notice, None] = {}
+        self._due: Iterator[tuple[_Stream, Notice, Wordings]] = iter(())
+        """Who is still to be told what."""
+        self._task: asyncio.Task[None] | None = None
+        self._loop = loop
+        self._end = changes.subscribe(self._hear)
 
-    def hear(self, notice: Notice) -> None:
+    def enter(self, stream: _Stream) -> None:
+        """From now on it is told."""
+        self.streams[stream] = None
+        self._wanted.update(stream.wanted)
+
+    def leave(self, stream: _Stream) -> bool:
+        """It is told nothing any more; True when nobody is left to be told."""
+        del self.streams[stream]
+        for subject in stream.wanted:
+            self._wanted[subject] -= 1
+            if not self._wanted[subject]:
+                del self._wanted[subject]
+        if not self.streams:
+            self._end()
+        return not self.streams
+
+    def close(self) -> None:
+        """End every stream; from any thread."""
+        self._soon(self._close)
+
+    def _hear(self, notice: Notice) -> None:
         """Called in whatever thread it was published: a sync tool, or a watcher, runs in one of its own."""
-        if (notice.method, notice.key) not in self._wanted:
-            return
-        if get_ident() == self._thread:
-            self._note(notice)
-        else:
-            with suppress(RuntimeError):  # the loop has been closed: nobody is left to be told
-                self._loop.call_soon_threadsafe(self._note, notice)
+        if (notice.method, notice.key) in self._wanted:
+            self._soon(self._note, notice)
+
+    def _soon(self, call: Callable[..., None], *arguments: Notice) -> None:
+        with suppress(RuntimeError):  # the loop has been closed: nobody is left to be told
+            self._loop.call_soon_threadsafe(call, *arguments)
 
     def _note(self, notice: Notice) -> None:
-        self._waiting.pop(notice, None)
-        self._waiting[notice] = None
+        notice.wait(self._waiting)
+        if self._task is None or self._task.done():
+            self._due = self._pairs()
+            self._task = self._loop.create_task(self._tell())
+
+    def _close(self) -> None:
+        self._task = None  # it finds nothing left to do
+        for stream, notice, _ in self._due:
+            stream.note(notice)
+        for stream in self.streams:
+            stream.close()
+
+    async def _tell(self) -> None:
+        for number, (stream, notice, wordings) in enumerate(self._due, 1):
+            stream.hear(notice, wordings)
+            if number % AT_ONCE == 0:
+                wordings.clear()  # where every stream has another id they would be as many as the streams
+                await asyncio.sleep(0)
+
+    def _pairs(self) -> Iterator[tuple[_Stream, Notice, Wordings]]:
+        while self._waiting:
+            notice = next(iter(self._waiting))
+            del self._waiting[notice]
+            subject, wordings = (notice.method, notice.key), Wordings()
+            for stream in [stream for stream in self.streams if subject in stream.wanted]:
+                yield stream, notice, wordings
+
+
+class _Stream:
+    """One listener, and what it has not been told yet; equal notices wait once, so it is bounded by what it watches."""
+
+    __slots__ = ("_closed", "_exchange", "_honoured", "_meta", "_sleeper", "_waiting", "wanted")
+
+    def __init__(self, exchange: Exchange, honoured: JsonObject, keyed: Mapping[str, str]) -> None:
+        switches = {(SWITCHES[name], None) for name in honoured if name in SWITCHES}
+        keys = {(keyed[name], key) for name in honoured if name in keyed for key in honoured[name]}
+        self.wanted: frozenset[Subject] = frozenset(switches | keys)
+        self._exchange = exchange
+        self._honoured = honoured
+        self._meta = {META_SUBSCRIPTION_ID: exchange.id}
+        self._waiting: dict[Notice, None] = {}
+        self._sleeper: asyncio.Future[None] | None = None
+        self._closed = False
+
+    async def tell(self) -> JsonObject:
+        """Acknowledge, then tell what waits whenever something does, until the stream is to end."""
+        await self._exchange.notify(ACKNOWLEDGED, {"_meta": self._meta, "notifications": self._honoured})
+        while await self._wake():
+            for notice in self._drain():
+                await self._exchange.notify(notice.method, self._params(notice))
+        return {"_meta": self._meta}
+
+    def hear(self, notice: Notice, wordings: Wordings) -> None:
+        """Told at once where nothing is in the way: waking the task for it costs more than that. Else it waits.
+
+        A task that sleeps has told all that came before, and has not ended.
+        """
+        asleep = self._sleeper is not None and not self._sleeper.done()
+        if not asleep or not self._offered(notice, wordings):
+            self.note(notice)
+
+    def note(self, notice: Notice) -> None:
+        """It is told by the stream's own task, after what waits already."""
+        notice.wait(self._waiting)
         self._rouse()
 
     def close(self) -> None:
+        """Let the stream end after what waits already."""
         self._closed = True
         self._rouse()
 
-    async def wake(self) -> bool:
+    def _offered(self, notice: Notice, wordings: Wordings) -> bool:
+        exchange = self._exchange
+        key = exchange.revision.name, exchange.id
+        data = wordings.get(key)
+        if data is None:
+            try:
+                data = wordings[key] = exchange.encoded(notice.method, self._params(notice))
+            except TypeError:  # JSON can't say it: the task meets that too, and ends the stream with an error
+                return False
+        return exchange.channel.offer(data)
+
+    def _params(self, notice: Notice) -> JsonObject:
+        return {**notice.params, "_meta": self._meta}
+
+    async def _wake(self) -> bool:
         """Wait until there is something to tell (True) or the stream is to end (False)."""
         while not self._waiting and not self._closed:
             self._sleeper = asyncio.get_running_loop().create_future()
             await self._sleeper
         return bool(self._waiting)
 
-    def drain(self) -> list[Notice]:
+    def _drain(self) -> list[Notice]:
         waiting = list(self._waiting)
         self._waiting.clear()
         return waiting

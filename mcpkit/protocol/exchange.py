@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple, Protocol
 
+from mcpkit.jsonrpc.codec import encode_notification
 from mcpkit.jsonrpc.errors import McpKitError
 from mcpkit.jsonrpc.messages import Id, JsonObject
 from mcpkit.protocol.revisions.revision import Revision
@@ -39,6 +40,12 @@ class Channel(Protocol):
     async def notify(self, method: str, params: JsonObject) -> None:
         """Send a notification that belongs to this request; dropped where there is no way back."""
 
+    def offer(self, notification: bytes) -> bool:
+        """Send a notification that is encoded already, waiting for nothing; False where it can't: then :meth:`notify`.
+
+        Where thousands listen, waking the task of each costs more than telling it.
+        """
+
     async def request(self, method: str, params: JsonObject) -> JsonObject:
         """Ask the client and wait for its answer.
 
@@ -59,6 +66,10 @@ class Silent:
 
     async def notify(self, method: str, params: JsonObject) -> None:
         """Drop it."""
+
+    def offer(self, notification: bytes) -> bool:
+        """Drop it, at once."""
+        return True
 
     async def request(self, method: str, params: JsonObject) -> JsonObject:
         """Refuse.
@@ -121,6 +132,11 @@ class Exchange:
         """Send a notification about this request, in the shape its revision knows; to be awaited."""
         lower = self.revision.lower
         return self.channel.notify(method, lower[method](params) if method in lower else params)
+
+    def encoded(self, method: str, params: JsonObject) -> bytes:
+        """What :meth:`notify` would send, for :meth:`Channel.offer`."""
+        lower = self.revision.lower.get(method)
+        return encode_notification(method, lower(params) if lower else params)
 
     async def ask(self, method: str, params: JsonObject) -> JsonObject:
         """Send a request to the client in its revision's shape and return the result it answers.

@@ -61,6 +61,10 @@ class StreamCall:
         """Send a notification on the session's stream."""
         await self._outbox.put(encode_notification(method, params))
 
+    def offer(self, notification: bytes) -> bool:
+        """Never: who sends waits while the client is slow to read."""
+        return False
+
     async def request(self, method: str, params: JsonObject) -> JsonObject:
         """Ask the client on the session's stream and wait for its answer.
 

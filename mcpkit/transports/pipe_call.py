@@ -73,6 +73,10 @@ class Call:
             self._outlet.write(encode_notification(method, params))
             await self._outlet.drained()
 
+    def offer(self, notification: bytes) -> bool:
+        """Never: who sends waits while the client is slow to read."""
+        return False
+
     async def request(self, method: str, params: JsonObject) -> JsonObject:
         """Ask the client and wait for its answer; one who stops waiting takes the question back.
 

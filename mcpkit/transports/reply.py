@@ -70,11 +70,18 @@ class ReplyChannel:
         """Send a notification on the request's own stream."""
         data = encode_notification(method, params)
         if self.speaks:
-            if not self._said(data):
+            if not self.offer(data):
                 await self._say(data)
         elif self._session is not None and not self.cancelled:  # what can't be said here is heard where it listens
             with suppress(StoreAway):
                 await self._session.mailbox.append(GENERAL, data)
+
+    def offer(self, notification: bytes) -> bool:
+        """Send a notification at once, where nobody else speaks, nothing is stored first and nothing has to wait."""
+        events, turns = self._events, self._turns
+        if not self.speaks or self._stream is not None or events is None or turns is None or self.cancelled:
+            return False
+        return turns.free and events.put(encode_event(notification))
 
     async def request(self, method: str, params: JsonObject) -> JsonObject:
         """Ask the client on the request's own stream and wait for the answer, which comes in another POST.
@@ -177,13 +184,6 @@ class ReplyChannel:
             self._guard.disarm()
         if self.cancelled and task is not None:
             await forgiven(task)
-
-    def _said(self, data: bytes) -> bool:
-        """Whether it could be said at once: nobody else is speaking, nothing is stored first, nothing has to wait."""
-        events, turns = self._events, self._turns
-        if self._stream is not None or events is None or turns is None or self.cancelled:
-            return False
-        return turns.free and events.put(encode_event(data))
 
     async def _say(self, data: bytes | None) -> None:
         """Send a message, or where there is none a sign of life."""

@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from mcpkit.features.errors import Overloaded
-from mcpkit.features.subscriptions import ACKNOWLEDGED, MAX_KEYS, Subscriptions, subscribe, unsubscribe
+from mcpkit.features.subscriptions import ACKNOWLEDGED, AT_ONCE, MAX_KEYS, Subscriptions, subscribe, unsubscribe
+from mcpkit.jsonrpc.codec import encode
 from mcpkit.jsonrpc.errors import InvalidParams
-from mcpkit.protocol.changes import PROMPTS_CHANGED, RESOURCE_UPDATED, TOOLS_CHANGED, LocalChanges, Notice
+from mcpkit.protocol.changes import (
+    PROMPTS_CHANGED,
+    RESOURCE_UPDATED,
+    TOOLS_CHANGED,
+    ChangeFeed,
+    Listener,
+    LocalChanges,
+    Notice,
+)
 from mcpkit.protocol.envelope import META_SUBSCRIPTION_ID
 from mcpkit.protocol.revisions.registry import NEWEST_HANDSHAKE
 from mcpkit.security.principal import Principal
 from tests.exchanges import Recorder, Remembered, exchange
+
+BOTH = {"toolsListChanged": True, "promptsListChanged": True}
 
 
 class Listening(Recorder):
@@ -37,19 +50,82 @@ class Listening(Recorder):
         return [method for method, _ in self.said]
 
 
-async def listening(subscriptions: Subscriptions, wanted: dict[str, Any]) -> tuple[Listening, asyncio.Task[Any]]:
-    channel = Listening()
-    call = exchange("subscriptions/listen", {"notifications": wanted}, id="sub-1", channel=channel)
+class Direct(Listening):
+    """A channel that takes what is offered, unless it shall not; a test can hold up who notifies."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.offered: list[dict[str, Any]] = []
+        self.takes = True
+        self.clear = asyncio.Event()
+        self.clear.set()
+
+    def offer(self, notification: bytes) -> bool:
+        if self.takes:
+            message = json.loads(notification)
+            self.offered.append(message)
+            self.said.append((message["method"], message["params"]))
+            self._more.set()
+        return self.takes
+
+    async def notify(self, method: str, params: dict[str, Any]) -> None:
+        await self.clear.wait()
+        await super().notify(method, params)
+
+
+class Encoding(Direct):
+    """Writes what it is told, as a transport does."""
+
+    async def notify(self, method: str, params: dict[str, Any]) -> None:
+        encode(params)
+        await super().notify(method, params)
+
+
+class Feed(LocalChanges):
+    """Counts its listeners."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.listeners = 0
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        end = super().subscribe(listener)
+        self.listeners += 1
+
+        def unsubscribe() -> None:
+            self.listeners -= 1
+            end()
+
+        return unsubscribe
+
+
+async def listening(
+    subscriptions: Subscriptions, wanted: dict[str, Any], channel: Listening | None = None, id: str | int = "sub-1"
+) -> tuple[Listening, asyncio.Task[Any]]:
+    channel = channel or Listening()
+    call = exchange("subscriptions/listen", {"notifications": wanted}, id=id, channel=channel)
     task = asyncio.create_task(subscriptions.listen(call))
     await channel.heard(1)
     return channel, task
+
+
+async def crowd(changes: ChangeFeed, count: int) -> tuple[Subscriptions, list[Direct], list[asyncio.Task[Any]]]:
+    """Many streams of one server that are told at once."""
+    subscriptions, channels = Subscriptions(changes), [Direct() for _ in range(count)]
+    tasks = [(await listening(subscriptions, BOTH, channel))[1] for channel in channels]
+    return subscriptions, channels, tasks
+
+
+async def ended(subscriptions: Subscriptions, tasks: list[asyncio.Task[Any]]) -> None:
+    subscriptions.close()
+    await asyncio.wait_for(asyncio.gather(*tasks), 5)
 
 
 async def test_a_change_made_in_another_thread_is_told_at_once() -> None:
     """A sync tool, or whoever watches files, has a thread of its own; nothing else may happen for long that would wake
     the event loop."""
     changes = LocalChanges()
-    channel, task = await listening(Subscriptions(changes), {"toolsListChanged": True, "promptsListChanged": True})
+    channel, task = await listening(Subscriptions(changes), BOTH)
     loop = asyncio.get_running_loop()
     begun, told = threading.Event(), list[float]()
 
@@ -66,6 +142,182 @@ async def test_a_change_made_in_another_thread_is_told_at_once() -> None:
     assert loop.time() - told[0] < 4, "it was told only when the wait for it was over"
     thread.join()
     task.cancel()
+
+
+async def test_who_can_be_told_at_once_is_not_woken_for_it() -> None:
+    """SUB-10: waking thousands of tasks costs more than telling them; each hears of its own subscription."""
+    changes = LocalChanges()
+    subscriptions = Subscriptions(changes)
+    tasks = []
+    channels = {id: Direct() for id in ("sub-1", 1, "1")}
+    for id, channel in channels.items():
+        tasks.append((await listening(subscriptions, BOTH, channel, id))[1])
+    for method in (TOOLS_CHANGED, PROMPTS_CHANGED):
+        changes.publish(Notice(method, params={"a": 1}))
+    for id, channel in channels.items():
+        assert await channel.heard(3) == [ACKNOWLEDGED, TOOLS_CHANGED, PROMPTS_CHANGED]
+        told = {"jsonrpc": "2.0", "params": {"a": 1, "_meta": {META_SUBSCRIPTION_ID: id}}}
+        assert channel.offered == [{**told, "method": method} for method in (TOOLS_CHANGED, PROMPTS_CHANGED)]
+    await ended(subscriptions, tasks)
+
+
+async def test_nothing_overtakes_what_waits() -> None:
+    """SUB-10: a line that is free again may not be taken past what was published before."""
+    changes = LocalChanges()
+    subscriptions, channel = Subscriptions(changes), Direct()
+    wanted = {"toolsListChanged": True, "resourceSubscriptions": ["a://1", "a://2"]}
+    task = (await listening(subscriptions, wanted, channel))[1]
+    other = (await listening(subscriptions, wanted))[0]
+    channel.takes = False
+    channel.clear.clear()
+    changes.publish(Notice.updated("a://1"))
+    await other.heard(2)
+    channel.takes = True
+    for notice in (Notice(TOOLS_CHANGED), Notice.updated("a://2"), Notice(TOOLS_CHANGED)):
+        changes.publish(notice)
+        await other.heard(len(other.said) + 1)
+    assert len(channel.said) == 1
+    channel.clear.set()
+    await channel.heard(4)
+    assert [params.get("uri") for _, params in channel.said[1:]] == ["a://1", "a://2", None]
+    assert not channel.offered
+    changes.publish(Notice.updated("a://1"))
+    await channel.heard(5)
+    assert len(channel.offered) == 1, "once nothing waits any more it is told at once again"
+    await ended(subscriptions, [task])
+
+
+async def test_calls_get_a_turn_while_many_are_told() -> None:
+    """Thousands of streams would hold the event loop for as long as telling them all takes."""
+    changes, seen = LocalChanges(), set[int]()
+    subscriptions, channels, tasks = await crowd(changes, 3 * AT_ONCE)
+    changes.publish(Notice(TOOLS_CHANGED))
+    assert not any(channel.offered for channel in channels), "nor does whoever publishes wait for it"
+    async with asyncio.timeout(5):
+        while not all(channel.offered for channel in channels):
+            await asyncio.sleep(0)
+            seen.add(sum(len(channel.offered) for channel in channels))
+    assert {AT_ONCE, 2 * AT_ONCE} <= seen
+    await ended(subscriptions, tasks)
+
+
+async def test_who_leaves_while_others_are_told_hears_nothing() -> None:
+    """SUB-07."""
+    changes = LocalChanges()
+    subscriptions, channels, tasks = await crowd(changes, 2 * AT_ONCE)
+    changes.publish(Notice(TOOLS_CHANGED))
+    await channels[0].heard(2)
+    tasks[-1].cancel()
+    await asyncio.wait([tasks.pop()], timeout=5)
+    await channels[-2].heard(2)
+    assert not channels[-1].offered
+    await ended(subscriptions, tasks)
+
+
+@pytest.mark.parametrize("turns", [0, 1])
+async def test_what_was_published_before_the_end_is_told_before_it(turns: int) -> None:
+    """SUB-08: wherever the telling is when the server goes down."""
+    changes = LocalChanges()
+    subscriptions, channels, tasks = await crowd(changes, 4 * AT_ONCE)
+    changes.publish(Notice(TOOLS_CHANGED))
+    for channel in channels[:turns]:
+        await channel.heard(2)
+    await ended(subscriptions, tasks)
+    assert {tuple(method for method, _ in channel.said) for channel in channels} == {(ACKNOWLEDGED, TOOLS_CHANGED)}
+
+
+async def test_a_stream_that_cannot_end_yet_goes_on_hearing() -> None:
+    """SUB-08: its last words are held up; what changes meanwhile comes before its result too."""
+    changes = LocalChanges()
+    subscriptions, channels, tasks = await crowd(changes, 4 * AT_ONCE)
+    changes.publish(Notice(TOOLS_CHANGED))
+    await channels[0].heard(2)
+    channels[-1].clear.clear()
+    subscriptions.close()
+    changes.publish(Notice(PROMPTS_CHANGED))
+    await asyncio.wait_for(asyncio.gather(*tasks[:-1]), 5)
+    channels[-1].clear.set()
+    await asyncio.wait_for(tasks[-1], 5)
+    assert await channels[-1].heard(3) == [ACKNOWLEDGED, TOOLS_CHANGED, PROMPTS_CHANGED]
+
+
+async def test_streams_of_several_event_loops_are_told_each_in_its_own() -> None:
+    """One server may be served by several threads."""
+    changes = Feed()
+    subscriptions = Subscriptions(changes)
+    channel, task = await listening(subscriptions, {"toolsListChanged": True}, Direct())
+    here, ready = threading.get_ident(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    async def elsewhere() -> tuple[list[str], set[int]]:
+        threads = set[int]()
+
+        class Noting(Direct):
+            def offer(self, notification: bytes) -> bool:
+                threads.add(threading.get_ident())
+                return super().offer(notification)
+
+            async def notify(self, method: str, params: dict[str, Any]) -> None:
+                threads.add(threading.get_ident())
+                await super().notify(method, params)
+
+        there, waiting = await listening(subscriptions, {"toolsListChanged": True}, Noting())
+        loop.call_soon_threadsafe(ready.set)
+        heard = await there.heard(2)
+        await asyncio.wait_for(waiting, 5)
+        return heard, threads
+
+    other = asyncio.create_task(asyncio.to_thread(asyncio.run, elsewhere()))
+    await asyncio.wait_for(ready.wait(), 5)
+    assert (subscriptions.open, changes.listeners) == (2, 2)
+    changes.publish(Notice(TOOLS_CHANGED))
+    assert await channel.heard(2) == [ACKNOWLEDGED, TOOLS_CHANGED]
+    await ended(subscriptions, [task])
+    heard, [thread] = await asyncio.wait_for(other, 5)
+    assert heard == [ACKNOWLEDGED, TOOLS_CHANGED]
+    assert thread != here
+    assert (subscriptions.open, changes.listeners) == (0, 0)
+
+
+async def test_all_streams_are_one_listener() -> None:
+    """Whoever publishes doesn't wait for thousands of them; nobody listens for the last that has gone."""
+    changes = Feed()
+    subscriptions, _, tasks = await crowd(changes, 3)
+    assert (subscriptions.open, changes.listeners) == (3, 1)
+    await ended(subscriptions, tasks)
+    assert (subscriptions.open, changes.listeners) == (0, 0)
+
+
+async def test_what_nobody_watches_takes_no_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """AVAIL-04: what is logged, or changes where nobody looks any more, waits nowhere."""
+    changes, calls = LocalChanges(), list[Any]()
+    subscriptions = Subscriptions(changes)
+    channel, task = await listening(subscriptions, {"resourceSubscriptions": ["a://1"]})
+    gone = (await listening(subscriptions, {"resourceSubscriptions": ["a://1", "a://2"]}))[1]
+    gone.cancel()
+    await asyncio.wait([gone], timeout=5)
+    with monkeypatch.context() as patch:
+        patch.setattr(asyncio.get_running_loop(), "call_soon_threadsafe", lambda *call: calls.append(call))
+        for notice in (Notice.updated("a://2"), Notice(TOOLS_CHANGED), Notice.logged({"level": "info"})):
+            changes.publish(notice)
+    assert not calls
+    changes.publish(Notice.updated("a://1"))
+    assert await channel.heard(2) == [ACKNOWLEDGED, RESOURCE_UPDATED]
+    await ended(subscriptions, [task])
+
+
+async def test_what_json_cannot_say_ends_its_stream_and_no_other() -> None:
+    """RPC-14: an extension's mistake; its keyed notices reach those who watch that key."""
+    changes = LocalChanges()
+    subscriptions, channel = Subscriptions(changes), Direct()
+    wrong = (await listening(subscriptions, {"resourceSubscriptions": ["a://wrong"]}, Encoding()))[1]
+    right = (await listening(subscriptions, {"toolsListChanged": True}, channel))[1]
+    changes.publish(Notice(RESOURCE_UPDATED, "a://wrong", {"uri": object()}))
+    changes.publish(Notice(TOOLS_CHANGED))
+    assert await channel.heard(2) == [ACKNOWLEDGED, TOOLS_CHANGED]
+    with pytest.raises(TypeError):
+        await asyncio.wait_for(wrong, 5)
+    await ended(subscriptions, [right])
 
 
 async def test_the_first_word_acknowledges_what_will_be_served() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import inspect
+import itertools
 import logging
 import sys
 import tracemalloc
@@ -24,6 +25,7 @@ import pytest
 from mcpkit import Context
 from mcpkit.observe.audit import Audit
 from mcpkit.observe.metrics import Metrics
+from mcpkit.protocol.changes import TOOLS_CHANGED, Notice
 from mcpkit.protocol.revisions.registry import NEWEST, NEWEST_HANDSHAKE, PLAIN
 from mcpkit.protocol.revisions.revision import Revision
 from mcpkit.server import Server
@@ -46,6 +48,8 @@ PEAK_BYTES = 8_500
 NOTICE, STORED_NOTICE = 20, 46
 """Calls for one more notification of a call; what a session stores as well, to be resumed from."""
 NOTICE_AWAITS, STORED_NOTICE_AWAITS = 2, 5
+HEARD_NOTICE = 16
+"""Calls for one more stream that hears a notice; waking its task for it takes three times as many."""
 CALLS = 200
 SUM = {"name": "add", "arguments": {"a": 2, "b": 3}}
 ENVELOPE = {
@@ -272,19 +276,24 @@ class Pipe:
         self.written.append(data)
 
 
+def cycle_on(pipe: Any, post: Post) -> cycles.DirectCycle:
+    """The response to a request, as the server makes it."""
+    logger: Any = logging.getLogger("uvicorn.error")
+    scope: Any = post.scope
+    done, event = (lambda: None), asyncio.Event()
+    cycle = cycles.DirectCycle(scope, pipe, pipe, logger, logger, False, [], event, False, True, done)
+    cycle.spoke = 1.0
+    return cycle
+
+
 def told(endpoint: McpEndpoint, headers: dict[str, str], envelope: dict[str, Any], times: int) -> tuple[Cost, bytes]:
     """What a call takes that sends some notifications, the second time; and what was written, in one go."""
-    pipe: Any = Pipe()
-    logger: Any = logging.getLogger("uvicorn.error")
+    pipe = Pipe()
     for _ in range(2):
         pipe.written.clear()
         params = {"name": "tell", "arguments": {"times": times}, "_meta": {"progressToken": 1, **envelope}}
         post = Post(params, headers)
-        scope: Any = post.scope
-        done, event = (lambda: None), asyncio.Event()
-        cycle = cycles.DirectCycle(scope, pipe, pipe, logger, logger, False, [], event, False, True, done)
-        cycle.spoke = 1.0
-        cost = measure(endpoint(post.scope, post.receive, cycle.send))
+        cost = measure(endpoint(post.scope, post.receive, cycle_on(pipe, post).send))
     [written] = pipe.written
     assert not cost.waited
     assert not cost.tasks
@@ -310,6 +319,64 @@ async def test_a_notification_is_lean(
     calls, awaits = (STORED_NOTICE, STORED_NOTICE_AWAITS) if stored else (NOTICE, NOTICE_AWAITS)
     assert many.events - one.events <= 10 * calls, f"{(many.events - one.events) / 10} calls\n{many}"
     assert many.awaits - one.awaits <= 10 * awaits, f"{(many.awaits - one.awaits) / 10} coroutines\n{many}"
+
+
+class Patient(Post):
+    """A request whose client stays."""
+
+    async def receive(self) -> dict[str, Any]:
+        if not self.body:
+            await asyncio.Event().wait()
+        body, self.body = self.body, b""
+        return {"type": "http.request", "body": body, "more_body": False}
+
+
+async def heard(server: Server, endpoint: McpEndpoint, count: int) -> Counter[str]:
+    """What a notice to so many streams takes, the second time; each is told in one write."""
+    pipe, streams = Pipe(), []
+    headers = {**DOORS["envelope"][1], "mcp-method": "subscriptions/listen"}
+    params = {"notifications": {"toolsListChanged": True}, "_meta": ENVELOPE}
+    for _ in range(count):
+        post = Patient(params, headers, "subscriptions/listen")
+        streams.append(asyncio.ensure_future(endpoint(post.scope, post.receive, cycle_on(pipe, post).send)))
+    calls = Counter[str]()
+
+    def record(frame: FrameType, event: str, argument: Any) -> None:
+        if event == "call":
+            calls[f"{frame.f_code.co_filename.rpartition('/')[2]}:{frame.f_code.co_qualname}"] += 1
+        elif event == "c_call":
+            calls[getattr(argument, "__qualname__", repr(argument))] += 1
+
+    for _ in range(2):
+        await turns()
+        pipe.written.clear()
+        calls.clear()
+        sys.setprofile(record)
+        try:
+            server.kernel.changes.publish(Notice(TOOLS_CHANGED))
+            await turns()
+        finally:
+            sys.setprofile(None)
+        assert [TOOLS_CHANGED.encode() in piece for piece in pipe.written] == [True] * count
+    server.close_streams()
+    await asyncio.wait_for(asyncio.gather(*streams), 5)
+    return calls
+
+
+async def turns() -> None:
+    """As many as a notice needs to arrive."""
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def test_a_notice_to_one_more_stream_is_lean(
+    server: Server, endpoint: McpEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SUB-11: thousands may listen; no task is woken for any of them."""
+    monkeypatch.setattr(cycles, "monotonic", itertools.count().__next__)
+    one, many = await heard(server, endpoint, 1), await heard(server, endpoint, 11)
+    more = many - one
+    assert more.total() <= 10 * HEARD_NOTICE, f"{more.total() / 10} calls\n{more.most_common()}"
 
 
 async def test_calls_leave_nothing_behind(endpoint: McpEndpoint) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from mcpkit.protocol.exchange import SILENT, InputRequired, NoBackChannel
@@ -16,8 +18,10 @@ async def test_notifications_are_lowered() -> None:
     params = {"progressToken": 1, "progress": 1, "message": "m"}
     for revision, told in ((NEWEST, params), (OLDEST, {"progressToken": 1, "progress": 1})):
         channel = Recorder()
-        await exchange("tools/call", revision=revision, channel=channel).notify("notifications/progress", params)
+        call = exchange("tools/call", revision=revision, channel=channel)
+        await call.notify("notifications/progress", params)
         assert channel.said == [("notifications/progress", told)]
+        assert json.loads(call.encoded("notifications/progress", params))["params"] == told
     assert "message" in params, "lowering must not change what it was given"
 
 
@@ -33,6 +37,7 @@ async def test_questions_are_lowered() -> None:
 
 async def test_silence_drops_what_is_said_and_refuses_questions() -> None:
     await SILENT.notify("notifications/progress", {})
+    assert SILENT.offer(b"{}"), "nobody has to wait for it"
     SILENT.close_stream()
     SILENT.hang_up()
     with pytest.raises(NoBackChannel):

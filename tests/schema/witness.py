@@ -77,10 +77,18 @@ class _Overheard:
         self._channel, self._revision, self._witness = channel, revision, witness
 
     async def notify(self, method: str, params: JsonObject) -> None:
-        message = {"jsonrpc": "2.0", "method": method, "params": params}
-        if not method.startswith("notifications/tasks"):
-            self._witness.check(self._revision, "ServerNotification", message, method)
+        self._overhear({"jsonrpc": "2.0", "method": method, "params": params})
         await self._channel.notify(method, params)
+
+    def offer(self, notification: bytes) -> bool:
+        sent = self._channel.offer(notification)
+        if sent:
+            self._overhear(orjson.loads(notification))
+        return sent
+
+    def _overhear(self, message: JsonObject) -> None:
+        if not message["method"].startswith("notifications/tasks"):
+            self._witness.check(self._revision, "ServerNotification", message, message["method"])
 
     async def request(self, method: str, params: JsonObject) -> JsonObject:
         message = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}

@@ -55,6 +55,13 @@ async def test_a_call_ends_once() -> None:
     assert (sent, outlet.messages, peer.in_flight) == ([None], [], 0)
 
 
+async def test_nothing_is_sent_past_a_slow_reader() -> None:
+    """AVAIL-04: who notifies waits until it has read; who only offers would not."""
+    outlet = Outlet()
+    assert not Call(exchange("m"), Peer(), outlet, lambda data: None).offer(b"{}")
+    assert not outlet.messages
+
+
 async def test_a_question_taken_back_is_forgotten() -> None:
     """CANC-01: the client is told, and nothing is kept for an answer that may never come."""
     peer, outlet = Peer(), Outlet()

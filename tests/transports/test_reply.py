@@ -10,6 +10,8 @@ import pytest
 from mcpkit.protocol.exchange import Exchange, NoBackChannel
 from mcpkit.protocol.revisions.registry import HANDSHAKES, NEWEST, NEWEST_HANDSHAKE
 from mcpkit.transports import reply
+from mcpkit.transports.asgi import Visit
+from mcpkit.transports.gate import EVENTS, JSON
 from mcpkit.transports.reply import ReplyChannel
 from mcpkit.transports.streams import Guard, Patience
 from tests.transports.asgi_client import Call, SessionWire, leaving_nothing_behind, modern, notification, request
@@ -173,6 +175,71 @@ async def test_a_cancelled_call_has_said_its_last_word() -> None:
     await unit.say(2)
     await session.delete()
     assert await listening.messages() == []
+
+
+# ── what is said at once ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Line:
+    """A server's way for bytes past its events, free unless it is ``full``."""
+
+    def __init__(self) -> None:
+        self.written: list[bytes] = []
+        self.full = False
+        self.drained = asyncio.Event()
+
+    async def send(self, event: Any) -> None:
+        await self.drained.wait()
+        self.written.append(event.get("body", b""))
+
+    def begin_pieces(self, fields: object) -> bool:
+        return not self.full
+
+    def write_piece(self, data: bytes) -> bool:
+        if not self.full:
+            self.written.append(data)
+        return not self.full
+
+    def channel(self, accept: int = JSON | EVENTS) -> ReplyChannel:
+        visit: Any = Visit({}, None, self.send, {}, accept)  # type: ignore[arg-type]
+        return ReplyChannel(visit, NEWEST.http, None, Patience())
+
+
+async def test_what_is_offered_is_said_at_once_or_not_at_all() -> None:
+    """SUB-10: never before the first word, past who is speaking, or to a line that is full."""
+    line = Line()
+    channel = line.channel()
+    assert not channel.offer(b"{}"), "the stream has not begun"
+    await channel.notify("x", {})
+    assert channel.offer(b'{"n":1}')
+    line.full = True
+    assert not channel.offer(b'{"n":2}')
+    speaking = asyncio.ensure_future(channel.notify("y", {}))
+    await asyncio.sleep(0)
+    line.full = False
+    assert not channel.offer(b'{"n":3}'), "another speaks"
+    line.drained.set()
+    await asyncio.wait_for(speaking, 5)
+    assert channel.offer(b'{"n":4}')
+    assert line.written == [
+        b'data: {"jsonrpc":"2.0","method":"x"}\n\n',
+        b'data: {"n":1}\n\n',
+        b'data: {"jsonrpc":"2.0","method":"y"}\n\n',
+        b'data: {"n":4}\n\n',
+    ]
+    channel.cancel(None)
+    assert not channel.offer(b"{}"), "nobody wants to hear it"
+
+
+@pytest.mark.parametrize("accept", [JSON, EVENTS])
+async def test_nothing_is_said_at_once_where_there_is_no_stream(accept: int) -> None:
+    """SHC-08: to who takes JSON only, or has been answered."""
+    line = Line()
+    channel = line.channel(accept)
+    await channel.notify("x", {})
+    line.drained.set()
+    await channel.finish(200, b"{}")
+    assert not channel.offer(b"{}")
 
 
 # ── what the caller takes ────────────────────────────────────────────────────────────────────────────────────────────
