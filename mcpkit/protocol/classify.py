@@ -99,16 +99,20 @@ def _call(headers: Mapping[str, str] | None, version: str | None, message: Reque
     if version in ENVELOPE_NAMES:  # then no envelope can belong to a handshake
         if message.method != "initialize" or has_envelope(message.params) or type(message) is Notification:
             return _stateless(headers, version, message)
-    elif has_envelope(message.params) and not _belongs_to_a_handshake(message.params["_meta"], version):
+    elif "_meta" in message.params and _is_enveloped(message.params, version):
         return _stateless(headers, version, message)
     if message.method == "initialize" and type(message) is Request:
         return HANDSHAKE  # whatever the header says: the body negotiates (AMB-14)
-    if version is not None:
-        _check_known(version)
+    if version is not None and version not in REVISIONS:
+        raise UnsupportedProtocolVersion(version)
     route = _legacy(headers, version)
     if message.method in ENVELOPE_ONLY and headers is not None and type(route) is not InSession:
         read_envelope(message.params)  # there is none: the answer says what to send (DUAL-08)
     return route
+
+
+def _is_enveloped(params: Mapping[str, Any], version: str | None) -> bool:
+    return has_envelope(params) and not _belongs_to_a_handshake(params["_meta"], version)
 
 
 def _belongs_to_a_handshake(meta: Mapping[str, Any], version: str | None) -> bool:
@@ -160,7 +164,7 @@ def _batch(headers: Mapping[str, str] | None, version: str | None, batch: Batch)
 def _forbids_batch(entry: Any) -> bool:
     if not isinstance(entry, (Request, Notification)):
         return False
-    if has_envelope(entry.params) and not _belongs_to_a_handshake(entry.params["_meta"], None):
+    if _is_enveloped(entry.params, None):
         return True
     return entry.method == "initialize"
 

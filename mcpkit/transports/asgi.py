@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, MutableMapping
 from contextlib import suppress
-from typing import Any, Final, Protocol, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 from mcpkit.framing.sse import encode_event
 from mcpkit.framing.whole import Familiar
@@ -41,34 +41,6 @@ EVENT_HEADERS: Final[tuple[Header, ...]] = (
 )
 PRINCIPAL_KEY: Final = "mcpkit.principal"
 """Where a framework's own authentication leaves the principal in the ASGI scope."""
-
-
-class Asked(Protocol):
-    """A request that came whole and that nobody stands before: what :class:`Direct` serves."""
-
-    @property
-    def head(self) -> Familiar:
-        """Its head, which others may repeat."""
-
-    @property
-    def scope(self) -> Scope:
-        """What ASGI says of the head; its length may be that of another request with the same."""
-
-    def take_body(self) -> bytes:
-        """What it brings; once."""
-
-    def receive(self) -> Awaitable[Event]:
-        """As in ASGI."""
-
-    def send(self, message: Event) -> Awaitable[None]:
-        """As in ASGI."""
-
-    def answer_whole(self, status: int, fields: tuple[Header, ...], extra: tuple[Header, ...], body: bytes) -> bool:
-        """See AnswerWhole."""
-
-
-Direct: TypeAlias = Callable[[Asked], Awaitable[None]]
-"""Serves requests without ASGI in between."""
 
 
 class _Done:
@@ -109,7 +81,7 @@ class Visit:
     """One HTTP request that was let in, and the ways to answer it."""
 
     principal: Principal | None = None
-    body = b""
+    posted = b""
     """What was posted: until it is read, and then where another replica may have to read it."""
     answer_whole: AnswerWhole | None = None
     """The server's own shorter way, where it offers one and nothing wraps its ``send``."""
@@ -167,6 +139,22 @@ class Visit:
         headers = [*fields, *length, *self.extra]
         await self.send({"type": "http.response.start", "status": status, "headers": headers})
         await self.send({"type": "http.response.body", "body": body})
+
+
+class Asked(Visit):
+    """A request that came whole and that nobody stands before; the server makes it, the gate completes it."""
+
+    head: Familiar
+    """What is known of its head. ``scope`` belongs to it, and may tell the length of another that had the same."""
+
+
+Direct: TypeAlias = Callable[[Asked], Awaitable[None]]
+"""Serves requests without ASGI in between."""
+
+
+async def gone() -> Event:
+    """What ASGI says when the client has left, or nobody listens to it any more."""
+    return {"type": "http.disconnect"}
 
 
 async def refuse(send: Send, refusal: Refused, extra: Iterable[Header] = ()) -> None:

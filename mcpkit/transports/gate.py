@@ -161,8 +161,8 @@ class Gate:
             visit.principal = scope[PRINCIPAL_KEY]
         return visit
 
-    def recognise(self, asked: Asked) -> Visit:
-        """As :meth:`judge`, for a request that nobody stands before, and with its body.
+    def recognise(self, asked: Asked) -> None:
+        """As :meth:`judge`, for a request that nobody stands before.
 
         What was found of its head holds for all that repeat it.
 
@@ -173,12 +173,10 @@ class Gate:
             self._check_target(asked.scope)
             familiar.verdict = (self, *self._look_up(asked.scope["headers"]))
         _, head, constant = familiar.verdict
-        headers, body = {**constant}, asked.take_body()  # a handler may do what it likes with its own
-        if body:
-            headers["content-length"] = str(len(body))
-        visit = Visit(asked.scope, asked.receive, asked.send, headers, head.accept, head.extra, head.fault)
-        visit.answer_whole, visit.body = asked.answer_whole, body
-        return visit
+        asked.headers = headers = {**constant}  # a handler may do what it likes with its own
+        if asked.posted:
+            headers["content-length"] = str(len(asked.posted))
+        asked.accept, asked.extra, asked.fault = head.accept, head.extra, head.fault
 
     def _check_target(self, scope: Scope) -> None:
         query = scope["query_string"]

@@ -221,7 +221,7 @@ class HttpSse:
     async def _hand_over(self, visit: Visit, session: Session, id: Id | None) -> None:
         """The stream is at another replica, and so is everything of its session."""
         kept = {name: value for name, value in visit.headers.items() if name not in SECRET}
-        if not await self._reception.store.hand_over(session, Posted(kept, visit.principal, visit.body)):
+        if not await self._reception.store.hand_over(session, Posted(kept, visit.principal, visit.posted)):
             raise unknown_session(id)  # that replica is gone, and the stream with it
         await visit.answer_empty(202)
 

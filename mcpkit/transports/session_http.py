@@ -90,7 +90,8 @@ class SessionHttp:
         if session is None or session.streamed:
             raise unknown_session(id_of(message))
         if type(message) is Request:
-            check_accept(visit, message)
+            if not visit.accept:
+                check_accept(visit, message)
             await self._call(visit, session, message)
         elif type(message) is Notification:
             await hear(session, message)

@@ -30,6 +30,7 @@ from mcpkit.transports.asgi import (
     Send,
     Visit,
     failed,
+    gone,
     read_body,
     refuse,
     too_large,
@@ -92,19 +93,22 @@ class McpEndpoint:
     def direct(self, asked: Asked) -> Awaitable[None]:
         """Serve one that came whole, without ASGI in between."""
         try:
-            visit = self._gate.recognise(asked)
+            self._gate.recognise(asked)
         except Refused as refusal:
             return refuse(asked.send, refusal)
         serve = self._whole if asked.scope["method"] == "POST" else self._other
-        return self._identified(visit, serve) if self._gate.asks else self._serve(visit, serve)
+        return self._identified(asked, serve) if self._gate.asks else self._serve(asked, serve)
 
-    async def _identified(self, visit: Visit, serve: Serve) -> None:
+    async def _identified(self, asked: Asked, serve: Serve) -> None:
         try:
-            await self._gate.identify(visit)
+            await self._gate.identify(asked)
         except (Refused, StoreAway) as error:
-            await refuse(visit.send, refusal_of(error))
+            await refuse(asked.send, refusal_of(error))
             return
-        await self._serve(visit, serve)
+        try:
+            await self._serve(asked, serve)
+        finally:
+            asked.receive = gone  # a limit on its time and the request would keep each other
 
     async def _serve(self, visit: Visit, serve: Serve) -> None:
         try:
@@ -157,7 +161,7 @@ class McpEndpoint:
         except Refused as refusal:
             visit.extra += unread(refusal, visit.scope, visit.receive)
             raise
-        visit.body = await read_body(
+        visit.posted = await read_body(
             visit.receive, settings.max_body_bytes, settings.body_silence_seconds, settings.request_seconds
         )
         await self._read(visit)
@@ -165,19 +169,19 @@ class McpEndpoint:
     def _whole(self, visit: Visit) -> Awaitable[None]:
         if visit.fault is not None:
             raise Refused(415, *visit.fault)
-        if len(visit.body) > self._settings.max_body_bytes:
+        if len(visit.posted) > self._settings.max_body_bytes:
             raise too_large()
         return self._read(visit)
 
     def _read(self, visit: Visit) -> Awaitable[None]:
         """Find out what the body says, and who serves it."""
-        body, size = visit.body, len(visit.body)
+        body, size = visit.posted, len(visit.posted)
         if size > LIGHT_BODY:
             visit.weight = _weigh(self._scales, body)
         query = visit.scope["query_string"]
         stream = _stream_named_in(query) if query else None
         if stream is None:
-            visit.body = b""  # what it says is in the message, for as long as that is served
+            visit.posted = b""  # what it says is in the message, for as long as that is served
         try:
             message = decode(body, self._limits)
             if size > self._settings.max_argument_bytes:

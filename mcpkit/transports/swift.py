@@ -14,7 +14,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 from mcpkit.framing.whole import Familiar, Lines, WholeRequests, in_origin_form
-from mcpkit.transports.asgi import Direct, Event, Scope
+from mcpkit.transports.asgi import Asked, Direct, Event, Scope
 from mcpkit.transports.cycles import DirectCycle, Flow
 from mcpkit.transports.eager import Starter
 from mcpkit.transports.load import LIGHT
@@ -48,7 +48,7 @@ class Place:
         self.direct = direct
 
 
-class SwiftCycle(DirectCycle):
+class SwiftCycle(DirectCycle, Asked):  # type: ignore[misc]  # methods, where others have attributes
     """One request that is there already, and its response; uvicorn's cycle with less to set up."""
 
     logger = logging.getLogger("uvicorn.error")
@@ -60,27 +60,22 @@ class SwiftCycle(DirectCycle):
     body = bytearray()
     _received = False
 
-    def __init__(self, line: Swift, head: Familiar, body: bytes) -> None:
+    def __init__(self, line: Swift, head: Familiar, posted: bytes) -> None:
         self.head = head
         self.scope: Any = head.place.scope
-        self._body = body
+        self.posted = posted
         self.transport = line.transport
         self.flow = line.flow
         self.default_headers = line.server_state.default_headers
         self.on_response = line.rest
         self.spoke = monotonic()
 
-    def take_body(self) -> bytes:
-        """The whole body, unless somebody has received it."""
-        body, self._body = self._body, b""
-        return body
-
     async def receive(self) -> Any:
         """The body; then whatever happens."""
         if self._received:
             return await super().receive()
-        self._received = True
-        event: Event = {"type": "http.request", "body": self.take_body(), "more_body": False}
+        self._received, body, self.posted = True, self.posted, b""
+        event: Event = {"type": "http.request", "body": body, "more_body": False}
         return event
 
     async def run_direct(self, serve: Direct) -> None:
