@@ -97,11 +97,13 @@ class Familiar:
         size = len(data) - self._apart - self._digits
         if size > 0 and data.startswith(b"%b%d%b" % (self._before, size, self._after)):
             return size
+        if not data.startswith(self._before):
+            return 0
         digits = data.find(b"\r", len(self._before), len(self._before) + MOST_DIGITS + 1) - len(self._before)
-        if digits > 0 and digits != self._digits:
-            self._digits = digits
-            return self.size_in(data)
-        return 0
+        if digits <= 0 or digits == self._digits:
+            return 0
+        self._digits = digits
+        return self.size_in(data)
 
 
 class WholeRequests:
