@@ -51,10 +51,9 @@ class McpApp(FastAPI):
     def direct_door(self, scope: Scope) -> Direct | None:
         """What serves requests to this target without ASGI in between; None where anything stands before it.
 
-        ``scope`` is ASGI's, or the part of it that the request line says. Middleware that stands, stands from the
-        start: Starlette takes no more once a request has come.
+        Middleware that stands, stands from the start: Starlette takes no more once a request has come.
         """
-        door = self._door(scope)
+        door = self._door(scope) if type(self).__call__ is McpApp.__call__ else None
         return door.direct if isinstance(door, McpEndpoint) else None
 
     def _door(self, scope: Scope) -> Door | None:

@@ -17,14 +17,15 @@ LINGER_SECONDS: Final = 1.0
 class LingeringTransport:
     """Stands before an asyncio transport; everything but closing and writing goes to it untouched."""
 
-    __slots__ = ("_busy", "_closing", "_loop", "_timer", "_transport", "write")
+    __slots__ = ("_busy", "_loop", "_timer", "_transport", "closing", "write")
 
     def __init__(self, transport: Any, loop: asyncio.AbstractEventLoop, busy: Callable[[], bool]) -> None:
         """``busy`` tells whether the client is in the middle of sending something."""
         self._transport = transport
         self._loop = loop
         self._busy = busy
-        self._closing = False
+        self.closing = False
+        """Whether an end was made here; what the other side ends brings no more data anyway."""
         self._timer: asyncio.TimerHandle | None = None
         self.write: Callable[[bytes], None] = transport.write
 
@@ -33,21 +34,21 @@ class LingeringTransport:
 
     def is_closing(self) -> bool:
         """Whether nothing can be said any more."""
-        return self._closing or self._transport.is_closing()
+        return self.closing or self._transport.is_closing()
 
     def close(self) -> None:
         """Close at once, or patiently while the client is sending. May be called again, and then closes."""
-        if self._busy() and not self._closing:
+        if self._busy() and not self.closing:
             self.linger()
         else:
             self._end()
 
     def linger(self) -> None:
         """Say no more, and close when the client has closed, or soon."""
-        if self._closing or self._transport.is_closing() or not self._transport.can_write_eof():
+        if self.closing or self._transport.is_closing() or not self._transport.can_write_eof():
             self._end()
             return
-        self._closing = True
+        self.closing = True
         self.write = _unheard
         try:
             self._transport.write_eof()
@@ -61,7 +62,7 @@ class LingeringTransport:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._closing = True
+        self.closing = True
         self._transport.close()
 
 

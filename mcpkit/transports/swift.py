@@ -98,6 +98,8 @@ class Swift(Base):
     places: dict[bytes, Place]
     """Request lines that uvicorn has read before, of all connections, and what it made of them."""
     lines: Lines
+    transport: Any
+    """A LingeringTransport, which knows of its end before uvicorn's does."""
     _framer: RequestFramer
     _refuse: Callable[[int, str], None]
     _hold: Callable[[int], bool]
@@ -106,6 +108,7 @@ class Swift(Base):
     head_arrived: Callable[[], None]
     _starters: ClassVar[dict[asyncio.AbstractEventLoop, Starter]] = {}
     _whole: WholeRequests
+    _starter: Starter
     _rested = 0.0
     """When the last answer was complete, by the loop's clock."""
     _served: RequestResponseCycle | None = None
@@ -122,13 +125,12 @@ class Swift(Base):
     def data_received(self, data: bytes) -> None:
         """Serve a whole request at once, where its line is known; hand on all else."""
         served, whole = self._served, None
-        if (served is None or served.response_complete) and self._framer.idle:  # so it is not closing either
+        if (served is None or served.response_complete) and self._framer.idle and not self.transport.closing:
             whole = self._whole.read(data)
         if whole is not None:
             head, body = whole
-            if (head.place is not None or self._find(head, len(body))) and (
-                len(data) <= LIGHT or self._hold(len(data))
-            ):
+            known = head.place is not None or self._find(head, len(body))
+            if known and (len(data) <= LIGHT or self._hold(len(data))):
                 self._serve(head, body)
                 return
         before = self.scope
@@ -173,7 +175,7 @@ class Swift(Base):
 
     def rest(self) -> None:
         """An answer went the short way. The timer of idle connections goes on running: it looks when it rings."""
-        if self.pipeline or self.flow.read_paused:
+        if self.pipeline or self.flow.read_paused or self.transport.closing:
             self.on_response_complete()
             return
         if self._unanswered:
@@ -203,9 +205,9 @@ class Swift(Base):
         if plain and len(line) <= LONGEST_LINE and in_origin_form(line):
             if len(self.places) >= MOST_PLACES:
                 self.places.clear()
-            scope = {name: self.scope[name] for name in PLACE}
-            direct: Callable[[Scope], Direct | None] = getattr(self.app, "direct_door", lambda scope: None)
-            self.places[line] = Place(scope, direct({**scope}))
+            find = getattr(type(self.app), "direct_door", None)  # its own: a wrapper may hand on all other names
+            direct = None if find is None else find(self.app, {**self.scope})
+            self.places[line] = Place({name: self.scope[name] for name in PLACE}, direct)
 
     def _find(self, head: Familiar, size: int) -> bool:
         """Make ready for requests with this head; whether its line is known."""

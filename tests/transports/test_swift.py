@@ -288,6 +288,22 @@ async def test_a_long_request_is_counted_until_it_is_answered(hall: Hall) -> Non
     assert load._held == 0
 
 
+async def test_nothing_is_served_on_a_connection_that_was_given_up(hall: Hall) -> None:
+    """What comes while a refusal is on its way is thrown away, however well it could be read."""
+    await text_of_first(hall)
+    connection = await hall.place.connect()
+    connection.post(call("echo", text="x"), ERA)
+    assert await text(connection) == "x"
+    served = len(hall.cycles)
+    hall.place.program.config.http.load._most = 10_000
+    connection.post({}, ERA, body=orjson.dumps(call("echo", text="y")) + b" " * 20_000)
+    assert b" 503 " in (await connection.rest()).partition(b"\r\n")[0]
+    connection.post(call("echo", text="z"), ERA)
+    connection.close()
+    await until(lambda: len(hall.place.program.server_state.connections) == 1)
+    assert len(hall.cycles) == served
+
+
 async def test_a_repetition_may_speak(hall: Hall) -> None:
     connection = await hall.place.connect()
     for _ in range(2):
@@ -427,10 +443,29 @@ def test_nothing_goes_past_what_stands_before_the_whole_application() -> None:
     assert app.direct_door(target("/api")) is None
 
 
-async def test_middleware_sees_every_request() -> None:
-    """Also of a client that repeats itself."""
+def test_nothing_goes_past_a_call_that_was_overridden() -> None:
+    class Own(McpApp):
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            """Something else."""
+
     app = echoing()
-    app.add_middleware(Doorman)
+    app.__class__ = Own
+    assert app.direct_door(target("/api")) is None
+
+
+class Wrapper(Doorman):
+    """Middleware around an application, which shows what that has."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._app, name)
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+async def test_middleware_sees_every_request(wrapped: bool) -> None:
+    """Also of a client that repeats itself."""
+    app: Any = Wrapper(echoing()) if wrapped else echoing()
+    if not wrapped:
+        app.add_middleware(Doorman)
     async with serving(app) as place:
         connection, statuses = await place.connect(), []
         for _ in range(4):
