@@ -16,6 +16,7 @@ from bench.servers import Running, cpu_of, running
 OURS = "ours"
 SESSIONS = 9_990
 """Beside the few that measuring needs: 10,000 are served by default."""
+MANY_SESSIONS = 50_000
 TOOLS = 2_000
 SECONDS = 2.0
 PATIENCE = 90.0
@@ -32,9 +33,7 @@ def sessions() -> Figures:
         line = wire.Line(server.port)
         known = _opened(line)
         full, many = server.rss_kib(), per_call()
-        for session in known:
-            headers = {"MCP-Protocol-Version": wire.SESSION_REVISION, "Mcp-Session-Id": session}
-            line.send(wire.Request({}, headers, "DELETE"))
+        _deleted(line, known)
         empty = server.rss_kib()
         _opened(line)
         again = server.rss_kib()
@@ -49,12 +48,36 @@ def sessions() -> Figures:
         "µs CPU per call, 10,000 sessions": many,
         "their ratio (sessions)": many / one,
         **_given_up(),
+        **_returned(),
     }
+
+
+def _returned() -> Figures:
+    """What is left of many more, once they are deleted."""
+    with running(OURS, MCP_MAX_SESSIONS=str(MANY_SESSIONS)) as server:
+        line = wire.Line(server.port)
+        before = server.rss_kib()
+        known = _opened(line, MANY_SESSIONS)
+        full = server.rss_kib()
+        _deleted(line, known)
+        left = server.rss_kib()
+        line.close()
+    return {
+        "MiB that 50,000 sessions take": (full - before) / 1024,
+        "MiB of it once they are deleted": (left - before) / 1024,
+    }
+
+
+def _deleted(line: wire.Line, known: list[str]) -> None:
+    for session in known:
+        headers = {"MCP-Protocol-Version": wire.SESSION_REVISION, "Mcp-Session-Id": session}
+        line.send(wire.Request({}, headers, "DELETE"))
 
 
 def _given_up() -> Figures:
     """Sessions that nobody ends."""
     with running(OURS, MCP_SESSION_IDLE_SECONDS="5") as server:
+        _gauge(server.port, "mcp_server_sessions")  # the first scrape loads what is shown by
         before = server.rss_kib()
         line = wire.Line(server.port)
         _opened(line)
@@ -148,8 +171,8 @@ MEASURES: dict[str, Callable[[], Figures]] = {
 }
 
 
-def _opened(line: wire.Line) -> list[str]:
-    return [line.send(wire.initialize())[1]["mcp-session-id"] for _ in range(SESSIONS)]
+def _opened(line: wire.Line, count: int = SESSIONS) -> list[str]:
+    return [line.send(wire.initialize())[1]["mcp-session-id"] for _ in range(count)]
 
 
 def _script(server: Running, era: str) -> str:
