@@ -76,14 +76,18 @@ class Notices:
         if session.outbox is None and not session.current:
             await self.catch_up(session)
         if notice.concerns(session):
-            await _put(session, _encoded(notice, session, encoded), notice.place)
+            data, outbox = _encoded(notice, session, encoded), session.outbox
+            if outbox is not None:
+                outbox.offer(data)
+            else:
+                await session.mailbox.append(GENERAL, data, notice=notice.place)
 
     async def catch_up(self, session: Session) -> None:
-        """Tell a session, which listens again, what came while nobody could tell it."""
+        """Tell a session, which listens again, what came while nobody could tell it. One over HTTP+SSE always listens."""
         told = self._told
         for notice in await self._store.missed(session):
             if notice.concerns(session):
-                await _put(session, _encoded(notice, session, {}), notice.place)
+                await session.mailbox.append(GENERAL, _encoded(notice, session, {}), notice=notice.place)
         session.current = told == self._told  # else it may have been left out of what was told in between
 
 
@@ -98,10 +102,3 @@ def _encoded(notice: Notice, session: Session, encoded: dict[str, bytes]) -> byt
         lower = session.revision.lower.get(notice.method)
         encoded[name] = encode_notification(notice.method, lower(notice.params) if lower else notice.params)
     return encoded[name]
-
-
-async def _put(session: Session, data: bytes, place: str | None) -> None:
-    if session.outbox is not None:
-        session.outbox.offer(data)
-    else:
-        await session.mailbox.append(GENERAL, data, notice=place)
