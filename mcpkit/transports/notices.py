@@ -83,7 +83,7 @@ class Notices:
                 await session.mailbox.append(GENERAL, data, notice=notice.place)
 
     async def catch_up(self, session: Session) -> None:
-        """Tell a session, which listens again, what came while nobody could tell it. One over HTTP+SSE always listens."""
+        """Tell a session, which listens again (one over HTTP+SSE always does), what came while nobody could tell it."""
         told = self._told
         for notice in await self._store.missed(session):
             if notice.concerns(session):
