@@ -95,7 +95,8 @@ class Familiar:
     def size_in(self, data: bytes) -> int:
         """How long the body is, where these bytes are this head, with its own length, and a body; 0 elsewhere."""
         size = len(data) - self._apart - self._digits
-        if size > 0 and data.startswith(b"%b%d%b" % (self._before, size, self._after)):
+        head = b"%b%d%b" % (self._before, size, self._after)
+        if len(head) + size == len(data) > len(head) and data.startswith(head):  # all of it, whatever its digits
             return size
         if not data.startswith(self._before):
             return 0

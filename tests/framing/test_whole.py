@@ -263,3 +263,17 @@ def test_the_length_may_stand_anywhere(before: bytes) -> None:
         found = said(ours, data)
         assert found is not None
         assert_agreed(data, found)
+
+
+@pytest.mark.parametrize("missing", range(1, 6))
+@pytest.mark.parametrize("size", [2, 9, 10, 99, 100, 101, 999, 1000, 1001])
+@pytest.mark.parametrize("before", [2, 40, 500, 2000])
+def test_a_body_that_is_cut_short_is_never_filled_up_from_the_head(before: int, size: int, missing: int) -> None:
+    """Where lengths have more digits, or fewer, than the last one had."""
+    ours = reader()
+    assert ours.read(request(body=b"1" * before)) is not None
+    whole = request(body=b"2" * size)
+    assert ours.read(whole[:-missing]) is None
+    assert ours.read(request(body=b"1" * before)) is not None
+    assert ours.read(whole + b"3" * missing) is None
+    assert said(ours, whole) == said(reader(), whole)
