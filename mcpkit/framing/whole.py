@@ -94,9 +94,10 @@ class Familiar:
 
     def size_in(self, data: bytes) -> int:
         """How long the body is, where these bytes are this head, with its own length, and a body; 0 elsewhere."""
-        size = len(data) - self._apart - self._digits
+        total = len(data)
+        size = total - self._apart - self._digits
         head = b"%b%d%b" % (self._before, size, self._after)
-        if len(head) + size == len(data) > len(head) and data.startswith(head):  # all of it, whatever its digits
+        if size > 0 and len(head) + size == total and data.startswith(head):  # nothing is counted twice
             return size
         if not data.startswith(self._before):
             return 0
