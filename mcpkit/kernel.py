@@ -221,9 +221,8 @@ class Kernel:
             return result
         assert type(result) is dict
         if row.stamp:
-            meta = {META_SERVER_INFO: self.server_info}
-            if result.get("_meta"):
-                meta = {**result["_meta"], **meta}
+            info = {META_SERVER_INFO: self.server_info}
+            meta = {**result["_meta"], **info} if result.get("_meta") else info
             result = {"resultType": "complete", **result, "_meta": meta}
         return row.lower(result) if row.lower else result
 

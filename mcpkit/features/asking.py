@@ -248,8 +248,7 @@ def _questions(exchange: Exchange, sealer: StateSealer) -> JsonObject:
 def _asked_params(exchange: Exchange, question: Question) -> JsonObject:
     """A question inside a result has no id of its own: the retry is what completes it (ELIC-24)."""
     params = {name: value for name, value in question.params().items() if name != "elicitationId"}
-    lower = exchange.revision.lower.get(question.method)
-    return lower(params) if lower else params
+    return exchange.revision.lowered(question.method, params)
 
 
 def _reopened(exchange: Exchange, sealer: StateSealer) -> Answers:

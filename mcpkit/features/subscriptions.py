@@ -17,6 +17,7 @@ from mcpkit.features.errors import Overloaded
 from mcpkit.jsonrpc.errors import InvalidParams
 from mcpkit.jsonrpc.messages import Id, JsonObject
 from mcpkit.protocol.changes import (
+    AT_ONCE,
     PROMPTS_CHANGED,
     RESOURCE_UPDATED,
     RESOURCES_CHANGED,
@@ -35,8 +36,6 @@ MAX_KEYS: Final = 1_000
 MAX_STREAMS: Final = 100
 """Streams that one authenticated caller may hold open. Callers that nobody knows can't be told apart here: the limits
 on connections hold for them."""
-AT_ONCE: Final = 64
-"""After so many streams in a row calls get a turn."""
 SWITCHES: Final[Mapping[str, str]] = {
     "toolsListChanged": TOOLS_CHANGED,
     "promptsListChanged": PROMPTS_CHANGED,

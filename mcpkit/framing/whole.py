@@ -13,6 +13,9 @@ from mcpkit.framing.http1 import METHODS
 
 Field: TypeAlias = tuple[bytes, bytes]
 """A name in lower case, and a value."""
+Whole: TypeAlias = "tuple[Familiar, bytes]"
+"""A head and the body."""
+
 LONGEST_HEAD: Final = 4096
 """Bytes of a head that is read here."""
 LONGEST_LINE: Final = 256
@@ -68,7 +71,7 @@ class Lines:
 class Familiar:
     """A head but for its length: one object for as long as a client repeats it."""
 
-    __slots__ = ("_after", "_apart", "_at", "_before", "_digits", "_fields", "line", "place", "verdict")
+    __slots__ = ("_after", "_apart", "_at", "_before", "_fields", "_least", "line", "place", "verdict")
 
     def __init__(self, line: bytes, fields: list[Field]) -> None:
         self.line = line
@@ -89,23 +92,26 @@ class Familiar:
     def vary(self, at: int, before: bytes, after: bytes) -> None:
         """The field at ``at`` tells the length, in digits between these bytes."""
         self._at, self._before, self._after = at, before, after
-        self._digits = len(self._fields[at][1])
-        self._apart = len(before) + len(after)
+        self._expect(len(self._fields[at][1]))
 
     def size_in(self, data: bytes) -> int:
         """How long the body is, where these bytes are this head, with its own length, and a body; 0 elsewhere."""
-        total = len(data)
-        size = total - self._apart - self._digits
-        head = b"%b%d%b" % (self._before, size, self._after)
-        if size > 0 and len(head) + size == total and data.startswith(head):  # nothing is counted twice
+        size = len(data) - self._apart
+        if self._least <= size < 10 * self._least and data.startswith(b"%b%d%b" % (self._before, size, self._after)):
             return size
         if not data.startswith(self._before):
             return 0
-        digits = data.find(b"\r", len(self._before), len(self._before) + MOST_DIGITS + 1) - len(self._before)
-        if digits <= 0 or digits == self._digits:
+        begins = len(self._before)
+        digits = data.find(b"\r", begins, begins + MOST_DIGITS + 1) - begins
+        if digits <= 0 or self._least == 10 ** (digits - 1):
             return 0
-        self._digits = digits
+        self._expect(digits)
         return self.size_in(data)
+
+    def _expect(self, digits: int) -> None:
+        """Lengths have so many digits: another number of them would shift what is the head and what the body."""
+        self._least = 10 ** (digits - 1)
+        self._apart = len(self._before) + digits + len(self._after)
 
 
 class WholeRequests:
@@ -147,10 +153,6 @@ class WholeRequests:
             head.vary(at, data[: ends - len(named[_LENGTH])], data[ends : end + 4])
             self._last = head
         return head, body
-
-
-Whole: TypeAlias = tuple[Familiar, bytes]
-"""A head and the body."""
 
 
 def _is_usual(named: dict[bytes, bytes], size: int) -> bool:

@@ -86,7 +86,8 @@ def parse(value: Any) -> Message:
     """
     if type(value) is not dict:
         raise InvalidRequest("Invalid request: a message must be a JSON object")
-    if "method" not in value or type(value["method"]) is not str or value.get("jsonrpc") != "2.0":
+    called = "method" in value and type(value["method"]) is str
+    if not called or "jsonrpc" not in value or value["jsonrpc"] != "2.0":
         return _parse_answer(value)
     method, params = value["method"], value["params"] if "params" in value else {}  # noqa: SIM401 - no call
     if "id" not in value:

@@ -84,7 +84,7 @@ class Served:
     def target(self) -> str | None:
         """The tool's or prompt's name, or the resource's URI; None where there is none."""
         params = self.__call.params
-        target = params.get("name", params.get("uri"))
+        target = params["name"] if "name" in params else params.get("uri")
         return target if type(target) is str else None
 
     @property
@@ -95,11 +95,9 @@ class Served:
     @property
     def labels(self) -> tuple[str, str, str, str]:
         """Method, the tool's name, error and revision, each empty where there is none: what metrics tell apart."""
-        call = self.__call
-        params, tool = call.params, None
-        if call.method == TOOL_CALL and "name" in params:
-            tool = params["name"]
-        return call.method, tool if type(tool) is str else "", self.__error or "", call.revision.name
+        method = self.__call.method
+        tool = self.target if method == TOOL_CALL else None
+        return method, tool or "", self.__error or "", self.__call.revision.name
 
     @property
     def client(self) -> str | None:

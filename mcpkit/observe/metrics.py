@@ -85,9 +85,7 @@ class Metrics:
         if key[0] == TOOL_CALL:
             self._active -= 1
         times = known[key] if key in known else known.setdefault(self._bounded(key), _Times())
-        seconds = event.seconds
-        times.counts[bisect_left(BUCKETS, seconds)] += 1  # as add() does, without a call more
-        times.total += seconds
+        times.add(event.seconds)
 
     def session_ended(self, seconds: float) -> None:
         """A handshake session has ended after that time."""

@@ -20,6 +20,8 @@ RESOURCES_CHANGED: Final = "notifications/resources/list_changed"
 RESOURCE_UPDATED: Final = "notifications/resources/updated"
 LOGGED: Final = "notifications/message"
 ELICITED: Final = "notifications/elicitation/complete"
+AT_ONCE: Final = 64
+"""Who tells thousands lets calls have a turn after so many of them."""
 MOST_WAITING: Final = 1_000
 """Notices that wait at one place before a log message gives way."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from mcpkit.jsonrpc.errors import InvalidParams, InvalidRequest
 from mcpkit.jsonrpc.messages import Batch, ErrorResponse, Message, Notification, Request, Response
@@ -28,7 +28,8 @@ ENVELOPE_ONLY: Final = frozenset(
 """Methods that only the envelope era has ever known."""
 
 
-class Stateless(NamedTuple):  # made for every request, and a frozen dataclass costs thrice
+@dataclass(slots=True)  # not frozen: made for every request, and a frozen one costs twice as much
+class Stateless:
     """The message stands for itself; ``envelope`` is None for a notification that brought none."""
 
     revision: Revision
@@ -40,7 +41,8 @@ class Handshake:
     """``initialize``: a session begins."""
 
 
-class InSession(NamedTuple):
+@dataclass(slots=True)  # not frozen, as above
+class InSession:
     """The message belongs to the session with this id, if there is one."""
 
     id: str
@@ -67,7 +69,6 @@ class Plain:
 
 Route: TypeAlias = Stateless | Handshake | InSession | OnStream | Legacy | Plain
 
-_new: Final[Any] = tuple.__new__  # as a named tuple's own does, without a function of Python in between
 HANDSHAKE: Final = Handshake()
 PLAIN_CALL: Final = Plain()
 
@@ -103,8 +104,8 @@ def _call(headers: Mapping[str, str] | None, version: str | None, message: Reque
         return _stateless(headers, version, message)
     if message.method == "initialize" and type(message) is Request:
         return HANDSHAKE  # whatever the header says: the body negotiates (AMB-14)
-    if version is not None and version not in REVISIONS:
-        raise UnsupportedProtocolVersion(version)
+    if version is not None and version not in HANDSHAKE_NAMES:
+        _check_known(version)
     route = _legacy(headers, version)
     if message.method in ENVELOPE_ONLY and headers is not None and type(route) is not InSession:
         read_envelope(message.params)  # there is none: the answer says what to send (DUAL-08)
@@ -130,7 +131,7 @@ def _stateless(headers: Mapping[str, str] | None, version: str | None, message: 
         check_routing(headers, message.method, message.params)
     if envelope.version not in ENVELOPE_NAMES:
         raise UnsupportedProtocolVersion(envelope.version)
-    return _new(Stateless, (REVISIONS[envelope.version], envelope))  # type: ignore[no-any-return]  # it makes that
+    return Stateless(REVISIONS[envelope.version], envelope)
 
 
 def _stateless_notification(headers: Mapping[str, str] | None, version: str | None, message: Notification) -> Stateless:
@@ -185,7 +186,7 @@ def _legacy(headers: Mapping[str, str] | None, version: str | None) -> Route:
         return PLAIN_CALL
     session = headers.get(SESSION_HEADER)
     if session is not None:
-        return _new(InSession, (session.strip(" \t"),))  # type: ignore[no-any-return]  # as above
+        return InSession(session.strip(" \t"))
     return PLAIN_CALL if version is None else Legacy(REVISIONS[version])
 
 

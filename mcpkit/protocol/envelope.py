@@ -6,7 +6,8 @@ What must never stand here: HTTP headers (headers.py), which revision then gover
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from dataclasses import dataclass
+from typing import Any, Final
 
 from mcpkit.jsonrpc.errors import InvalidParams
 from mcpkit.protocol.exchange import Client
@@ -22,10 +23,10 @@ from mcpkit.protocol.types import (
 )
 
 _NOBODY: Final[dict[str, Any]] = {}
-_new: Final[Any] = tuple.__new__  # as a named tuple's own does, without a function of Python in between
 
 
-class Envelope(NamedTuple):
+@dataclass(slots=True)  # not frozen: made for every request, and a frozen one costs twice as much
+class Envelope:
     """What one request declares: a revision (perhaps unknown), who asks, which log messages it wants."""
 
     version: str
@@ -57,16 +58,16 @@ def read_envelope(params: Mapping[str, Any]) -> Envelope:
         raise InvalidParams(f"_meta key {META_PROTOCOL_VERSION} must be a string")
     if type(capabilities) is not dict:
         raise InvalidParams(f"_meta key {META_CLIENT_CAPABILITIES} must be an object")
-    info = _NOBODY
-    if META_CLIENT_INFO in meta:
-        info = meta[META_CLIENT_INFO]
-        if type(info) is not dict or type(info.get("name")) is not str or type(info.get("version")) is not str:
-            raise InvalidParams(f"_meta key {META_CLIENT_INFO} must be an object with the strings name and version")
+    info = meta[META_CLIENT_INFO] if META_CLIENT_INFO in meta else _NOBODY  # noqa: SIM401 - no call
+    if info is not _NOBODY and not (
+        (type(info) is dict and "name" in info and "version" in info)
+        and (type(info["name"]) is str and type(info["version"]) is str)
+    ):
+        raise InvalidParams(f"_meta key {META_CLIENT_INFO} must be an object with the strings name and version")
     level = meta[META_LOG_LEVEL] if META_LOG_LEVEL in meta else None  # noqa: SIM401 - no call
     if level is not None and (type(level) is not str or level not in LOG_LEVELS):
         raise InvalidParams(f"{META_LOG_LEVEL} must be one of {', '.join(LOG_LEVELS)}")
-    envelope: Envelope = _new(Envelope, (version, _new(Client, (info, capabilities)), level))
-    return envelope
+    return Envelope(version, Client(info, capabilities), level)
 
 
 def _incomplete(meta: Any) -> InvalidParams:

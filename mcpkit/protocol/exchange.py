@@ -130,18 +130,15 @@ class Exchange:
 
     def notify(self, method: str, params: JsonObject) -> Awaitable[None]:
         """Send a notification about this request, in the shape its revision knows; to be awaited."""
-        lower = self.revision.lower
-        return self.channel.notify(method, lower[method](params) if method in lower else params)
+        return self.channel.notify(method, self.revision.lowered(method, params))
 
     def encoded(self, method: str, params: JsonObject) -> bytes:
         """What :meth:`notify` would send, for :meth:`Channel.offer`."""
-        lower = self.revision.lower.get(method)
-        return encode_notification(method, lower(params) if lower else params)
+        return encode_notification(method, self.revision.lowered(method, params))
 
     async def ask(self, method: str, params: JsonObject) -> JsonObject:
         """Send a request to the client in its revision's shape and return the result it answers.
 
         Raises: NoBackChannel, RpcError.
         """
-        lower = self.revision.lower.get(method)
-        return await self.channel.request(method, lower(params) if lower else params)
+        return await self.channel.request(method, self.revision.lowered(method, params))

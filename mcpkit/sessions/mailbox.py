@@ -11,7 +11,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import Any, Final
+from typing import Final
 
 from mcpkit.jsonrpc.messages import Id
 from mcpkit.sessions.delivery import GENERAL, Stored, Take, UnknownEvent
@@ -27,7 +27,6 @@ class Bounds:
     seconds: float = 300.0
 
 
-_new: Final[Any] = tuple.__new__  # as a named tuple's own does, without a function of Python in between
 DEFAULT_BOUNDS = Bounds()
 OVERHEAD = 256
 """Bytes that a stored message takes besides its data, so that many small ones are bounded too."""
@@ -141,7 +140,7 @@ class MemoryMailbox:
         if found is None or found.ended:
             return ""
         self._place += 1
-        stored: Stored = _new(Stored, (f"{stream}-{self._place}", self._place, data))
+        stored = Stored(f"{stream}-{self._place}", self._place, data)
         found.ended = last
         found.waiting += 1
         if self._kept is None:

@@ -70,8 +70,10 @@ class MemoryStore:
 
     async def get(self, id: str, principal: Principal | None = None) -> Session | None:
         """The session of that id, touched; None when it is unknown, ended, or somebody else's."""
-        session = self._sessions.get(id)
-        if session is None or not (session.principal is principal or session.belongs_to(principal)):
+        if id not in self._sessions:
+            return None
+        session = self._sessions[id]
+        if not session.belongs_to(principal):
             return None
         session.seen = self._clock()
         return session

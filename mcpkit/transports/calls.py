@@ -15,7 +15,7 @@ from mcpkit.kernel import Kernel
 from mcpkit.protocol.exchange import Exchange
 from mcpkit.protocol.headers import VERSION_HEADER
 from mcpkit.protocol.revisions.registry import HANDSHAKE_NAMES, REVISIONS
-from mcpkit.transports.asgi import Refused, Visit
+from mcpkit.transports.asgi import Refused
 
 logger = logging.getLogger("mcpkit.transports")
 
@@ -55,13 +55,9 @@ def check_arguments(message: Message | Batch, most: int) -> None:
             raise BadParams(entry.id, f"The arguments are longer than MCP_MAX_ARGUMENT_BYTES allows ({most})")
 
 
-def check_accept(visit: Visit, message: Request) -> None:
-    """That the caller takes a form in which this can be answered (SHC-08).
-
-    Raises: Refused.
-    """
-    if not visit.accept:
-        raise Refused(406, "Accept must list application/json or text/event-stream, better both", id=message.id)
+def not_acceptable(id: Id) -> Refused:
+    """What a caller is answered who takes no form in which this can be answered (SHC-08)."""
+    return Refused(406, "Accept must list application/json or text/event-stream, better both", id=id)
 
 
 def id_of(message: Message | Batch) -> Id | None:

@@ -56,20 +56,18 @@ class DirectCycle(RequestResponseCycle):
         """
         if self.flow.write_paused or self.disconnected or self.response_started or not self.keep_alive:
             return False
-        heads, key = DirectCycle._heads, (status, fields)
-        fresh = DirectCycle._heads_with is self.default_headers and key in heads
-        head = heads[key] if fresh else self._head(status, fields)
+        head = self._head(status, fields)
         if extra:
             if any(name == CONNECTION or b"\n" in value or b"\r" in value for name, value in extra):
                 return False
             head = b"%b%b" % (head, b"".join(b"%b: %b\r\n" % field for field in extra))
-        self.response_started = True
-        if len(body) > HOLD_BYTES:
-            self.transport.write(b"%bcontent-length: %d\r\n\r\n" % (head, len(body)))
+        self.response_started, size = True, len(body)
+        if size > HOLD_BYTES:
+            self.transport.write(b"%bcontent-length: %d\r\n\r\n" % (head, size))
             self.transport.write(body)  # apart: a page of a list is not copied for its head
             # (writelines would not say when the client reads too slowly: CVE-2024-12254)
         elif status != NO_CONTENT:
-            self.transport.write(b"%bcontent-length: %d\r\n\r\n%b" % (head, len(body), body))
+            self.transport.write(b"%bcontent-length: %d\r\n\r\n%b" % (head, size, body))
         else:
             self.transport.write(b"%b\r\n" % head)
         self._complete()

@@ -227,13 +227,16 @@ class Gate:
             raise Refused(421, "This Host is not served here; add it to MCP_ALLOWED_HOSTS")
 
     def check_body(self, visit: Visit) -> None:
-        """That the announced body is one we read (SHC-09, SHC-15).
+        """That the body, which is announced or here, is one we read (SHC-09, SHC-15).
 
         Raises: Refused.
         """
         if visit.fault is not None:
             raise Refused(415, *visit.fault)
-        if "content-length" in visit.headers:
+        if visit.posted:
+            if len(visit.posted) > self._most_body:
+                raise too_large()
+        elif "content-length" in visit.headers:
             length = visit.headers["content-length"]
             if not length.isdecimal() or int(length[:20]) > self._most_body:
                 raise too_large()

@@ -7,17 +7,13 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import Final
 
 from mcpkit.jsonrpc.codec import encode_notification
-from mcpkit.protocol.changes import ChangeFeed, Notice
+from mcpkit.protocol.changes import AT_ONCE, ChangeFeed, Notice
 from mcpkit.protocol.lifecycle import Phase
 from mcpkit.sessions.delivery import GENERAL
 from mcpkit.sessions.session import Session
 from mcpkit.sessions.store import SessionStore, StoreAway
-
-AT_ONCE: Final = 64
-"""After so many sessions in a row calls get a turn."""
 
 
 class Notices:
@@ -99,6 +95,5 @@ def _encoded(notice: Notice, session: Session, encoded: dict[str, bytes]) -> byt
     """The notification in the session's revision; written once for all sessions of that revision."""
     name = session.revision.name
     if name not in encoded:
-        lower = session.revision.lower.get(notice.method)
-        encoded[name] = encode_notification(notice.method, lower(notice.params) if lower else notice.params)
+        encoded[name] = encode_notification(notice.method, session.revision.lowered(notice.method, notice.params))
     return encoded[name]

@@ -9,7 +9,7 @@ import asyncio
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from mcpkit.jsonrpc.codec import encode_batch, encode_notification, encode_request
 from mcpkit.jsonrpc.messages import JsonObject
@@ -148,9 +148,3 @@ class BatchReply:
         self._expected -= 1
         if self._expected == 0:
             self._reply(encode_batch(self._answers) if self._answers else None)
-
-
-def lowered(revision: Revision, method: str, params: JsonObject) -> dict[str, Any]:
-    """Params of a notification in the revision's shape."""
-    lower = revision.lower.get(method)
-    return lower(params) if lower else params

@@ -12,7 +12,7 @@ from contextlib import suppress
 from mcpkit.jsonrpc.codec import encode_notification
 from mcpkit.protocol.changes import ChangeFeed, Notice
 from mcpkit.protocol.lifecycle import Phase
-from mcpkit.transports.pipe_call import Outlet, PipeSession, lowered
+from mcpkit.transports.pipe_call import Outlet, PipeSession
 
 
 class PipeNotices:
@@ -52,7 +52,7 @@ class PipeNotices:
         while self._waiting:
             notice = next(iter(self._waiting))
             del self._waiting[notice]
-            params = lowered(session.revision, notice.method, notice.params)
+            params = session.revision.lowered(notice.method, notice.params)
             self._outlet.write(encode_notification(notice.method, params))
             await self._outlet.drained()
         self._task = None

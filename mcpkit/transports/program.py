@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any, Final
+from wsgiref.handlers import format_date_time
 
 import uvicorn
 
@@ -35,8 +36,6 @@ AT_ONCE_SECONDS: Final = 0.5
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 TICKS: Final = 10
 """How often uvicorn looks around in a second: with every tenth look it tells the date."""
-DAYS: Final = b"Mon Tue Wed Thu Fri Sat Sun".split()
-MONTHS: Final = b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
 
 
 class HttpProgram(uvicorn.Server):
@@ -102,7 +101,8 @@ class HttpProgram(uvicorn.Server):
         bytes lie wherever memory was in use just then, and what many sessions took is not given back beside them.
         """
         if counter % TICKS == 0:
-            self.server_state.default_headers = [(b"date", date_of(time.time())), *self.config.encoded_headers]
+            date = format_date_time(time.time()).encode()
+            self.server_state.default_headers = [(b"date", date), *self.config.encoded_headers]
             counter = 1  # to uvicorn no second is full
         return await super().on_tick(counter)
 
@@ -159,13 +159,6 @@ class HttpProgram(uvicorn.Server):
         """Take the signals while serving, and don't raise them again: ending was what they asked for."""
         with signals(self.handle_exit):
             yield
-
-
-def date_of(seconds: float) -> bytes:
-    """A time as HTTP writes it (RFC 9110, 5.6.7), whatever the locale."""
-    year, month, day, hour, minute, second, weekday, *_ = time.gmtime(seconds)
-    date = (DAYS[weekday], day, MONTHS[month - 1], year, hour, minute, second)
-    return b"%b, %02d %b %04d %02d:%02d:%02d GMT" % date
 
 
 @contextlib.contextmanager

@@ -22,7 +22,7 @@ from mcpkit.sessions.delivery import GENERAL, Reader, Stored, UnknownEvent
 from mcpkit.sessions.session import Session
 from mcpkit.sessions.store import SessionStore, StoreAway
 from mcpkit.transports.asgi import DONE, Refused, Visit
-from mcpkit.transports.calls import check_accept, encoded, id_of, serve_batch
+from mcpkit.transports.calls import encoded, id_of, not_acceptable, serve_batch
 from mcpkit.transports.gate import EVENTS, Gate
 from mcpkit.transports.reception import Reception, exchange_in, hear, unknown_session
 from mcpkit.transports.reply import Cancelled, ReplyChannel
@@ -49,7 +49,8 @@ class SessionHttp:
 
     async def open(self, visit: Visit, request: Request) -> None:
         """``initialize``: negotiate, make the session, tell its id with the answer (SHL-40, SHL-47)."""
-        check_accept(visit, request)
+        if not visit.accept:
+            raise not_acceptable(request.id)
         await self._check_unsessioned(visit, request.id)
         try:
             offered, client = read_initialize(request.params)
@@ -91,7 +92,7 @@ class SessionHttp:
             raise unknown_session(id_of(message))
         if type(message) is Request:
             if not visit.accept:
-                check_accept(visit, message)
+                raise not_acceptable(message.id)
             await self._call(visit, session, message)
         elif type(message) is Notification:
             await hear(session, message)

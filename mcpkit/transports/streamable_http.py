@@ -33,14 +33,9 @@ from mcpkit.transports.asgi import (
     gone,
     read_body,
     refuse,
-    too_large,
     unread,
 )
-from mcpkit.transports.calls import (
-    check_arguments,
-    id_of,
-    names_null_id,
-)
+from mcpkit.transports.calls import check_arguments, id_of, names_null_id
 from mcpkit.transports.gate import Gate
 from mcpkit.transports.http_sse import HttpSse
 from mcpkit.transports.load import LIGHT_BODY, Scales
@@ -74,8 +69,9 @@ class McpEndpoint:
         self._limits = Limits(depth=settings.max_json_depth, batch=settings.max_batch)
         self._reception = Reception(kernel, sessions, settings)
         self._scales = Scales(settings.max_pending_bytes)
-        self._unsessioned = Unsessioned(kernel, self._reception, Patience.of(settings), gate)
-        self._sessions = SessionHttp(kernel, self._reception, Patience.of(settings), gate)
+        patience = Patience.of(settings)
+        self._unsessioned = Unsessioned(kernel, self._reception, patience, gate)
+        self._sessions = SessionHttp(kernel, self._reception, patience, gate)
         self.sse = HttpSse(kernel, self._reception, gate, settings, path, self._scales)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -167,10 +163,7 @@ class McpEndpoint:
         await self._read(visit)
 
     def _whole(self, visit: Visit) -> Awaitable[None]:
-        if visit.fault is not None:
-            raise Refused(415, *visit.fault)
-        if len(visit.posted) > self._settings.max_body_bytes:
-            raise too_large()
+        self._gate.check_body(visit)
         return self._read(visit)
 
     def _read(self, visit: Visit) -> Awaitable[None]:

@@ -39,7 +39,8 @@ PLACE: Final = ("method", "path", "raw_path", "query_string")
 
 
 class Place:
-    """What a request line means: its part of the scope, and who serves it without ASGI in between, if anybody does."""
+    """What a request line, or a head with it, means: what it says of the scope, and who serves it without ASGI in
+    between, if anybody does."""
 
     __slots__ = ("direct", "scope")
 

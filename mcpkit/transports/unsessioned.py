@@ -17,7 +17,7 @@ from mcpkit.protocol.headers import check_params
 from mcpkit.protocol.revisions.registry import PLAIN
 from mcpkit.protocol.revisions.revision import Revision
 from mcpkit.transports.asgi import CLOSE, DONE, Refused, Visit
-from mcpkit.transports.calls import CALL, LISTEN, check_accept, encoded, serve_batch
+from mcpkit.transports.calls import CALL, LISTEN, encoded, not_acceptable, serve_batch
 from mcpkit.transports.gate import EVENTS, Gate
 from mcpkit.transports.reception import Reception
 from mcpkit.transports.reply import Cancelled, ReplyChannel
@@ -44,7 +44,7 @@ class Unsessioned:
         if type(message) is not Request or envelope is None:
             return self._told(visit, message, revision)
         if not visit.accept:
-            check_accept(visit, message)
+            raise not_acceptable(message.id)
         method, params = message.method, message.params
         if method == CALL:
             try:
@@ -87,8 +87,8 @@ class Unsessioned:
             channel = ReplyChannel(visit, revision.http, None, self._patience)
             if revision is PLAIN:
                 channel.speaks = False
-            else:
-                check_accept(visit, message)
+            elif not visit.accept:
+                raise not_acceptable(message.id)
             await self._respond(visit, message, _exchange(visit, message, revision, channel), channel)
         else:
             await self._told(visit, message, revision)
@@ -135,12 +135,7 @@ class Unsessioned:
             await visit.answer(200, body)
 
 
-def _exchange(
-    visit: Visit,
-    message: Request | Notification,
-    revision: Revision,
-    channel: Channel,
-) -> Exchange:
+def _exchange(visit: Visit, message: Request | Notification, revision: Revision, channel: Channel) -> Exchange:
     id = message.id if type(message) is Request else None
     caller, headers = visit.principal, visit.headers
     return Exchange(id, message.method, message.params, revision, channel, principal=caller, headers=headers)

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from mcpkit.features.errors import Overloaded
-from mcpkit.features.subscriptions import ACKNOWLEDGED, AT_ONCE, MAX_KEYS, Subscriptions, subscribe, unsubscribe
+from mcpkit.features.subscriptions import ACKNOWLEDGED, MAX_KEYS, Subscriptions, subscribe, unsubscribe
 from mcpkit.jsonrpc.codec import encode
 from mcpkit.jsonrpc.errors import InvalidParams
 from mcpkit.protocol.changes import (
+    AT_ONCE,
     PROMPTS_CHANGED,
     RESOURCE_UPDATED,
     TOOLS_CHANGED,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from mcpkit.jsonrpc.errors import InvalidParams
 from mcpkit.jsonrpc.messages import JsonObject
@@ -18,7 +18,7 @@ from mcpkit.sessions.memory import MemoryStore
 from mcpkit.settings import Settings
 from mcpkit.transports.gate import Authenticate, Gate
 from mcpkit.transports.streamable_http import McpEndpoint
-from tests.transports.asgi_client import Wire
+from tests.transports.asgi_client import Wire, modern
 
 PROGRESS = "notifications/progress"
 
@@ -143,3 +143,19 @@ def house(**settings: Any) -> House:
 def call(name: str, *, id: Any = 1, **arguments: Any) -> JsonObject:
     """A request to call a tool."""
     return {"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": {"name": name, "arguments": arguments}}
+
+
+PLAIN_SUM: Final = call("add", a=2, b=3)
+NO_TOOL: Final = call("nothing")
+
+
+def add(**meta: Any) -> tuple[JsonObject, dict[str, str | None]]:
+    """A sum, asked for in the newest era: the message and its headers."""
+    return modern("tools/call", {"name": "add", "arguments": {"a": 2, "b": 3}}, **meta)
+
+
+def text(answer: Any) -> str:
+    """What the tool said."""
+    value = answer["result"]["content"][0]["text"]
+    assert isinstance(value, str)
+    return value

@@ -6,14 +6,14 @@ import asyncio
 import json
 from typing import Any
 
-from mcpkit.protocol.changes import PROMPTS_CHANGED, TOOLS_CHANGED, LocalChanges, Notice
+from mcpkit.protocol.changes import AT_ONCE, PROMPTS_CHANGED, TOOLS_CHANGED, LocalChanges, Notice
 from mcpkit.protocol.lifecycle import Phase
 from mcpkit.protocol.revisions.registry import NEWEST_HANDSHAKE
 from mcpkit.sessions.delivery import GENERAL, Reader, Stored
 from mcpkit.sessions.memory import MemoryStore
 from mcpkit.sessions.session import Session
 from mcpkit.transports.load import Load
-from mcpkit.transports.notices import AT_ONCE, Notices
+from mcpkit.transports.notices import Notices
 from mcpkit.transports.outbox import StreamOutbox
 
 

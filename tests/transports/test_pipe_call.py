@@ -11,7 +11,7 @@ import pytest
 from mcpkit.jsonrpc.peer import Peer
 from mcpkit.protocol.exchange import UNKNOWN_CLIENT
 from mcpkit.protocol.revisions.registry import HANDSHAKES
-from mcpkit.transports.pipe_call import BatchReply, Call, PipeSession, lowered
+from mcpkit.transports.pipe_call import BatchReply, Call, PipeSession
 from tests.exchanges import Remembered, exchange
 
 
@@ -81,10 +81,3 @@ def test_a_session_has_an_unguessable_id() -> None:
     ids = {PipeSession(HANDSHAKES[0], UNKNOWN_CLIENT).id for _ in range(100)}
     assert len(ids) == 100
     assert all(len(id) == 32 for id in ids)
-
-
-def test_notifications_are_told_as_the_revision_knows_them() -> None:
-    """VER-05, PROG-02: the oldest revision has no message in its progress."""
-    progress = {"progressToken": 1, "progress": 1, "message": "m"}
-    assert lowered(HANDSHAKES[0], "notifications/progress", progress) == progress
-    assert lowered(HANDSHAKES[-1], "notifications/progress", progress) == {"progressToken": 1, "progress": 1}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from email.utils import formatdate
 from typing import Any
 
 import orjson
@@ -271,17 +270,11 @@ def test_a_second_stop_ends_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (one.force_exit, limits) == (True, [3 + program.LATE_SECONDS, program.AT_ONCE_SECONDS])
 
 
-@pytest.mark.parametrize("seconds", [0, 68_169_599, 951_782_400.9, 1_709_251_199, 1_795_951_666.5, 253_402_300_799])
-def test_a_date_is_written_as_http_wants_it(seconds: float) -> None:
-    """RFC 9110, 5.6.7."""
-    assert program.date_of(seconds) == formatdate(int(seconds), usegmt=True).encode()
-
-
 async def test_the_date_is_told_every_second_and_not_by_way_of_datetime(monkeypatch: pytest.MonkeyPatch) -> None:
     """That way leaves something behind each time, which keeps memory from being given back."""
     monkeypatch.setattr("uvicorn.server.formatdate", None)
-    dates = iter([b"first", b"second"])
-    monkeypatch.setattr(program, "date_of", lambda seconds: next(dates))
+    dates = iter(["first", "second"])
+    monkeypatch.setattr(program, "format_date_time", lambda seconds: next(dates))
     one = program.HttpProgram(None, Settings())
     one.config.encoded_headers = [(b"x", b"y")]
     told = []

@@ -10,21 +10,7 @@ from mcpkit.protocol.revisions.registry import HANDSHAKES, NEWEST, NEWEST_HANDSH
 from mcpkit.security.principal import Principal
 from mcpkit.transports.asgi import Refused
 from tests.transports.asgi_client import META, leaving_nothing_behind, modern, request
-from tests.transports.doors import House, call, house
-
-PLAIN_SUM = call("add", a=2, b=3)
-NO_TOOL = call("nothing")
-
-
-def add(**meta: Any) -> tuple[dict[str, Any], dict[str, str | None]]:
-    return modern("tools/call", {"name": "add", "arguments": {"a": 2, "b": 3}}, **meta)
-
-
-def text(answer: Any) -> str:
-    value = answer["result"]["content"][0]["text"]
-    assert isinstance(value, str)
-    return value
-
+from tests.transports.doors import NO_TOOL, PLAIN_SUM, House, add, house, text
 
 # ── the envelope era ─────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -9,21 +9,7 @@ import pytest
 from mcpkit.protocol.headers import ParamHeader
 from mcpkit.protocol.revisions.registry import HANDSHAKE_NAMES, NEWEST
 from tests.transports.asgi_client import leaving_nothing_behind, modern, notification, request
-from tests.transports.doors import call, house
-
-PLAIN_SUM = call("add", a=2, b=3)
-NO_TOOL = call("nothing")
-
-
-def add(**meta: Any) -> tuple[dict[str, Any], dict[str, str | None]]:
-    return modern("tools/call", {"name": "add", "arguments": {"a": 2, "b": 3}}, **meta)
-
-
-def text(answer: Any) -> str:
-    value = answer["result"]["content"][0]["text"]
-    assert isinstance(value, str)
-    return value
-
+from tests.transports.doors import NO_TOOL, PLAIN_SUM, add, call, house, text
 
 # ── the envelope era ─────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -113,6 +113,10 @@ class Revision:
     lift: Mapping[str, Adapt] = field(default_factory=dict)
     """Method → this revision's result → canonical; the client's direction in."""
 
+    def lowered(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
+        """Params of a notification or a server's request in this revision's shape."""
+        return self.lower[method](params) if method in self.lower else params
+
 
 @dataclass(frozen=True, slots=True)
 class Change:

@@ -99,3 +99,10 @@ def test_every_revision_carries_the_applications_methods() -> None:
 def test_the_hot_path_is_not_adapted() -> None:
     """A tool result under the newest revision goes out as it is."""
     assert "tools/call" not in NEWEST.lower
+
+
+def test_notifications_are_told_as_the_revision_knows_them() -> None:
+    """VER-05, PROG-02: the oldest revision has no message in its progress."""
+    progress = {"progressToken": 1, "progress": 1, "message": "m"}
+    assert HANDSHAKES[0].lowered("notifications/progress", progress) == progress
+    assert HANDSHAKES[-1].lowered("notifications/progress", progress) == {"progressToken": 1, "progress": 1}
