@@ -58,7 +58,7 @@ def add(a: int, b: int = 2) -> int:
     return a + b
 
 
-def rich(  # noqa: PLR0917  # one of each kind
+def rich(  # one of each kind
     user: User,
     point: Point,
     when: dt.datetime,
