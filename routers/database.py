@@ -1,76 +1,54 @@
 """One SQLite file, queried read-only and changed under guard, by whoever may call the tools.
 
-SQLite itself says no: a query runs on a connection that can't write, an authorizer lets only named kinds of work
-through, and time, rows, bytes and the file's size are bounded.
-What must never stand here: SQL put together from text, a connection that outlives its call, a path in an error text.
+Statements run in processes of their own (`sqlite_worker.py`), because no other way stops each of them: a process that
+hasn't answered in time is killed. Started processes are kept for the next statement, at most MAX_WORKERS of them.
+What must never stand here: SQL.
 """
 
 from __future__ import annotations
 
-import math
-import sqlite3
+import json
+import logging
+import subprocess
+import sys
+import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
+import weakref
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from operator import itemgetter
 from pathlib import Path
-from typing import Final, TypeAlias
-from urllib.parse import quote
+from queue import Empty, LifoQueue
+from typing import Any, Final, TypeAlias
 
 from mcpkit import ToolError
 
 Value: TypeAlias = str | int | float | bool | None
 
-MAX_ROWS: Final = 1000
-MAX_SECONDS: Final = 2.0
-MAX_STATEMENT_BYTES: Final = 100_000
-MAX_VALUE_BYTES: Final = 64 * 1024
-MAX_RESULT_BYTES: Final = 512 * 1024
-MAX_FILE_BYTES: Final = 64 * 1024 * 1024
-BUSY_SECONDS: Final = 2.0
-STEPS_BETWEEN_LOOKS: Final = 50
-"""So many instructions SQLite runs between two looks at the clock; few, since one of them may be a slow function."""
+MAX_WORKERS: Final = 4
+"""Statements that run at the same time; the next one waits for half of its own limit."""
+LONGEST: Final = 1.25
+"""A process that has not stopped its statement after so many times the limit is killed."""
 
-LIMITS: Final = {
-    sqlite3.SQLITE_LIMIT_SQL_LENGTH: MAX_STATEMENT_BYTES,
-    sqlite3.SQLITE_LIMIT_LENGTH: MAX_VALUE_BYTES,
-    sqlite3.SQLITE_LIMIT_LIKE_PATTERN_LENGTH: 100,
-    sqlite3.SQLITE_LIMIT_EXPR_DEPTH: 100,
-    sqlite3.SQLITE_LIMIT_COMPOUND_SELECT: 50,
-    sqlite3.SQLITE_LIMIT_COLUMN: 200,
-    sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER: 1000,
-    sqlite3.SQLITE_LIMIT_FUNCTION_ARG: 32,
-    sqlite3.SQLITE_LIMIT_ATTACHED: 0,
-    sqlite3.SQLITE_LIMIT_TRIGGER_DEPTH: 10,
-    sqlite3.SQLITE_LIMIT_WORKER_THREADS: 0,
-}
+PROGRAM: Final = Path(__file__).with_name("sqlite_worker.py")
 
-READING: Final = frozenset(
-    {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
-)
-WRITING: Final = READING | {
-    sqlite3.SQLITE_INSERT,
-    sqlite3.SQLITE_UPDATE,
-    sqlite3.SQLITE_DELETE,
-    sqlite3.SQLITE_CREATE_TABLE,
-    sqlite3.SQLITE_CREATE_INDEX,
-    sqlite3.SQLITE_CREATE_VIEW,
-    sqlite3.SQLITE_DROP_TABLE,
-    sqlite3.SQLITE_DROP_INDEX,
-    sqlite3.SQLITE_DROP_VIEW,
-    sqlite3.SQLITE_ALTER_TABLE,
-    sqlite3.SQLITE_REINDEX,
-}
-# printf('%.*c', 1000000000, 'x') counts to a thousand million before it finds the result too big.
-FORBIDDEN_FUNCTIONS: Final = frozenset(
-    {"load_extension", "fts3_tokenizer", "readfile", "writefile", "edit", "printf", "format"}
-)
-# SQLite's own trim compares every character with every sign; Python's takes a hundredth of the time.
-STRIPPING: Final = {"trim": str.strip, "ltrim": str.lstrip, "rtrim": str.rstrip}
+logger: Final = logging.getLogger("mcpkit.routers")
 
 
 class DatabaseRefused(ToolError):
     """A statement that is not allowed or did not work; the text says which, in SQLite's words where they help."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one statement may cost: time, the rows it gives, the wait for a lock, the file's size, SQLite's memory."""
+
+    seconds: float = 2.0
+    rows: int = 1000
+    busy_seconds: float = 2.0
+    file_bytes: int = 64 * 1024 * 1024
+    heap_bytes: int = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,138 +70,166 @@ class Changed:
 
 
 class Database:
-    """An SQLite file, made when it does not exist. Every call opens its own connection: calls share no state."""
+    """An SQLite file, made when it does not exist. Every statement opens its own connection: calls share no state."""
 
-    def __init__(self, path: str | Path, *, max_rows: int = MAX_ROWS, max_seconds: float = MAX_SECONDS) -> None:
+    def __init__(self, path: str | Path, limits: Limits | None = None) -> None:
         self._path = Path(path)
-        self._max_rows = max_rows
-        self._max_seconds = max_seconds
+        self._limits = limits or Limits()
+        self._workers: LifoQueue[_Worker | None] = LifoQueue()
+        for _ in range(MAX_WORKERS):
+            self._workers.put(None)  # one that is started when it is needed
+        self._deadlines = _Deadlines()
+        # Also at the interpreter's end, and when nobody has called `close`.
+        self._end = weakref.finalize(self, _end_all, self._workers)
 
     def query(self, sql: str, parameters: Sequence[Value] = ()) -> Rows:
         """Run one statement that only reads.
 
         Raises: DatabaseRefused.
         """
-        with self._cursor("ro", READING, sql, parameters) as cursor:
-            rows, truncated = self._fetch(cursor)
-            return Rows([name for name, *_ in cursor.description or ()], rows, truncated)
+        found = self._asked(sql, parameters, changes=False)
+        return Rows(found["columns"], found["rows"], found["truncated"])
 
     def execute(self, sql: str, parameters: Sequence[Value] = ()) -> Changed:
         """Run one statement that changes data or tables, whole or not at all.
 
         Raises: DatabaseRefused.
         """
-        with self._cursor("rw", WRITING, sql, parameters) as cursor:
-            # A statement with RETURNING is not done before its last row was read.
-            returned, _ = self._fetch(cursor, to_the_end=True)
-            return Changed(max(cursor.rowcount, 0), cursor.lastrowid or None, returned)
+        done = self._asked(sql, parameters, changes=True)
+        return Changed(done["changed"], done["last"], done["rows"])
+
+    async def close(self) -> None:
+        """End the processes; a later statement starts one anew."""
+        _end_all(self._workers)
+
+    def _asked(self, sql: str, parameters: Sequence[Value], *, changes: bool) -> dict[str, Any]:
+        asked = {
+            "path": str(self._path.absolute()),
+            "sql": sql,
+            "parameters": list(parameters),
+            "changes": changes,
+            "limits": asdict(self._limits),
+        }
+        try:
+            line = json.dumps(asked).encode() + b"\n"
+        except ValueError as error:  # a whole number of thousands of digits
+            raise DatabaseRefused(f"The statement failed: {error}") from error
+        try:
+            worker = self._workers.get(timeout=self._limits.seconds / 2)
+        except Empty:
+            raise DatabaseRefused("The database is busy; try again") from None
+        try:
+            worker = worker or _Worker(self._limits.heap_bytes)
+            return self._answer(worker, line)
+        except OSError as error:
+            raise DatabaseRefused("The process that runs SQL can't be started; try again") from error
+        finally:
+            self._workers.put(worker if worker is not None and worker.alive else None)
+
+    def _answer(self, worker: _Worker, line: bytes) -> dict[str, Any]:
+        seconds = self._limits.seconds
+        with self._deadlines.within(worker, seconds * LONGEST):
+            answer = worker.ask(line)
+        if answer:
+            found: dict[str, Any] = json.loads(answer)
+            if "refused" in found:
+                raise DatabaseRefused(found["refused"])
+            return found
+        if worker.overdue:
+            raise DatabaseRefused(f"The statement ran longer than {seconds:g} seconds and was stopped")
+        logger.error("the process that runs SQL ended with code %s", worker.end())
+        raise DatabaseRefused("The process that runs SQL has ended; try again")
+
+
+class _Worker:
+    """A started process, for one statement at a time; ``alive`` until it was killed or has ended."""
+
+    def __init__(self, heap_bytes: int) -> None:
+        # -I and -S: it looks at nothing of the folder, the environment or the packages, which halves its start.
+        command = [sys.executable, "-I", "-S", str(PROGRAM), str(heap_bytes)]
+        # A session of its own: Ctrl-C in a terminal is for the server, which then ends this process.
+        self._process: subprocess.Popen[bytes] = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+        )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._stdin, self._stdout = self._process.stdin, self._process.stdout
+        self.alive, self.overdue = True, False
+
+    def ask(self, line: bytes) -> bytes:
+        """The answer to a line; nothing when the process has ended or was killed meanwhile."""
+        try:
+            self._stdin.write(line)
+            self._stdin.flush()
+            answer = self._stdout.readline()
+        except BrokenPipeError:
+            answer = b""
+        if not answer.endswith(b"\n"):
+            self.end()
+            return b""
+        return answer
+
+    def expire(self) -> None:
+        """Kill the process, so that whoever waits for its answer waits no longer."""
+        self.alive, self.overdue = False, True
+        self._process.kill()
+
+    def end(self) -> int:
+        """Kill the process and give up its pipes; its exit code."""
+        self.alive = False
+        self._process.kill()
+        with suppress(BrokenPipeError):
+            self._stdin.close()
+        self._stdout.close()
+        return self._process.wait()
+
+
+class _Deadlines:
+    """Kills each process whose time is up, from one thread that lives while there are any to wait for.
+
+    A timer for each statement would start a thread for each, which costs more than a short statement does.
+    """
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._ends: dict[_Worker, float] = {}
+        self._running = False
 
     @contextmanager
-    def _cursor(
-        self, mode: str, allowed: frozenset[int], sql: str, parameters: Sequence[Value]
-    ) -> Iterator[sqlite3.Cursor]:
-        if not sql.strip():
-            raise DatabaseRefused("The statement is empty")
-        deadline = time.monotonic() + self._max_seconds
+    def within(self, worker: _Worker, seconds: float) -> Iterator[None]:
+        """Kill ``worker`` unless this ends within so many seconds."""
+        with self._changed:
+            self._ends[worker] = time.monotonic() + seconds
+            if not self._running:
+                self._running = True
+                threading.Thread(target=self._watch, name="database-deadlines", daemon=True).start()
         try:
-            with closing(self._connect(mode)) as connection:
-                _guard(connection, deadline)
-                connection.set_authorizer(_authorizer(allowed, _forbidden(sql)))
-                yield connection.execute(sql, parameters)
-        except sqlite3.DatabaseError as error:
-            raise DatabaseRefused(_told(error, deadline, self._max_seconds)) from error
-        except UnicodeEncodeError as error:
-            raise DatabaseRefused("The statement failed: half a surrogate pair is no text") from error
-        # sqlite3.Warning: how Python 3.11 refuses two statements in one call. ValueError: a NUL in the statement.
-        except (sqlite3.Error, sqlite3.Warning, OverflowError, ValueError) as error:
-            raise DatabaseRefused(f"The statement failed: {error}") from error
+            yield
+        finally:
+            with self._changed:
+                self._ends.pop(worker, None)
 
-    def _connect(self, mode: str) -> sqlite3.Connection:
-        if not self._path.exists():
-            self._make()
-        uri = f"file:{quote(str(self._path.absolute()))}?mode={mode}"
-        return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY_SECONDS)
-
-    def _make(self) -> None:
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._path.touch()
-        except OSError as error:
-            raise DatabaseRefused(f"The database can't be made: {error.strerror}") from error
-
-    def _fetch(self, cursor: sqlite3.Cursor, *, to_the_end: bool = False) -> tuple[list[list[Value]], bool]:
-        rows: list[list[Value]] = []
-        size, truncated = 0, False
-        for row in cursor:
-            values = [_plain(value) for value in row]
-            size += sum(len(value) if isinstance(value, str) else 8 for value in values)
-            truncated = truncated or len(rows) == self._max_rows or size > MAX_RESULT_BYTES
-            if truncated and not to_the_end:
-                break
-            if not truncated:
-                rows.append(values)
-        return rows, truncated
+    def _watch(self) -> None:
+        # Every deadline lies equally far ahead when it is set, so a new one never has to wake this thread.
+        with self._changed:
+            while self._ends:
+                worker, end = min(self._ends.items(), key=itemgetter(1))
+                left = end - time.monotonic()
+                if left > 0:
+                    self._changed.wait(left)
+                else:
+                    del self._ends[worker]
+                    worker.expire()
+            self._running = False
 
 
-def _guard(connection: sqlite3.Connection, deadline: float) -> None:
-    """Bound what a statement may cost; what it may do is for the authorizer to say."""
-    for limit, most in LIMITS.items():
-        connection.setlimit(limit, most)
-    connection.text_factory = _text
-    connection.execute("PRAGMA trusted_schema = OFF")
-    connection.execute("PRAGMA foreign_keys = ON")
-    connection.execute("PRAGMA cache_size = -2048")
-    (page_size,) = connection.execute("PRAGMA page_size").fetchone()
-    connection.execute(f"PRAGMA max_page_count = {MAX_FILE_BYTES // page_size}")
-    for name, strip in STRIPPING.items():
-        connection.create_function(name, 2, _stripping(strip), deterministic=True)
-    connection.set_progress_handler(lambda: time.monotonic() > deadline, STEPS_BETWEEN_LOOKS)
-
-
-def _authorizer(allowed: frozenset[int], forbidden: frozenset[str]) -> Callable[..., int]:
-    def authorize(action: int, first: str | None, second: str | None, *_: str | None) -> int:
-        named = second if action == sqlite3.SQLITE_FUNCTION else None
-        if action not in allowed or (named or "").lower() in forbidden:
-            return sqlite3.SQLITE_DENY
-        return sqlite3.SQLITE_OK
-
-    return authorize
-
-
-def _forbidden(sql: str) -> frozenset[str]:
-    """SQLite's own ALTER TABLE calls printf, so it may where the statement itself names neither it nor its alias."""
-    lower = sql.lstrip().lower()
-    own = lower.startswith("alter") and "printf" not in lower and "format" not in lower
-    return FORBIDDEN_FUNCTIONS - {"printf"} if own else FORBIDDEN_FUNCTIONS
-
-
-def _stripping(strip: Callable[[str, str], str]) -> Callable[[Value, Value], str | None]:
-    return lambda text, signs: None if text is None or signs is None else strip(str(text), str(signs))
-
-
-def _text(content: bytes) -> str:
-    return content.decode("utf-8", "replace")
-
-
-def _plain(value: str | int | float | bytes | None) -> Value:
-    """The value as JSON can carry it: bytes in hexadecimal digits, an infinity as its name."""
-    if isinstance(value, bytes):
-        return value.hex()
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    return value
-
-
-def _told(error: sqlite3.DatabaseError, deadline: float, seconds: float) -> str:
-    text = str(error)
-    if text == "interrupted":
-        return f"The statement ran longer than {seconds:g} seconds and was stopped"
-    if text in ("not authorized", "authorization denied"):
-        return "The statement is not allowed: query reads, execute changes tables and rows, nothing else is done"
-    if "readonly database" in text:
-        return "The database can't be changed by a query; use database_execute"
-    if "locked" in text:
-        return "The database is busy; try again"
-    if "unable to open" in text:
-        return "The database can't be opened"
-    return f"The statement failed: {text}"
+def _end_all(workers: LifoQueue[_Worker | None]) -> None:
+    """End the processes that wait for a statement, and let others be started in their place."""
+    waiting: list[_Worker | None] = []
+    with suppress(Empty):
+        while True:
+            waiting.append(workers.get_nowait())
+    for worker in waiting:
+        if worker is not None:
+            worker.end()
+        workers.put(None)

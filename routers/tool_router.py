@@ -87,6 +87,7 @@ def register_files(router: MCPBaseRouter, settings: Settings) -> None:
 def register_database(router: MCPBaseRouter, settings: Settings) -> None:
     """Offer the SQLite file MCP_DATABASE_PATH: one tool that can only read, one that changes."""
     database = Database(settings.database_path)
+    router.on_close(database.close)
 
     @router.tool(annotations=READS)
     def database_query(sql: str, parameters: list[Value] | None = None) -> Rows:
