@@ -127,7 +127,8 @@ class FileRoot:
         with _refusing(path), self._directory(_parts(path)) as directory, os.scandir(directory) as scan:
             found = (entry for entry in islice(scan, MAX_SCANNED) if _served(entry))
             first = nsmallest(MAX_ENTRIES + 1, found, key=lambda entry: entry.name)
-            return Listing(path, [_entry(entry) for entry in first[:MAX_ENTRIES]], len(first) > MAX_ENTRIES)
+            truncated = len(first) > MAX_ENTRIES or next(scan, None) is not None
+            return Listing(path, [_entry(entry) for entry in first[:MAX_ENTRIES]], truncated)
 
     def _content(self, descriptor: int) -> bytes:
         try:

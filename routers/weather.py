@@ -7,6 +7,7 @@ followed, and time and size are bounded. What must never stand here: a URL made 
 from __future__ import annotations
 
 import asyncio
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode, urlsplit
@@ -101,7 +102,7 @@ class WeatherService:
             raise WeatherRefused(f"The weather service did not answer within {MAX_SECONDS:g} seconds") from None
         except WeatherRefused:
             raise
-        except (McpKitError, ValueError, LookupError, TypeError) as error:
+        except (McpKitError, ArithmeticError, ValueError, LookupError, TypeError) as error:
             raise WeatherRefused("The weather service can't be reached or does not answer as it should") from error
 
     async def close(self) -> None:
@@ -159,6 +160,6 @@ def _weather(place: dict[str, Any], now: dict[str, Any]) -> Weather:
 
 
 def _number(value: Any) -> float:
-    if not isinstance(value, int | float):
+    if type(value) not in (int, float) or not math.isfinite(number := float(value)):
         raise TypeError("the weather service answered no number where one belongs")
-    return float(value)
+    return number

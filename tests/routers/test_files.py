@@ -101,6 +101,15 @@ def test_a_long_listing_says_that_it_is_cut(files: FileRoot, root: Path) -> None
     assert listing.truncated
 
 
+def test_a_listing_that_did_not_look_at_everything_says_that_it_is_cut(
+    files: FileRoot, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("routers.files.MAX_SCANNED", 2)
+    for number in range(4):
+        (root / "docs" / f".hidden{number}").touch()
+    assert files.listing("docs").truncated
+
+
 @pytest.mark.parametrize(
     ("path", "reason"),
     [

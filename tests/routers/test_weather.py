@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import threading
 from collections.abc import AsyncIterator, Iterator
 
@@ -96,6 +98,10 @@ async def test_a_code_that_is_new_is_no_error(service: WeatherService, stand_in:
         Reply({"current": {**NOW, "temperature_2m": "warm"}}),
         Reply({"current": {**NOW, "temperature_2m": "NaN"}}),
         Reply({"current": {**NOW, "temperature_2m": None}}),
+        Reply({"current": {**NOW, "temperature_2m": True}}),
+        Reply({"current": {**NOW, "temperature_2m": 10**400}}),
+        Reply(json.dumps({"current": {**NOW, "temperature_2m": 0}}).replace("0,", "1e999,").encode()),
+        Reply(gzip.compress(json.dumps({"current": NOW}).encode()), headers={"Content-Encoding": "gzip"}),
         Reply({"current": {**NOW, "weather_code": []}}),
         Reply(b"[" * 100_000),
         Reply(b" " * (weather.MAX_BYTES + 1)),
