@@ -15,7 +15,10 @@ def test_the_server_is_described_as_it_is(server: Server) -> None:
     server.register_method("hello", lambda params: {})
     told = server_information(server, URL)
     assert (told["name"], told["version"], told["protocolVersions"]) == ("example", "1.2.3", list(SUPPORTED))
-    assert (told["tools"], told["resources"], told["prompts"], told["methods"]) == (12, 3, 3, ["hello"])
+    counts = len(server.tools), len(server.resources), len(server.prompts)
+    assert (told["tools"], told["resources"], told["prompts"]) == counts
+    assert all(counts)
+    assert "hello" in told["methods"]
     assert told["endpoints"] == {"mcp": f"{URL}/api", "sse": f"{URL}/sse", "info": f"{URL}/"}
 
 

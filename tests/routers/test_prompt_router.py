@@ -9,9 +9,14 @@ from routers.prompt_router import fenced
 from tests.routers.conftest import Ask
 
 
+NAMES = {"assistant", "code_review", "debug_workflow"}
+
+
 async def test_every_prompt_is_listed_with_its_arguments(ask: Ask) -> None:
-    prompts = {prompt["name"]: prompt for prompt in (await ask("prompts/list"))["prompts"]}
-    assert sorted(prompts) == ["assistant", "code_review", "debug_workflow"]
+    """The examples, among what was added to them."""
+    listed = (await ask("prompts/list"))["prompts"]
+    prompts = {prompt["name"]: prompt for prompt in listed if prompt["name"] in NAMES}
+    assert prompts.keys() == NAMES
     assert [(one["name"], one["required"]) for one in prompts["code_review"]["arguments"]] == [
         ("language", True),
         ("code", True),
