@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import importlib.util
 import logging
 import os
 import sys
@@ -26,6 +25,7 @@ from mcpkit.host.config import ConfigError, Entry
 from mcpkit.host.doctor import examine, report
 from mcpkit.host.exits import EXIT_CODES, INTERRUPTED, OK, UNREAD, USAGE, exit_code
 from mcpkit.host.model import ModelError
+from mcpkit.host.program_file import load_program
 from mcpkit.host.sign_in import Access, url_of
 from mcpkit.host.start import Plan, run_chat
 from mcpkit.host.targets import connection, headers_of, many_servers, one_server
@@ -123,7 +123,7 @@ def parser_of(prog: str, name: str) -> Parser:
     parser.add_argument("words", nargs="*", metavar="WORD")
     if name == "serve":
         parser.add_argument("--host", help="address to listen on, instead of MCP_SERVER_HOST")
-        parser.add_argument("--port", type=int, help="port to listen on; 0 takes a free one")
+        parser.add_argument("--port", type=_port, help="port to listen on; 0 takes a free one")
         parser.add_argument("--stdio", action="store_true", help="serve stdin and stdout instead of HTTP")
         return parser
     parser.add_argument("--config", type=Path, metavar="FILE", help='a file with "mcpServers" or "servers"')
@@ -314,19 +314,16 @@ def load_server(place: str) -> Server:
     from mcpkit.server import Server  # noqa: PLC0415 - a client needs no server
 
     path, _, name = place.rpartition(":") if place.rpartition(":")[0].endswith(".py") else (place, "", "")
-    file = Path(path).resolve()
-    spec = importlib.util.spec_from_file_location(file.stem, file)
-    if not file.is_file() or spec is None or spec.loader is None:
-        raise UsageError(f"{path} is no Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[file.stem] = module  # dataclasses and pickles look for it there
-    sys.path.insert(0, str(file.parent))
-    spec.loader.exec_module(module)
+    module = load_program(path)
     found = {key: value for key, value in vars(module).items() if isinstance(value, Server)}
+    names = ", ".join(found) or "none"
     if name:
-        found = {key: value for key, value in found.items() if key == name}
-    if len({id(server) for server in found.values()}) != 1:
-        names = ", ".join(found) or "none"
+        if name not in found:
+            raise UsageError(f"{path} has no mcpkit.Server called {name}; there is: {names}")
+        return found[name]
+    if not found:
+        raise UsageError(f'{path} must hold one mcpkit.Server: write `server = Server("name")`; there is: none')
+    if len({id(server) for server in found.values()}) > 1:
         raise UsageError(f"{path} must hold one mcpkit.Server, or name it after a colon; there is: {names}")
     return next(iter(found.values()))
 

@@ -124,7 +124,9 @@ def test_a_server_of_a_configuration_file(capsys: pytest.CaptureFixture[str], su
         (("login", "--", "cat"), "mcpkit login: give one server's URL: only those can be signed in to"),
         (("logout", "one", "http://x"), "mcpkit logout: give one server's URL: only those can be signed in to"),
         (("serve",), "mcpkit serve: give one Python file"),
-        (("serve", "none.py"), "mcpkit serve: none.py is no Python file"),
+        (("serve", "none.py"), "mcpkit serve: none.py is no Python file: there is no such file"),
+        (("serve", "."), "mcpkit serve: . is no Python file: it is a folder"),
+        (("serve", "none.py", "--port", "70000"), "mcpkit serve: argument --port: invalid port value: '70000'"),
     ],
 )
 def test_wrong_usage_is_one_line_and_one(capsys: pytest.CaptureFixture[str], words: tuple[str, ...], said: str) -> None:
@@ -179,11 +181,62 @@ def test_a_server_is_loaded_from_its_file(tmp_path: Path, monkeypatch: pytest.Mo
     script.write_text(PROGRAM)
     assert cli.load_server(str(script)).tools.get("hello") is not None
     assert cli.load_server(f"{script}:other") is not None
-    with pytest.raises(UsageError, match="there is: none"):
+    with pytest.raises(UsageError, match="called nope; there is: server, other"):
         cli.load_server(f"{script}:nope")
     script.write_text(f"{PROGRAM}\nsecond = Server('second')\n")
     with pytest.raises(UsageError, match="there is: server, other, second"):
         cli.load_server(str(script))
+
+
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [
+        ("x = 1", 'mine.py must hold one mcpkit.Server: write `server = Server("name")`; there is: none'),
+        ("", 'mine.py must hold one mcpkit.Server: write `server = Server("name")`; there is: none'),
+        (
+            "x = 1\ndef f(:\n    pass",
+            "mine.py can't be loaded: line 2 of mine.py: SyntaxError: invalid syntax: def f(:",
+        ),
+        ("if True:\nx = 1", "mine.py can't be loaded: line 2 of mine.py: IndentationError: expected an indented block"),
+        ("x = 1\0", "mine.py can't be loaded: "),
+        ("import missing_one", "mine.py can't be loaded: line 1 of mine.py: ModuleNotFoundError: No module named"),
+        (
+            "from mcpkit import Servr",
+            "mine.py can't be loaded: line 1 of mine.py: ImportError: cannot import name 'Servr'",
+        ),
+        ("import helper", "mine.py can't be loaded: line 2 of helper.py: KeyError: 'key'"),
+        (
+            "def g():\n    return 1 / 0\ng()",
+            "mine.py can't be loaded: line 2 of mine.py: ZeroDivisionError: division by",
+        ),
+        ("import json\njson.loads('{')", "mine.py can't be loaded: line 2 of mine.py: JSONDecodeError: Expecting"),
+        ("import asyncio\nraise asyncio.CancelledError", "mine.py can't be loaded: line 2 of mine.py: CancelledError"),
+        ("raise ValueError('one\\n' * 1000)", "mine.py can't be loaded: line 1 of mine.py: ValueError: one one"),
+        ("raise SystemExit(0)", "mine.py ends while it is loaded: put what runs or ends it under `if __name__"),
+        (f"{PROGRAM}\n@server.tool\ndef f(a) -> str: ...", "f (mine.py:8): parameter 'a' has no type: write `a: str`"),
+        (f"{PROGRAM}\n@server.tool\ndef f(a: 'B') -> str: ...", "f (mine.py:8): "),
+    ],
+)
+def test_a_mistake_in_a_file_is_one_line_with_its_place(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, program: str, said: str
+) -> None:
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    for name in ("mine", "helper"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    (tmp_path / "mine.py").write_text(program)
+    (tmp_path / "helper.py").write_text("def fail():\n    raise KeyError('key')\nfail()\n")
+    code, out, err = run(capsys, "serve", "mine.py", "--port", "0")
+    assert (code, out) == (1, "")
+    assert said in err
+    assert err.startswith("mcpkit serve: ")
+    assert len(err.splitlines()) == 1
+
+
+def test_a_file_that_would_hide_a_module_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "mcpkit.py").write_text(PROGRAM)
+    code, _, err = run(capsys, "serve", "mcpkit.py")
+    said = "mcpkit serve: mcpkit.py has the name of the module mcpkit, which is in use: rename the file\n"
+    assert (code, err) == (1, said)
 
 
 def test_the_module_runs_the_command_line() -> None:

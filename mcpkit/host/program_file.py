@@ -1,0 +1,72 @@
+"""A Python file that somebody wrote, loaded as a module; what goes wrong in it is told in one line with its place.
+
+What must never stand here: what is looked for in the module.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import traceback
+from pathlib import Path
+from types import ModuleType
+from typing import Final
+
+from mcpkit.host.commands import UsageError
+from mcpkit.jsonrpc.errors import McpKitError
+
+FOREIGN: Final = {"site-packages", "dist-packages"}
+
+
+def load_program(path: str) -> ModuleType:
+    """Import the file ``path`` under its own name.
+
+    Raises: UsageError, which names the line in the author's code and what is wrong there.
+    """
+    file = Path(path).resolve()
+    if not file.is_file() or file.suffix != ".py":
+        raise UsageError(f"{path} is no Python file: {_why_not(file)}")
+    known = sys.modules.get(file.stem)
+    if known is not None and getattr(known, "__file__", None) != str(file):
+        raise UsageError(f"{path} has the name of the module {file.stem}, which is in use: rename the file")
+    spec = importlib.util.spec_from_file_location(file.stem, file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[file.stem] = module  # dataclasses and pickles look for it there
+    sys.path.insert(0, str(file.parent))
+    try:
+        spec.loader.exec_module(module)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        raise UsageError(_told(error, path, file)) from error
+    return module
+
+
+def _why_not(file: Path) -> str:
+    if file.is_dir():
+        return "it is a folder"
+    return "its name must end with .py" if file.exists() else "there is no such file"
+
+
+def _told(error: BaseException, path: str, file: Path) -> str:
+    if isinstance(error, SystemExit):
+        return f'{path} ends while it is loaded: put what runs or ends it under `if __name__ == "__main__":`'
+    if isinstance(error, McpKitError) and file.name in str(error):  # a registration, which names file and line itself
+        return str(error)
+    if isinstance(error, SyntaxError):
+        place = f" line {error.lineno} of {Path(error.filename or file).name}:" if error.lineno else ""
+        code = f": {error.text.strip()}" if error.text else ""
+        return f"{path} can't be loaded:{place} {type(error).__name__}: {error.msg}{code}"
+    own = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_own(Path(frame.filename), file.parent)]
+    place = f" line {own[-1].lineno} of {Path(own[-1].filename).name}:" if own else ""
+    advice = ""
+    if isinstance(error, ModuleNotFoundError):
+        advice = f"; install it for {sys.executable}, or start with the Python that has it"
+    message = f": {error}" if str(error) else ""
+    return f"{path} can't be loaded:{place} {type(error).__name__}{message}{advice}"
+
+
+def _is_own(code: Path, folder: Path) -> bool:
+    return code.is_relative_to(folder) and FOREIGN.isdisjoint(code.parts)
