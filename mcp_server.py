@@ -13,10 +13,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from mcpkit import Server, Settings, SettingsError, __version__
 from mcpkit.run import serve, url_of
+from mcpkit.settings import environment
 from routers.base_router import MCPBaseRouter
 from routers.info_router import server_information
 from routers.prompt_router import register_prompts
@@ -26,6 +27,9 @@ from routers.tool_router import register_tools
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
+
+HERE: Final = Path(__file__).resolve().parent
+DOTENV: Final = Path(".env")
 
 
 class MCPServer:
@@ -38,11 +42,11 @@ class MCPServer:
         settings: Settings | None = None,
         workers: int | None = None,
     ) -> None:
-        """``host``, ``port`` and ``workers`` win over the settings, which come from the environment when not given.
+        """``host``, ``port`` and ``workers`` win over the settings, which are :func:`load_settings` when not given.
 
         Raises: SettingsError.
         """
-        settings = settings or Settings.load()
+        settings = settings or load_settings()
         self.settings = replace(
             settings,
             host=settings.host if host is None else host,
@@ -92,6 +96,34 @@ class MCPServer:
         serve(self.server if stdio else self.app, self.settings, stdio=stdio)
 
 
+def load_settings() -> Settings:
+    """The environment over `.env`: the one of the folder it is started in, or else the one beside this file.
+
+    An MCP client starts this program in a folder of its own. So `data/` lies beside this file too, and a relative path
+    in `.env` is one beside that `.env`; only one in the environment starts from the working folder.
+    Raises: SettingsError.
+    """
+    dotenv = found_dotenv()
+    settings = Settings.load(dotenv=dotenv)
+    given, written = environment(None), environment(dotenv, {})
+
+    def placed(name: str, path: Path) -> Path:
+        if given.get(name):
+            return path
+        return (dotenv.absolute().parent if written.get(name) else HERE) / path
+
+    return replace(
+        settings,
+        files_root=placed("MCP_FILES_ROOT", settings.files_root),
+        database_path=placed("MCP_DATABASE_PATH", settings.database_path),
+    )
+
+
+def found_dotenv() -> Path:
+    """Where `.env` is, or would be."""
+    return DOTENV if DOTENV.exists() else HERE / DOTENV
+
+
 def main(argv: Sequence[str] | None = None, server_class: type[MCPServer] = MCPServer) -> None:
     """Do what the command line says."""
     parser = command_line()
@@ -110,6 +142,8 @@ def client_config(client: str, settings: Settings) -> dict[str, Any]:
     """What to put into the configuration of an MCP client, so that it finds this server."""
     remote = {"url": f"{url_of(settings.host, settings.port)}/api"}
     local = {"command": sys.executable, "args": [str(Path(sys.argv[0]).resolve()), "--stdio"]}
+    if found_dotenv() == DOTENV and Path.cwd() != HERE:  # which would not be found from another folder
+        local = {**local, "cwd": str(Path.cwd())}
     typed = {"type": "http", **remote}
     configs: dict[str, dict[str, Any]] = {
         "claude": {"mcpServers": {"mcpkit": local}},
@@ -132,7 +166,7 @@ def command_line() -> argparse.ArgumentParser:
     settings = "\n".join(f"  {row.env:<28}{row.meaning} (default: {row.default})" for row in Settings.table())
     parser = _Arguments(
         description="An MCP server over HTTP, or over stdin and stdout.",
-        epilog=f"settings, from the environment or the file .env:\n{settings}",
+        epilog=f"settings, from the environment or .env (here, or else beside {Path(__file__).name}):\n{settings}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--host", type=_host, help="address to listen on, instead of MCP_SERVER_HOST")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -136,7 +137,7 @@ def test_an_unconfigured_model_names_the_three_variables(running: Started) -> No
     assert all(name in error["message"] for name in ("BASE_URL", "API_KEY", "MODEL_NAME"))
 
 
-def test_files_and_database_are_made_where_it_was_started(running: Started, here: Path) -> None:
+def test_files_and_database_are_made_where_the_settings_say(running: Started, here: Path) -> None:
     running.ask("tools/call", name="file_write", arguments={"path": "a.txt", "content": "hi"})
     running.ask("tools/call", name="database_execute", arguments={"sql": "CREATE TABLE t (x)"})
     assert (here / "data/files/a.txt").read_text() == "hi"
@@ -315,12 +316,13 @@ class Greeting(MCPServer):
     ("client", "servers"), [("claude", "mcpServers"), ("cursor", "mcpServers"), ("vscode", "servers")]
 )
 def test_a_client_is_told_how_to_find_it(client: str, servers: str, tmp_path: Path) -> None:
-    """As JSON, in the words of that client, with this program's own address and path."""
+    """As JSON, in the words of that client, with this program's own address and path, and the folder of its `.env`."""
     done = run("mcp_server.py", "--port", "25001", "--print-config", client, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     [found] = json.loads(done.stdout)[servers].values()
     if client == "claude":
-        assert found == {"command": sys.executable, "args": [str(ROOT / "mcp_server.py"), "--stdio"]}
+        program = {"command": sys.executable, "args": [str(ROOT / "mcp_server.py"), "--stdio"]}
+        assert found == {**program, "cwd": str(tmp_path)}
     else:
         assert found["url"] == "http://127.0.0.1:25001/api"
 
@@ -332,6 +334,65 @@ async def test_what_any_client_is_told_opens_the_server(running: Started, here: 
     for entry in json.loads(done.stdout)["mcpServers"].values():
         async with MCPClient(entry) as client:
             assert (await client.call_tool("add", {"a": 2, "b": 3})).data == 5
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """The application in a folder of its own, with nothing beside it yet."""
+    (tmp_path / "clone").mkdir()
+    shutil.copy(ROOT / "mcp_server.py", tmp_path / "clone")
+    shutil.copytree(ROOT / "routers", tmp_path / "clone/routers")
+    (tmp_path / "clone/mcpkit").symlink_to(ROOT / "mcpkit")
+    (tmp_path / "elsewhere").mkdir()
+    return tmp_path / "clone"
+
+
+def configured(clone: Path, cwd: Path, **variables: str) -> dict[str, Any]:
+    """The entries that the program prints when it is started in ``cwd``."""
+    command = [sys.executable, str(clone / "mcp_server.py"), "--print-config", "json"]
+    env = environment(**variables)
+    done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=30, check=True)
+    entries: dict[str, Any] = json.loads(done.stdout)["mcpServers"]
+    return entries
+
+
+async def use(entry: dict[str, Any]) -> None:
+    """Write a file and the database."""
+    async with MCPClient(entry) as client:
+        await client.call_tool("file_write", {"path": "a.txt", "content": "hi"})
+        await client.call_tool("database_execute", {"sql": "CREATE TABLE t (x)"})
+
+
+async def test_what_a_client_starts_elsewhere_finds_its_settings_and_data(clone: Path) -> None:
+    """Clients start a server in a folder of their own."""
+    elsewhere = clone.parent / "elsewhere"
+    (clone / ".env").write_text("MCP_SERVER_PORT=25017\nMCP_FILES_ROOT=mine\n")
+    entries = configured(clone, elsewhere)
+    assert entries == configured(clone, clone)
+    assert entries["mcpkit"]["url"] == "http://127.0.0.1:25017/api"
+    await use({**entries["mcpkit-stdio"], "cwd": str(elsewhere), "env": {}})
+    assert (clone / "mine/a.txt").read_text() == "hi", "a relative path in .env is one beside it"
+    assert (clone / "data/app.db").exists()
+    assert list(elsewhere.iterdir()) == []
+
+
+async def test_settings_of_the_folder_it_was_configured_in_come_first(clone: Path) -> None:
+    elsewhere = clone.parent / "elsewhere"
+    (clone / ".env").write_text("MCP_SERVER_PORT=25017\n")
+    (elsewhere / ".env").write_text("MCP_SERVER_PORT=25018\nMCP_FILES_ROOT=theirs\n")
+    entries = configured(clone, elsewhere)
+    assert entries["mcpkit"]["url"] == "http://127.0.0.1:25018/api"
+    assert entries["mcpkit-stdio"]["cwd"] == str(elsewhere)
+    await use(entries["mcpkit-stdio"])
+    assert (elsewhere / "theirs/a.txt").exists()
+    assert (clone / "data/app.db").exists(), "what no setting names lies beside the program"
+
+
+async def test_a_relative_path_in_the_environment_starts_where_the_program_does(clone: Path) -> None:
+    elsewhere = clone.parent / "elsewhere"
+    entry = configured(clone, elsewhere)["mcpkit-stdio"]
+    await use({**entry, "cwd": str(elsewhere), "env": {"MCP_FILES_ROOT": ".", "MCP_DATABASE_PATH": "x/app.db"}})
+    assert sorted(str(path.relative_to(elsewhere)) for path in elsewhere.rglob("*.*")) == ["a.txt", "x/app.db"]
 
 
 async def test_a_subclass_registers_its_own(settings: Settings) -> None:
