@@ -8,7 +8,6 @@ from mcpkit.jsonrpc.errors import InvalidParams
 from routers.prompt_router import fenced
 from tests.routers.conftest import Ask
 
-
 NAMES = {"assistant", "code_review", "debug_workflow"}
 
 
