@@ -66,7 +66,7 @@ WRITING: Final = READING | {
 FORBIDDEN_FUNCTIONS: Final = frozenset({"load_extension", "fts3_tokenizer", "readfile", "writefile", "edit"})
 # A writer that was ended in the middle leaves a journal behind, which a connection that only reads can't roll back.
 LEFT_BEHIND: Final = frozenset({sqlite3.SQLITE_READONLY_ROLLBACK, sqlite3.SQLITE_READONLY_RECOVERY})
-EMPTY: Final = re.compile(r"(?:[\s;]|--[^\n]*(?:\n|\Z)|/\*(?:[^*]|\*(?!/))*(?:\*/|\Z))*")
+EMPTY: Final = re.compile(r"(?:[\s;]|--[^\n]*+(?:\n|\Z)|/\*(?:[^*]|\*(?!/))*+(?:\*/|\Z))*+")
 
 NOT_ALLOWED: Final = "The statement is not allowed: query reads, execute changes tables and rows, nothing else is done"
 
@@ -91,7 +91,9 @@ class Statement:
 
         Raises: Refused.
         """
-        if "\0" not in self._sql and EMPTY.fullmatch(self._sql):
+        if len(self._sql) > MAX_STATEMENT_BYTES:
+            raise Refused(f"The statement is too long: {MAX_STATEMENT_BYTES} bytes are the limit")
+        if EMPTY.fullmatch(self._sql):
             raise Refused("The statement is empty")
         try:
             try:

@@ -136,6 +136,8 @@ NEVER = [
     ";; ;",
     "-- nothing but words",
     "/* nothing */ -- at all",
+    "/* nothing * / ; -- SELECT 1",
+    ";" * 1_000_000,
     "SELECT 1\0",
     "SELECT '\ud800'",
     "SELECT " + "(" * 500 + "1" + ")" * 500,
