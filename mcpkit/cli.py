@@ -273,11 +273,12 @@ def _url(options: argparse.Namespace, command: list[str]) -> Entry:
 
 
 def _serve(options: argparse.Namespace, command: list[str]) -> int:
-    from mcpkit.run import serve  # noqa: PLC0415 - a client needs no server
+    from mcpkit.run import only_loading, serve  # noqa: PLC0415 - a client needs no server
 
     if len(options.words) != 1:
         raise UsageError("give one Python file, as FILE.py or FILE.py:NAME")
-    server = load_server(options.words[0])
+    with only_loading():
+        server = load_server(options.words[0])
     settings = Settings.load()
     settings = replace(
         settings,

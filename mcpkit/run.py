@@ -14,6 +14,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from errno import EADDRINUSE
 from functools import partial
 from threading import Timer
@@ -35,6 +36,7 @@ ANSWER_SECONDS: Final = 0.1
 
 logger = logging.getLogger("mcpkit.run")
 _stops: list[Callable[[], Any]] = []
+_loading: ContextVar[bool] = ContextVar("_loading", default=False)
 
 
 class CannotStart(Exception):
@@ -45,8 +47,10 @@ def serve(target: Server | Any, settings: Settings | None = None, *, stdio: bool
     """Serve until told to stop: by SIGINT, SIGTERM, :func:`request_shutdown` or, with ``stdio``, the end of input.
 
     ``target`` is a server, or over HTTP any ASGI application. Returns when all went well. Raises: SystemExit with
-    code 2, after one clear line on stderr, when it can't begin.
+    code 2, after one clear line on stderr, when it can't begin; RuntimeError within :func:`only_loading`.
     """
+    if _loading.get():
+        raise RuntimeError('serve() runs while the file is loaded: put it under `if __name__ == "__main__":`')
     try:
         settings = settings or Settings.load()
         _set_up_log(target, settings)
@@ -58,6 +62,16 @@ def serve(target: Server | Any, settings: Settings | None = None, *, stdio: bool
     except (CannotStart, SettingsError) as error:
         print(error, file=sys.stderr)  # noqa: T201 - the one clear line
         raise SystemExit(BAD_START) from None
+
+
+@contextlib.contextmanager
+def only_loading() -> Iterator[None]:
+    """Load a file whose server is served afterwards: a `serve` in it would take other settings, and not come back."""
+    token = _loading.set(True)
+    try:
+        yield
+    finally:
+        _loading.reset(token)
 
 
 def request_shutdown() -> None:

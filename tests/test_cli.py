@@ -212,6 +212,10 @@ def test_a_server_is_loaded_from_its_file(tmp_path: Path, monkeypatch: pytest.Mo
         ("import json\njson.loads('{')", "mine.py can't be loaded: line 2 of mine.py: JSONDecodeError: Expecting"),
         ("import asyncio\nraise asyncio.CancelledError", "mine.py can't be loaded: line 2 of mine.py: CancelledError"),
         ("raise ValueError('one\\n' * 1000)", "mine.py can't be loaded: line 1 of mine.py: ValueError: one one"),
+        (
+            f"{PROGRAM}\nfrom mcpkit.run import serve\nserve(server)",
+            "mine.py can't be loaded: line 9 of mine.py: RuntimeError: serve() runs while the file is loaded",
+        ),
         ("raise SystemExit(0)", "mine.py ends while it is loaded: put what runs or ends it under `if __name__"),
         (f"{PROGRAM}\n@server.tool\ndef f(a) -> str: ...", "f (mine.py:8): parameter 'a' has no type: write `a: str`"),
         (f"{PROGRAM}\n@server.tool\ndef f(a: 'B') -> str: ...", "f (mine.py:8): "),
@@ -230,6 +234,23 @@ def test_a_mistake_in_a_file_is_one_line_with_its_place(
     assert said in err
     assert err.startswith("mcpkit serve: ")
     assert len(err.splitlines()) == 1
+
+
+def test_the_place_is_in_the_authors_code_also_in_a_clone(tmp_path: Path) -> None:
+    """There the library is a folder beside the file."""
+    (tmp_path / "mcpkit").symlink_to(Path(cli.__file__).parent)
+    (tmp_path / "mine.py").write_text(f"{PROGRAM}\nfrom mcpkit.run import serve\nserve(server)")
+    done = subprocess.run(
+        [sys.executable, "-m", "mcpkit", "serve", "mine.py"],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (1, "", 1)
+    assert "mcpkit serve: mine.py can't be loaded: line 9 of mine.py: RuntimeError: serve() runs" in done.stderr
 
 
 def test_a_file_that_would_hide_a_module_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from typing import Final
 from mcpkit.host.commands import UsageError
 from mcpkit.jsonrpc.errors import McpKitError
 
+LIBRARY: Final = Path(__file__).parents[1]
 FOREIGN: Final = {"site-packages", "dist-packages"}
 
 
@@ -69,4 +70,5 @@ def _told(error: BaseException, path: str, file: Path) -> str:
 
 
 def _is_own(code: Path, folder: Path) -> bool:
-    return code.is_relative_to(folder) and FOREIGN.isdisjoint(code.parts)
+    # In a clone the library lies in the author's own folder, and often a virtual environment too.
+    return code.is_relative_to(folder) and not code.is_relative_to(LIBRARY) and FOREIGN.isdisjoint(code.parts)
