@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcpkit.host.chat_completions import MAX_TOOL_CALLS, CompletionReader, read_completion, request_body
+from mcpkit.host.call_assembly import MAX_TOOL_CALLS
+from mcpkit.host.chat_completions import request_body
+from mcpkit.host.completion_reader import CompletionReader, read_completion
 from mcpkit.host.model import ChatMessage, Completion, ModelError, ToolCall, ToolOffer, Usage, Wishes
 
 ASKED = "asked-1"
