@@ -35,6 +35,10 @@ class Call:
     pieces: list[str] = field(default_factory=list)
     """Its arguments, as far as they have come."""
     extra: JsonObject = field(default_factory=dict)
+    named: int = 0
+    """How many fragments have named it."""
+    again: bool = False
+    """It was named once more after its arguments were complete, without any."""
     _scanned: int = 0
     _depth: int = 0
     _within_string: bool = False
@@ -141,7 +145,10 @@ class CallAssembly:
 
     def _take(self, fragment: Fragment) -> None:
         call = self._candidate(fragment)
-        if call is None or self._begins_another(fragment, call):
+        if call is not None and call.again and not fragment.name and fragment.text.strip():
+            name, call = call.name, self._new(fragment.index)  # what named it again was the head of another
+            call.name = name
+        elif call is None or self._begins_another(fragment, call):
             call = self._new(fragment.index)
         if fragment.index is not None:
             self._by_index[fragment.index] = call
@@ -187,8 +194,10 @@ class CallAssembly:
             return call.complete or not call.begun or fragment.text.lstrip()[:1] in {"", "{"}
         if call.complete:
             # The same call once more, as some repeat it at its end; or the same tool again.
-            repeated = fragment.id == call.id != "" and fragment.text == "".join(call.pieces)
-            return bool(fragment.text.strip()) and not repeated
+            same_id = fragment.id == call.id != ""
+            if fragment.text.strip():
+                return not (same_id and fragment.text == "".join(call.pieces))
+            return not same_id and call.named == 1  # where names aren't repeated, one begins a call
         whole = fragment.index is None and not fragment.id
         return whole and not call.begun and not fragment.text.strip()
 
@@ -200,6 +209,8 @@ class CallAssembly:
 
     def _extend(self, call: Call, fragment: Fragment) -> None:
         call.id = call.id or fragment.id
+        call.named += bool(fragment.name)
+        call.again = bool(fragment.name) and call.complete and not fragment.text.strip()
         call.extra.update(fragment.extra)
         if fragment.name != call.name:  # some repeat it in every fragment
             call.name += fragment.name
