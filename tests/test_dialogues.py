@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -105,6 +106,73 @@ def test_for_machines(scene: Scene) -> None:
     assert {"event": "call", "name": "server0_add", "arguments": {"a": 5, "b": 3}} in events
     assert {"event": "result", "name": "server0_add", "text": "8", "failed": False} in events
     assert events[-1] == {"event": "answer", "text": "结果是 8。"}
+
+
+WIPER = """
+from mcpkit import Server
+from mcpkit.run import serve
+
+server = Server("danger")
+
+
+@server.tool
+def wipe() -> str:
+    return "wiped"
+
+
+serve(server, stdio=True)
+"""
+
+
+def wiper(folder: Path) -> str:
+    """The command of a server whose tool needs an approval."""
+    file = folder / "danger.py"
+    file.write_text(WIPER)
+    return f"env PYTHONPATH={ROOT} {sys.executable} {file}"
+
+
+NOBODY = "http://127.0.0.1:9/api"
+
+
+ENDS = {
+    **{"fine": 0, "no model": 1, "half a model": 1, "one dead": 4, "all dead": 4, "dead and wanted": 4},
+    **{"no answer": 4, "not allowed": 7, "never": 7, "allowed": 0, "a tool error": 5, "mended": 0},
+    **{"no such tool": 5, "cut off": 5, "the key": 3, "a command": 0, "a command that is none": 1},
+}
+
+
+@pytest.mark.parametrize(("what", "code"), ENDS.items())
+def test_once_ends_with_a_code_that_says_what_became_of_it(scene: Scene, what: str, code: int, tmp_path: Path) -> None:
+    model = scene.model
+    add = {"name": "server0_add", "arguments": {"a": 5, "b": 3}}
+    divide = {"name": "server0_divide", "arguments": {"a": 7, "b": 0}}
+    scripts: dict[str, list[dict[str, Any]]] = {
+        "dead and wanted": [{"call": [add]}, {"say": "it is away"}],
+        "no answer": [{"status": 400}] * 3,
+        "the key": [{"status": 401}],
+        "a tool error": [{"call": [divide]}, {"say": "it can't be done"}],
+        "mended": [{"call": [divide]}, {"call": [{**divide, "arguments": {"a": 7, "b": 1}}]}, {"say": "it is 7"}],
+        "no such tool": [{"call": [{"name": "nothing"}]}, {"say": "sorry"}],
+        "cut off": [{"raw": [cut_off("server0_add")]}, {"say": "sorry"}],
+    }
+    wipe: list[dict[str, Any]] = [{"call": [{"name": "server0_wipe"}]}, {"say": "so be it"}]
+    scripts |= {"not allowed": wipe, "never": wipe, "allowed": wipe}
+    model.script(*scripts.get(what, [{"say": "hello"}]))
+    servers = {"one dead": [*scene.urls, NOBODY], "all dead": [NOBODY], "dead and wanted": [NOBODY]}.get(what, [])
+    if what in {"not allowed", "never", "allowed"}:
+        servers = [wiper(tmp_path)]
+    approve = {"never": ["--approve", "never"], "allowed": ["--approve", "auto"]}.get(what, [])
+    variables = {"no model": {"MODEL_NAME": "", "BASE_URL": ""}, "half a model": {"BASE_URL": ""}}.get(what, {})
+    question = {"a command": "/tools", "a command that is none": "/nothing"}.get(what, "5 plus 3")
+    done = scene.chat("--once", question, *approve, *servers, locale="en_US.UTF-8", **variables)
+    assert done.returncode == code, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def cut_off(name: str) -> str:
+    """A stream whose call ends before its arguments."""
+    call = {"index": 0, "id": "c1", "function": {"name": name, "arguments": ""}}
+    return f"data: {json.dumps({'choices': [{'delta': {'tool_calls': [call]}, 'finish_reason': 'length'}]})}\n\n"
 
 
 def test_the_default_servers_are_the_two_examples(tmp_path: Path) -> None:

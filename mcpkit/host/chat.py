@@ -16,6 +16,7 @@ from mcpkit.host.conversation import Conversation
 from mcpkit.host.exits import OK, USAGE, exit_code
 from mcpkit.host.fleet import Fleet, Member
 from mcpkit.host.model import ChatMessage, ModelError
+from mcpkit.host.offers import MOST_NAMED, Offered
 from mcpkit.host.pins import Pins
 from mcpkit.host.readable import content_text, cut, resource_text
 from mcpkit.host.show import Show, server_row
@@ -29,9 +30,11 @@ READ_CHARACTERS: Final = 20_000
 class Watch:
     """Tells the user how it stands with the servers, and what is odd about their tools; each oddity once."""
 
-    def __init__(self, pins: Pins, show: Show) -> None:
+    def __init__(self, pins: Pins, show: Show, speech: Speech) -> None:
         self._pins = pins
         self._show = show
+        self._speech = speech
+        self._begun = False
         self._told: set[str] = set()
         self.fleet: Fleet | None = None
 
@@ -40,16 +43,32 @@ class Watch:
         self._show.server(member)
         if self.fleet is None:
             return
-        for offered in self.fleet.offers.values():
-            if offered.prefix == member.prefix and self._pins.see(offered) == "changed":
-                self._once(offered.fingerprint, "changed", name=offered.name)
-        for why in self.fleet.collisions:
-            self._once(why, "left_out", why=why)
+        mine = [one for one in self.fleet.offers.values() if one.prefix == member.prefix]
+        seen = [(one, self._pins.see(one)) for one in mine]
+        self._tell("changed", [one for one, state in seen if state == "changed"])
+        self._tell("older_pins", [one for one, state in seen if state == "older"])
+        if self._begun:
+            self._tell_what_is_left_out()
 
-    def _once(self, what: str, key: str, **values: str) -> None:
-        if what not in self._told:
-            self._told.add(what)
-            self._show.notice(key, **values)
+    def begin(self) -> None:
+        """The servers have had their time to join: what is odd about all of them together can be told."""
+        self._begun = True
+        self._tell_what_is_left_out()
+
+    def _tell_what_is_left_out(self) -> None:
+        for why in self.fleet.left_out if self.fleet is not None else ():
+            if why not in self._told:
+                self._told.add(why)
+                self._show.notice("left_out", why=why)
+
+    def _tell(self, key: str, tools: list[Offered]) -> None:
+        """One line for all tools of a server of which it has not been told."""
+        new = [one for one in tools if one.fingerprint not in self._told]
+        self._told.update(one.fingerprint for one in new)
+        if new:
+            names = ", ".join(one.name for one in new[:MOST_NAMED])
+            more = self._speech("more", count=len(new) - MOST_NAMED) if len(new) > MOST_NAMED else ""
+            self._show.notice(key, name=names + more, count=len(new))
 
 
 class Chat:
@@ -103,7 +122,7 @@ class Chat:
             self._show.notice("no_model")
             return USAGE
         await self._conversation.turn(text, before)
-        return OK
+        return self._conversation.code
 
     # ── commands ────────────────────────────────────────────────────────────────────────────────────────────────────
 

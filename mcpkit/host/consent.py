@@ -6,18 +6,17 @@ never stand here: how a question is put to the user, calling.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias
 
 from mcpkit.client.display import clean
+from mcpkit.host.decisions import Ask, decide
 from mcpkit.host.offers import Offered
 from mcpkit.host.pins import Pins
 from mcpkit.host.show import arguments_shown
 from mcpkit.host.words import Speech
 
 Policy: TypeAlias = Literal["ask", "auto", "never"]
-Ask: TypeAlias = Callable[[str], Awaitable[str | None]]
-"""Puts a question to the user; None when there is no answer."""
 
 NOBODY = "it needs the user's approval and there is nobody to ask: start the chat on a terminal, or with --approve auto"
 FORBIDDEN = "it may change something, and the chat was started with --approve never"
@@ -45,19 +44,19 @@ class Consent:
             return None
         if self._ask is None:
             return NOBODY
-        return await self._asked(offered, arguments, doubt)
+        return await self._asked(self._ask, offered, arguments, doubt)
 
     def _doubt(self, offered: Offered) -> str | None:
         """The word for why the user should decide."""
-        if self._pins.see(offered) == "changed":
-            return "was_changed"
+        seen = self._pins.see(offered)
+        if seen in {"changed", "older"}:
+            return "was_changed" if seen == "changed" else "was_pinned_by_older"
+        if offered.harmless:
+            return "did_change_things" if self._pins.asked_before(offered) else None
         says = offered.tool.annotations
-        if says.read_only_hint is True or says.destructive_hint is False:
-            return None
         return "says_nothing" if says.read_only_hint is None and says.destructive_hint is None else "changes_things"
 
-    async def _asked(self, offered: Offered, arguments: Mapping[str, Any], doubt: str) -> str | None:
-        assert self._ask is not None
+    async def _asked(self, ask: Ask, offered: Offered, arguments: Mapping[str, Any], doubt: str) -> str | None:
         question = self._speech(
             "approve",
             server=clean(offered.prefix, 60),
@@ -65,8 +64,8 @@ class Consent:
             arguments=arguments_shown(arguments),
             why=self._speech(doubt),
         )
-        answer = (await self._ask(question) or "").strip().lower()
-        if answer not in {"y", "yes", "是", "a", "always", "总是"}:
+        decision = await decide(ask, self._speech, question, always=True)
+        if decision in {None, "no"}:
             return REFUSED
-        self._pins.accept(offered, approved=answer in {"a", "always", "总是"})
+        self._pins.accept(offered, approved=decision == "always")
         return None

@@ -23,9 +23,9 @@ from mcpkit.host.model import ModelDenied, ModelError
 OK, USAGE, AUTHORIZATION, UNREACHABLE, TOOL_ERROR, NOT_MCP, REFUSED, FAILED = 0, 1, 3, 4, 5, 6, 7, 8
 INTERRUPTED, UNREAD = 130, 141
 EXIT_CODES: Final = """exit codes:
-  0  everything worked          5  a tool answered with an error
+  0  everything worked          5  a tool answered with an error, or could not be called
   1  usage, or a bad setting    6  what answers there is no MCP server
-  3  authorization              7  the server refused
+  3  authorization              7  the server refused, or a call was not allowed
   4  nobody there, or it broke  8  anything else
 130 and 141: interrupted, output no longer read"""
 

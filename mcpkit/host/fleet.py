@@ -24,6 +24,7 @@ from mcpkit.client.notices import Change
 from mcpkit.client.options import ClientOptions
 from mcpkit.client.results import CallToolResult, GetPromptResult, Prompt, ReadResourceResult, Resource, Tool
 from mcpkit.host.config import Entry
+from mcpkit.host.exits import UNREACHABLE, exit_code
 from mcpkit.host.offers import Offered, offers_of
 
 T = TypeVar("T")
@@ -51,6 +52,8 @@ class Member:
     state: State = State.CONNECTING
     why: str = ""
     """What went wrong, of a server that has failed."""
+    code: int = UNREACHABLE
+    """The exit code that this amounts to."""
     joined: int = 0
     """How often it has become ready."""
     tools: list[Tool] = field(default_factory=list)
@@ -113,7 +116,8 @@ class Fleet:
         ]
         self.offers: dict[str, Offered] = {}
         """Every tool that can be called now, by the name that the model calls it by."""
-        self.collisions: list[str] = []
+        self.left_out: list[str] = []
+        """A sentence for what can't be called, though a server offers it."""
 
     # ── starting and ending ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -229,6 +233,7 @@ class Fleet:
                 failures = 0
                 await self._stay(member)
             except ClientError as error:
+                member.code = exit_code(error)
                 self._now(member, State.FAILED, clean(str(error), 300) or type(error).__name__)
             except Exception as error:  # whatever a strange server provokes, the others go on
                 log.exception("%s failed in a way that nobody foresaw", member.prefix)
@@ -293,7 +298,7 @@ class Fleet:
     def _now(self, member: Member, state: State, why: str = "") -> None:
         known = state is not State.READY and (member.state, member.why) == (state, why)
         member.state, member.why = state, why
-        self.offers, self.collisions = offers_of(
+        self.offers, self.left_out = offers_of(
             [(one.prefix, one.entry.place, one.tools) for one in self.members if one.state is State.READY]
         )
         member.settled.set()

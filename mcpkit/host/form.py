@@ -13,13 +13,12 @@ from mcpkit.client.answers import Elicitation, ElicitationAnswer
 from mcpkit.client.deadline import paused
 from mcpkit.client.display import clean
 from mcpkit.client.schemas import UnusableSchema, problems
-from mcpkit.host.consent import Ask
+from mcpkit.host.decisions import Ask, decide
 from mcpkit.host.words import Speech
 from mcpkit.jsonrpc.codec import load
 from mcpkit.jsonrpc.errors import ParseError
 from mcpkit.jsonrpc.messages import JsonObject
 
-YES: Final = frozenset({"y", "yes", "是"})
 TRUTHS: Final = {"y": True, "yes": True, "true": True, "是": True, "n": False, "no": False, "false": False, "否": False}
 MOST_FIELDS: Final = 50
 
@@ -35,10 +34,10 @@ class Form:
         """The form's content, "decline" or "cancel"."""
         with paused():
             head = self._speech("elicits", server=clean(asked.server, 80), text=clean(asked.message, lines=True))
-            wants = await self._ask(f"{head}\n{self._speech('fills')}")
+            wants = await decide(self._ask, self._speech, f"{head}\n{self._speech('fills')}")
             if wants is None:
                 return "cancel"
-            if wants.strip().lower() not in YES:
+            if wants != "yes":
                 return "decline"
             return await self._fields(asked)
 
@@ -53,8 +52,8 @@ class Form:
             host=urlsplit(address).hostname,
         )
         with paused():
-            answer = await self._ask(question)
-        return "cancel" if answer is None else answer.strip().lower() in YES
+            answer = await decide(self._ask, self._speech, question)
+        return "cancel" if answer is None else answer == "yes"
 
     async def _fields(self, asked: Elicitation) -> ElicitationAnswer:
         properties = asked.schema.get("properties", {})

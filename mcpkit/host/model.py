@@ -6,11 +6,14 @@ What must never stand here: HTTP, a vendor's field names, which model is used.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from dataclasses import dataclass, field
+from typing import Final, Literal, Protocol
 
 from mcpkit.jsonrpc.errors import McpKitError
 from mcpkit.jsonrpc.messages import JsonObject
+
+CUT_SHORT: Final = frozenset({"length", "max_tokens", "content_filter"})
+"""Reasons to finish that are no end of the answer."""
 
 
 class ModelError(McpKitError):
@@ -28,14 +31,32 @@ class ModelDenied(ModelError):
     """The model's endpoint does not accept the key."""
 
 
+class ToolsRefused(ModelError):
+    """The model's endpoint refuses the definitions of some tools; without them it may well answer."""
+
+    def __init__(self, names: Sequence[str], *, said: str = "") -> None:
+        super().__init__(f"The model's endpoint refuses the tools {', '.join(names)}", said=said)
+        self.names = tuple(names)
+
+
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """The model wants a tool called. ``fault`` says what was wrong with its arguments, which are empty then."""
+    """The model wants a tool called. ``fault`` says why it can't be, as when its arguments are no JSON."""
 
     id: str
     name: str
     arguments: JsonObject
     fault: str | None = None
+    extra: JsonObject = field(default_factory=dict)
+    """Members that the endpoint wants back as they came, such as a signature of the thought behind the call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A picture for models that see; ``data`` is base64."""
+
+    mime_type: str
+    data: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +67,9 @@ class ChatMessage:
     content: str = ""
     tool_calls: tuple[ToolCall, ...] = ()
     tool_call_id: str | None = None
+    images: tuple[Image, ...] = ()
+    reasoning: JsonObject = field(default_factory=dict)
+    """What an assistant thought, by the names of the endpoint's members."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +99,13 @@ class Completion:
     tool_calls: tuple[ToolCall, ...] = ()
     usage: Usage = Usage()
     finish_reason: str = "stop"
+    reasoning: JsonObject = field(default_factory=dict)
+    """What the model thought before, as ChatMessage has it."""
+
+    @property
+    def cut(self) -> bool:
+        """The endpoint stopped the model before it had said everything."""
+        return self.finish_reason in CUT_SHORT
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """The definitions of tools as they were first seen, in a file: a tool that later says something else is noticed.
 
-A server may show one description while it is being judged and another afterwards (the "rug pull"); a digest of name,
-description and schema shows that. What must never stand here: what follows from it (consent.py).
+A server may show one description while it is being judged and another afterwards (the "rug pull"); a digest of all
+that it says of a tool shows that, hints and output schema too. What must never stand here: what follows from it
+(consent.py).
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeAlias
 
 from mcpkit.client.background import log
 from mcpkit.host.offers import Offered
 
+Seen: TypeAlias = Literal["new", "same", "changed", "older"]
 MAX_BYTES: Final = 16 * 1024 * 1024
 
 
@@ -26,18 +28,26 @@ class Pins:
         self._path = path
         self._known: dict[str, dict[str, Any]] = _read(path)
 
-    def see(self, offered: Offered) -> Literal["new", "same", "changed"]:
-        """Compare with what was first seen; a tool that is new is remembered."""
+    def see(self, offered: Offered) -> Seen:
+        """Compare with what was first seen; a tool that is new is remembered.
+
+        "older": it is what an older version saw, which did not look at its title, hints and output schema.
+        """
         pin = self._pin(offered)
         if pin is None:
             self._write(offered, approved=False)
             return "new"
+        if "asks" not in pin:
+            return "older" if pin.get("hash") == offered.older_fingerprint else "changed"
         return "same" if pin.get("hash") == offered.fingerprint else "changed"
 
     def approved(self, offered: Offered) -> bool:
         """The user allowed this very definition for good."""
-        pin = self._pin(offered)
-        return pin is not None and pin.get("hash") == offered.fingerprint and pin.get("approved") is True
+        return self.see(offered) == "same" and (self._pin(offered) or {}).get("approved") is True
+
+    def asked_before(self, offered: Offered) -> bool:
+        """By what it said when it was first seen, this tool needed a question; hints that change never lower that."""
+        return (self._pin(offered) or {}).get("asks") is True
 
     def accept(self, offered: Offered, *, approved: bool = False) -> None:
         """From now on this is the definition; with ``approved`` it may always be called."""
@@ -50,13 +60,14 @@ class Pins:
     def _write(self, offered: Offered, *, approved: bool) -> None:
         for place, tools in _read(self._path).items():  # another chat may have written meanwhile
             self._known[place] = {**self._known.get(place, {}), **tools}
-        pin = {"hash": offered.fingerprint, "approved": approved}
+        asks = self.asked_before(offered) or not offered.harmless
+        pin = {"hash": offered.fingerprint, "approved": approved, "asks": asks}
         self._known.setdefault(offered.place, {})[offered.tool.name] = pin
         if self._path is None:
             return
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            _replace(self._path, json.dumps({"version": 1, "servers": self._known}, indent=1, sort_keys=True))
+            _replace(self._path, json.dumps({"version": 2, "servers": self._known}, indent=1, sort_keys=True))
         except OSError as error:
             log.warning("%s can't be written, so definitions are remembered for this run only: %s", self._path, error)
             self._path = None

@@ -5,11 +5,20 @@ What must never stand here: protocol, a judgement of what the text says.
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterable
+from typing import Final
 
 from mcpkit.client.display import clean
 from mcpkit.client.results import CallToolResult, Content, ReadResourceResult, ResourceContents
+from mcpkit.host.model import Image
+
+IMAGES: Final = frozenset({"image/png", "image/jpeg", "image/webp", "image/gif"})
+"""What models take."""
+LARGEST_IMAGE: Final = 5 * 1024 * 1024
+MOST_IMAGES: Final = 8
+"""Of one result."""
 
 
 def result_text(result: CallToolResult, limit: int) -> str:
@@ -18,6 +27,19 @@ def result_text(result: CallToolResult, limit: int) -> str:
     if not text.strip() and "structuredContent" in result:
         text = json.dumps(result.structured_content, ensure_ascii=False)
     return cut(text, limit)
+
+
+def images_in(result: CallToolResult) -> tuple[Image, ...]:
+    """The images of an answer that models take, in its blocks and its embedded resources."""
+    found = []
+    for block in result.content:
+        part = block.resource if block.type == "resource" else block
+        if part is None or str(part.mime_type).lower() not in IMAGES:
+            continue
+        data = part.get("data", part.get("blob"))
+        if isinstance(data, str) and len(data) <= LARGEST_IMAGE and part.bytes:
+            found.append(Image(str(part.mime_type).lower(), base64.b64encode(part.bytes).decode()))
+    return tuple(found[:MOST_IMAGES])
 
 
 def content_text(blocks: Iterable[Content]) -> str:

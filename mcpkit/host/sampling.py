@@ -10,7 +10,7 @@ from typing import Any, Final
 from mcpkit.client.answers import Sampling, SamplingAnswer
 from mcpkit.client.deadline import paused
 from mcpkit.client.display import clean
-from mcpkit.host.consent import Ask
+from mcpkit.host.decisions import Ask, decide
 from mcpkit.host.model import ChatMessage, Model, ModelError, Wishes
 from mcpkit.host.words import Speech
 from mcpkit.jsonrpc.errors import InternalError, InvalidParams
@@ -51,8 +51,8 @@ class Sampler:
             return True
         said = " / ".join(clean(message.content, SHOWN) for message in messages if message.role != "assistant")
         with paused():
-            answer = await self._ask(self._speech("sampling", server=clean(asked.server, 80), text=clean(said, SHOWN)))
-        return (answer or "").strip().lower() in {"y", "yes", "是"}
+            question = self._speech("sampling", server=clean(asked.server, 80), text=clean(said, SHOWN))
+            return await decide(self._ask, self._speech, question) == "yes"
 
 
 def messages_of(params: JsonObject) -> list[ChatMessage]:

@@ -48,7 +48,8 @@ class Plan:
     folder: Path | None = None
     """Where the definitions of tools and the history of lines are kept; None keeps nothing."""
     timeout: float | None = 120.0
-    limits: Limits = field(default_factory=Limits)
+    limits: Limits | None = None
+    """None: those that the settings name."""
     connection: ClientOptions = field(default_factory=ClientOptions)
     """Headers and the like, for all servers."""
     access: Access = field(default_factory=Access)
@@ -97,7 +98,7 @@ class Parts:
         """Connect to the servers that are there."""
         plan = self.plan
         self.model = await configured_model(plan.settings)
-        watch = Watch(self.pins, self.show)
+        watch = Watch(self.pins, self.show, self.speech)
         self.fleet = watch.fleet = Fleet(
             plan.entries,
             by_name=plan.by_name,
@@ -107,13 +108,16 @@ class Parts:
             start_seconds=START_SECONDS + (SECONDS if plan.once is not None and self.terminal.interactive else 0),
         )
         await self.fleet.__aenter__()
+        watch.begin()
         for member in self.fleet.members:
             if member.state is State.CONNECTING:
                 self.show.server(member)
         ask = self.terminal.ask if self.terminal.interactive else None
         consent = Consent(plan.approve, self.pins, ask, self.speech)
+        settings = plan.settings
+        limits = plan.limits or Limits(request_bytes=settings.model_request_bytes, images=settings.model_images)
         conversation = (
-            Conversation(self.model, self.fleet, self.show, consent, plan.limits) if self.model is not None else None
+            Conversation(self.model, self.fleet, self.show, consent, limits) if self.model is not None else None
         )
         self.chat = Chat(self.fleet, conversation, self.show, self.speech)
 
@@ -163,7 +167,10 @@ def write_aside(line: str) -> None:
 
 
 def _once(parts: Parts, question: str) -> int:
-    return parts.terminal.attend(parts.chat.heard(question))
+    """The question's own exit code; else that of a server that the chat had to do without."""
+    code = parts.terminal.attend(parts.chat.heard(question))
+    members = parts.fleet.members if parts.fleet is not None else []
+    return code or next((member.code for member in members if member.state is not State.READY), OK)
 
 
 def _converse(parts: Parts) -> int:

@@ -260,6 +260,16 @@ class Settings(Bounds):
     )
     api_key: str | None = _setting("API_KEY", None, str, "key of that API", secret=True)
     model_name: str | None = _setting("MODEL_NAME", None, str, "model to ask there")
+    model_images: bool = _setting(
+        "MCP_MODEL_IMAGES", False, values.flag, "1: the chat shows the model the images among tools' results"
+    )
+    model_request_bytes: int = _setting(
+        "MCP_MODEL_REQUEST_BYTES",
+        384 * KIB,
+        values.whole(16 * KIB, 64 * MIB),
+        "largest request to the chat's model, images aside; older results are shortened, then older turns left out",
+        unit="bytes",
+    )
     sample_autodetect: bool = _setting(
         "MCP_SAMPLE_AUTODETECT", False, values.flag, "1: without BASE_URL, look for a model server on this machine"
     )

@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcpkit.host.chat_completions import MAX_TOOL_CALLS, CompletionReader, read_completion, request_body
+from mcpkit.host.call_assembly import MAX_TOOL_CALLS
+from mcpkit.host.chat_completions import request_body
+from mcpkit.host.completion_reader import CompletionReader, read_completion
 from mcpkit.host.model import ChatMessage, Completion, ModelError, ToolCall, ToolOffer, Usage, Wishes
 
 ASKED = "asked-1"
@@ -353,3 +355,52 @@ def test_any_json_is_read_or_a_model_error(value: Any) -> None:
             reading()
         except ModelError:
             continue
+
+
+# ── any dialect ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+NAMES = ("f", "g", "get", "get_weather")
+ARGUMENTS = st.sampled_from([{}, {"a": 1}, {"a": '}"{\\['}, {"x": {"y": [1, {"z": "é"}]}}, {"q": "你好"}])
+INDEXES: dict[str, Callable[[int], dict[str, Any]]] = {
+    "own": lambda number: {"index": number},
+    "from 1": lambda number: {"index": number + 1},
+    "text": lambda number: {"index": str(number)},
+    "zero": lambda number: {"index": 0},
+    "null": lambda number: {"index": None},
+    "missing": lambda number: {},
+}
+IDS: dict[str, Callable[[int, int], dict[str, Any]]] = {
+    "first": lambda number, part: {"id": f"c{number}"} if part == 0 else {},
+    "every": lambda number, part: {"id": f"c{number}"},
+    "another": lambda number, part: {"id": f"c{number}-{part}"},
+    "empty": lambda number, part: {"id": ""},
+    "null": lambda number, part: {"id": None},
+    "none": lambda number, part: {},
+}
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(NAMES), ARGUMENTS), min_size=1, max_size=5),
+    st.sampled_from([*INDEXES]),
+    st.sampled_from([*IDS]),
+    st.sampled_from(["once", "always"]),
+    st.sampled_from([0, 1, 3, 1000]),
+)
+def test_calls_are_told_apart_in_any_dialect(
+    calls: list[tuple[str, dict[str, Any]]], index: str, ids: str, names: str, size: int
+) -> None:
+    """Pieces of ``size`` characters; 0: a head without arguments, then all of them."""
+    if ids == "another" and (names == "always" or index in {"null", "missing"}):
+        return  # then nothing at all would tell where a call begins
+    reader = CompletionReader(ASKED, NAMES)
+    for number, (name, arguments) in enumerate(calls):
+        text = json.dumps(arguments, ensure_ascii=False)
+        pieces = [text[at : at + size] for at in range(0, len(text), size)] if size else ["", text]
+        for part, piece in enumerate(pieces):
+            named = {"name": name} if part == 0 or names == "always" else {}
+            entry = {**INDEXES[index](number), **IDS[ids](number, part), "function": {**named, "arguments": piece}}
+            reader.feed(chunk({"tool_calls": [entry]}))
+    reader.feed("[DONE]")
+    found = reader.finished().tool_calls
+    assert [(call.name, call.arguments, call.fault) for call in found] == [(*call, None) for call in calls]
+    assert len({call.id for call in found}) == len(calls)

@@ -103,15 +103,15 @@ async def test_news_that_change_nothing_are_told_to_nobody(monkeypatch: pytest.M
         assert [state for _, state, _ in watch.seen] == ["ready"]
 
 
-async def test_names_that_collide_are_told() -> None:
+async def test_names_that_endpoints_would_confuse_are_kept_apart() -> None:
     one, other = Server("one"), Server("other")
     one.tool("x.y")(lambda: "one's")
     one.tool("x_y")(lambda: "also one's")
     async with fleet_of(Site(one), Site(other)) as fleet:
-        assert fleet.collisions == [
-            "server0_x_y would be both x.y of server0 and x_y of server0: the second is left out"
-        ]
-        assert (await fleet.call(fleet.offers["server0_x_y"], {})).text == "one's"
+        assert fleet.left_out == []
+        texts = {name: (await fleet.call(offered, {})).text for name, offered in fleet.offers.items()}
+        assert texts["server0_x_y"] == "also one's"
+        assert sorted(texts.values()) == ["also one's", "one's"]
 
 
 async def test_prompts_and_resources_are_found_by_name_and_uri() -> None:

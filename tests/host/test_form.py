@@ -59,7 +59,7 @@ async def test_what_does_not_fit_is_asked_again() -> None:
     [
         ((None,), "cancel"),
         (("n",), "decline"),
-        (("",), "decline"),
+        (("", "what?", "否"), "decline"),
         (("y", None), "cancel"),
         (("y", "A", None), "cancel"),
     ],

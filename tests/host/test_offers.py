@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mcpkit.client.results import Tool
-from mcpkit.host.offers import LONGEST_NAME, MOST_TOOLS, Offered, offered_name, offers_of
+from mcpkit.host.offers import LONGEST_DESCRIPTION, LONGEST_NAME, MOST_TOOLS, Offered, offered_name, offers_of
 
 
 def tool(name: str = "add", **members: Any) -> Tool:
@@ -39,14 +39,20 @@ def test_what_the_model_reads_holds_nothing_unseen() -> None:
     schema = {
         "type": "object",
         "description": "top\u202e",
-        "properties": {"a": {"description": "x\x1b[31m", "enum": ["k\u200e"], "title": "t\u2066"}},
+        "properties": {
+            "a": {"description": "x\x1b[31m", "enum": ["k\u200e"]},
+            "b": {"type": "string", "title": "t\u2066"},
+        },
     }
     offer = Offered("n", "server0", "p", tool(description="Add\u202e.\x1b\nTwo", inputSchema=schema)).offer
     assert offer.description == "Add.\nTwo"
     assert offer.parameters == {
         "type": "object",
         "description": "top",
-        "properties": {"a": {"description": "x[31m", "enum": ["k\u200e"], "title": "t"}},
+        "properties": {
+            "a": {"type": "string", "description": "x[31m", "enum": ["k\u200e"]},
+            "b": {"type": "string", "description": "t"},
+        },
     }
 
 
@@ -60,13 +66,55 @@ def test_a_fingerprint_changes_with_what_is_told_and_with_nothing_else() -> None
     assert fingerprint(description="Add.", inputSchema={"type": "object", "x": 2}) != same
 
 
-def test_the_first_server_keeps_a_name_that_two_would_have() -> None:
-    offers, collisions = offers_of([("a", "p", [tool("b_c")]), ("a_b", "q", [tool("c")])])
-    assert offers["a_b_c"].place == "p"
-    assert collisions == ["a_b_c would be both b_c of a and c of a_b: the second is left out"]
+CLASHES: dict[str, tuple[list[tuple[str, list[str]]], list[str]]] = {
+    "a mark that is replaced": ([("s", ["issue.get", "issue_get"])], ["s_issue_get=issue_get", "s_issue_get_"]),
+    "the other order": ([("s", ["issue_get", "issue.get"])], ["s_issue_get=issue_get", "s_issue_get_"]),
+    "two marks": (
+        [("s", ["issue.get", "issue/get", "issue get"])],
+        ["s_issue_get=issue.get", "s_issue_get_", "s_issue_get_"],
+    ),
+    "prefix and name": ([("a", ["b_c"]), ("a_b", ["c"])], ["a_b_c=b_c", "a_b_c_"]),
+    "capitals": ([("s", ["Get", "get"])], ["s_Get=Get", "s_get_"]),
+    "capitals of two servers": ([("S", ["get"]), ("s", ["get"])], ["S_get=get", "s_get_"]),
+    "prefixes in Chinese": ([("我的", ["get"]), ("你的", ["get"])], ["___get=get", "___get_"]),
+    "long names": ([("s", ["x" * 100 + "1", "x" * 100 + "2"])], ["s_" + "x" * 53 + "_"] * 2),
+    "long prefixes": ([("p" * 80 + "1", ["get"]), ("p" * 80 + "2", ["get"])], ["p" * 55 + "_"] * 2),
+}
+
+
+@pytest.mark.parametrize("clash", CLASHES)
+def test_tools_whose_names_would_be_one_are_both_offered(clash: str) -> None:
+    servers, expected = CLASHES[clash]
+    given = [(prefix, f"place of {prefix}", [tool(name) for name in names]) for prefix, names in servers]
+    offers, left_out = offers_of(given)
+    assert left_out == []
+    assert sorted(one.tool.name for one in offers.values()) == sorted(name for _, names in servers for name in names)
+    assert len({name.lower() for name in offers}) == len(offers)
+    assert all(re.fullmatch(r"[A-Za-z0-9_-]{1,64}", name) for name in offers)
+    for wanted, (name, one) in zip(expected, offers.items(), strict=True):
+        start, exact, own = wanted.partition("=")
+        assert (name, one.tool.name) == (start, own) if exact else re.fullmatch(start + "[0-9a-f]{8}", name)
+    assert offers.keys() == offers_of(given)[0].keys()
+
+
+def test_a_tool_that_is_listed_twice_is_told() -> None:
+    offers, left_out = offers_of([("s", "p", [tool("a"), tool("a"), tool("b"), tool("b")])])
+    assert [*offers] == ["s_a", "s_b"]
+    assert left_out == ["s lists more than one tool called a, b: the first is offered"]
+
+
+def test_a_long_description_is_told_whole() -> None:
+    """Endpoints count the characters of a tool's description, and not those of its schema's."""
+    text = "".join(f"{number:04} " for number in range(500))
+    offer = Offered("n", "server0", "p", tool(description=text)).offer
+    assert len(offer.description) == LONGEST_DESCRIPTION
+    assert offer.description[:-1] + offer.parameters["description"][1:] == text
 
 
 def test_a_model_is_offered_no_more_than_it_takes() -> None:
     offers, left_out = offers_of([("s", "p", [tool(f"t{number}") for number in range(MOST_TOOLS + 2)])])
     assert len(offers) == MOST_TOOLS
-    assert left_out[0] == f"s_t{MOST_TOOLS} is left out: a model takes no more than {MOST_TOOLS} tools"
+    assert left_out == [
+        f"2 of {MOST_TOOLS + 2} tools are left out, since models take no more than {MOST_TOOLS}: 2 of s; "
+        "name fewer servers, or put those that matter first"
+    ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -45,6 +46,27 @@ def test_approval_holds_for_one_definition(file: Path) -> None:
     assert not Pins(file).approved(offered("y"))
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"title": "T"},
+        {"annotations": {"readOnlyHint": True}},
+        {"annotations": {"title": "T"}},
+        {"outputSchema": {"type": "object"}},
+        {"inputSchema": {"type": "object"}},
+    ],
+)
+def test_everything_that_a_server_says_of_a_tool_is_its_definition(file: Path, change: dict[str, Any]) -> None:
+    def saying(**members: Any) -> Offered:
+        tool = {"name": "add", "description": "x", "inputSchema": {}, **members}
+        return Offered("n", "server0", "http://x/api", Tool.of(tool))
+
+    Pins(file).accept(saying(), approved=True)
+    assert Pins(file).approved(saying(icons=[{"src": "x"}], _meta={"a": 1}))
+    assert Pins(file).see(saying(**change)) == "changed"
+    assert not Pins(file).approved(saying(**change))
+
+
 def test_two_runs_at_once_keep_what_the_other_wrote(file: Path) -> None:
     one, other = Pins(file), Pins(file)
     one.see(offered(name="a"))
@@ -63,7 +85,7 @@ def test_a_broken_file_makes_every_tool_new(file: Path, text: str) -> None:
     file.parent.mkdir()
     file.write_text(text)
     assert Pins(file).see(offered()) == "new"
-    assert json.loads(file.read_text())["version"] == 1
+    assert json.loads(file.read_text())["version"] == 2
 
 
 def test_where_nothing_can_be_written_memory_does(tmp_path: Path) -> None:

@@ -36,10 +36,11 @@ async def test_the_model_answers_when_the_user_allows_it() -> None:
     assert ask.asked == ["math wants your model to answer: Be kind. / hi\nAllow? [y]es, [n]o: "]
 
 
-@pytest.mark.parametrize("answer", ["n", "", None])
-async def test_the_model_is_not_asked_when_the_user_does_not_allow_it(answer: str | None) -> None:
-    model = Scripted()
-    assert await Sampler(model, Speech("en"), Asking(answer))(asked()) is None
+@pytest.mark.parametrize("answers", [["n"], ["", "what?", "否"], [None]])
+async def test_the_model_is_not_asked_when_the_user_does_not_allow_it(answers: list[str | None]) -> None:
+    model, ask = Scripted(), Asking(*answers)
+    assert await Sampler(model, Speech("en"), ask)(asked()) is None
+    assert ask.answers == []
     assert model.asked == []
 
 

@@ -16,7 +16,7 @@ from mcpkit.host.start import configured_model
 from mcpkit.settings import Settings
 from tests.fixtures.scripted_peer import ScriptedModel
 from tests.fixtures.started import ROOT, Started, environment, started
-from tests.host.console import CTRL_C, TAB, Console, console
+from tests.host.console import CTRL_C, CTRL_D, TAB, Console, console
 
 pytest.importorskip("termios")
 ADDS = {"call": [{"name": "server0_add", "arguments": {"a": 5, "b": 3}}]}
@@ -80,6 +80,34 @@ def test_a_tool_that_changes_things_is_asked_about(tmp_path: Path, peer: Scripte
         terminal.type("wipe\n")
         assert "Allow?" not in terminal.until("again")
         leave(terminal)
+
+
+def test_a_question_is_asked_until_it_is_answered(tmp_path: Path, peer: ScriptedModel) -> None:
+    """What is typed meanwhile goes neither to the tool nor to the model; the end of input is a no."""
+    server = tmp_path / "danger.py"
+    server.write_text(
+        "from mcpkit import Server\nfrom mcpkit.run import serve\nserver = Server('danger')\n"
+        "@server.tool\ndef wipe() -> str:\n    return 'wiped'\nserve(server, stdio=True)\n"
+    )
+    call = {"call": [{"name": "server0_wipe", "arguments": {}}]}
+    with chatting(tmp_path, peer, "--", *python(str(server))) as terminal:
+        peer.script(call, {"say": "so be it"}, call, {"say": "at its end"}, call, {"say": "never"})
+        terminal.type("wipe\n")
+        terminal.until("[a]lways: ")
+        terminal.type("what would that do?\n")
+        terminal.until("Please answer y, n or a.")
+        terminal.until("[a]lways: ")
+        terminal.type("n\n")
+        assert "tool error: not called: the user does not allow it" in terminal.until("so be it")
+        terminal.type("wipe\n")
+        terminal.until("[a]lways: ")
+        terminal.press(CTRL_D, "at its end")
+        terminal.type("wipe\n")
+        terminal.until("[a]lways: ")
+        terminal.press(CTRL_C, "cancelled")
+        leave(terminal)
+    assert "wiped" not in terminal.shown
+    assert "what would that do?" not in json.dumps(peer.asked)
 
 
 def python(script: str) -> list[str]:
@@ -163,7 +191,6 @@ def test_a_server_that_dies_is_shown_and_rejoins(tmp_path: Path, peer: ScriptedM
         ({"status": 429, "retry_after": "100"}, "busy or a quota is used up (HTTP 429)"),
         ({"status": 401}, "does not accept the key (HTTP 401): check API_KEY"),
         ({"say": ["half"], "end": "close"}, "broke off in the middle"),
-        ({"raw": []}, "broke off"),
     ],
 )
 def test_a_model_that_misbehaves_is_told_and_the_chat_goes_on(

@@ -1,0 +1,283 @@
+"""The answers of the chat completions format, whole or streamed, put together as a Completion: values in, no I/O.
+
+They are read leniently, since the many speakers of the format differ in small things, but never guessed: what is
+broken is an error, and so is an error that came with HTTP 200. What must never stand here: HTTP, keys, retries.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from typing import Any, Final
+
+from mcpkit.framing.sse import EventDecoder, EventTooLarge
+from mcpkit.host.call_assembly import GARBLED, CallAssembly
+from mcpkit.host.complaints import Complaint, complaint_of
+from mcpkit.host.model import CUT_SHORT, Completion, ModelError, Usage
+from mcpkit.host.reasoning import Reasoning
+from mcpkit.jsonrpc.codec import encode, load
+from mcpkit.jsonrpc.errors import ParseError
+
+DONE: Final = "[DONE]"
+MAX_EVENT_BYTES: Final = 1024 * 1024
+WEB_PAGE: Final = "The model's endpoint answered a web page: check BASE_URL; most end in /v1"
+ANSWERED_AN_ERROR: Final = "The model's endpoint answered an error"
+BROKE_OFF: Final = "The model's endpoint broke off in the middle of its answer"
+NEVER_ANSWERED: Final = "The model's endpoint broke off before it answered"
+CUT: Final = (
+    "not called: the answer was cut off ({reason}), so the arguments may be incomplete; answer in smaller steps"
+)
+_EVENT_FIELDS: Final = (b"data", b"event", b"id", b"retry", b":")
+
+
+class EndpointFailed(ModelError):
+    """The endpoint answered an error where an answer should be, under HTTP 200."""
+
+    def __init__(self, complaint: Complaint) -> None:
+        super().__init__(ANSWERED_AN_ERROR, retryable=True)
+        self.complaint = complaint
+
+
+def read_completion(body: bytes, asked_model: str, known: Collection[str] = ()) -> Completion:
+    """The answer in the body of a response, be it one value or, of a server that streams unasked, an event stream.
+
+    ``known`` are the names of the tools that the model was offered. Raises: ModelError.
+    """
+    reader = CompletionReader(asked_model, known)
+    if is_event_stream(body[:64]):
+        for data in events_in(body):
+            if not reader.done:
+                reader.feed(data)
+        return reader.finished()
+    if not body.strip():
+        raise ModelError(NEVER_ANSWERED, retryable=True)
+    reader.whole(body)
+    return reader.completion()
+
+
+def is_event_stream(start: bytes) -> bool:
+    """Whether what begins so is an event stream, whatever the endpoint calls it; JSON and HTML are none."""
+    return start.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(_EVENT_FIELDS)
+
+
+def events_in(body: bytes) -> list[str]:
+    """The data of all events in a body.
+
+    Raises: ModelError.
+    """
+    decoder = EventDecoder(MAX_EVENT_BYTES)
+    try:
+        events = decoder.feed(body)
+        return [event.data for event in events] + last_event(decoder)
+    except EventTooLarge:
+        raise ModelError("The model's endpoint sent more at once than fits") from None
+
+
+def last_event(decoder: EventDecoder) -> list[str]:
+    """The event that a stream ends with where its last blank line is missing; half of one is none."""
+    return [event.data for event in decoder.feed(b"\n\n") if event.data.strip() == DONE or _is_json(event.data)]
+
+
+class CompletionReader:
+    """Puts an answer together from what is said of it, in one message or in many fragments."""
+
+    def __init__(self, asked_model: str, known: Collection[str] = ()) -> None:
+        self._model = asked_model
+        self._text: list[str] = []
+        self._half = ""
+        self._refusal: list[str] = []
+        self._calls = CallAssembly(known)
+        self._reasoning = Reasoning()
+        self._usage = Usage()
+        self._finish_reason: str | None = None
+        self.done = False
+        """The end was announced."""
+        self.steps = 0
+        """How many chunks have said something."""
+
+    def feed(self, data: str) -> str:
+        """One event of a streamed answer; returns the piece of text in it.
+
+        Raises: ModelError.
+        """
+        if data.strip() == DONE:
+            self.done = True
+            return ""
+        return "".join(self._chunk(value) for value in _values(data))
+
+    def whole(self, body: bytes) -> None:
+        """The answer in one body.
+
+        Raises: ModelError.
+        """
+        answer = _answer(_loaded(body))
+        choice = _first_choice(answer)
+        if choice is None:
+            raise ModelError(GARBLED)
+        self._head(answer, choice)
+        self._message(_object(choice.get("message", choice.get("delta"))), whole=True)
+
+    def _chunk(self, value: Any) -> str:
+        chunk = _answer(value)
+        choice = _first_choice(chunk) or {}
+        begins = not self.steps
+        self._head(chunk, choice)
+        delta = choice.get("delta")
+        if delta is None and isinstance(choice.get("message"), dict) and begins:
+            return self._message(choice["message"], whole=True)  # a server that sends its whole answer as one event
+        return self._message(_object(delta or {}), whole=False)
+
+    def _head(self, answer: Mapping[str, Any], choice: Mapping[str, Any]) -> None:
+        if isinstance(answer.get("model"), str) and answer["model"]:
+            self._model = answer["model"]
+        if isinstance(answer.get("usage"), dict):
+            self._usage = _usage(answer["usage"])
+        reason = choice.get("finish_reason")
+        if isinstance(reason, str) and reason:  # some servers send an empty one with every fragment
+            self._finish_reason = reason.lower()
+            self.steps += 1
+
+    def _message(self, message: Mapping[str, Any], *, whole: bool) -> str:
+        calls = _list(message.get("tool_calls"))
+        if isinstance(message.get("function_call"), dict) and not calls:  # as OpenAI had it before tools
+            calls = [{"function": message["function_call"]}]
+        (self._calls.whole if whole else self._calls.take)(calls)
+        text = self._characters(text_of(message.get("content")))
+        refusal = _string(message.get("refusal"))
+        self._text.append(text)
+        self._refusal.append(refusal)
+        thought = self._reasoning.take(message, whole=whole)
+        self.steps += bool(calls or text or refusal or thought)
+        return text
+
+    def _characters(self, text: str) -> str:
+        """The characters of a text; half of one that servers written in JavaScript cut in two waits for the other."""
+        text, self._half = self._half + text, ""
+        if "\ud800" <= text[-1:] <= "\udbff":
+            text, self._half = text[:-1], text[-1]
+        return text if text.isascii() else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+    def completion(self) -> Completion:
+        """The whole answer.
+
+        Raises: ModelError when its end never came.
+        """
+        if self._finish_reason is None and not self.done and not self._calls and not any(self._text + self._refusal):
+            raise ModelError(NEVER_ANSWERED, retryable=True)
+        reason = self._finish_reason
+        calls = self._calls.calls(CUT.format(reason=reason) if reason in CUT_SHORT else None)
+        text = "".join(self._text) or "".join(self._refusal)
+        reason = reason or ("tool_calls" if calls else "stop")
+        return Completion(text, self._model, calls, self._usage, reason, self._reasoning.kept)
+
+    def finished(self) -> Completion:
+        """The whole answer of a stream that has ended.
+
+        Raises: ModelError when it ended too early.
+        """
+        if self._finish_reason is None and not self.done:
+            raise ModelError(BROKE_OFF if self.steps else NEVER_ANSWERED, retryable=True)
+        return self.completion()
+
+
+# ── reading leniently ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _loaded(data: bytes) -> Any:
+    """The JSON value in ``data``; the exact parser first, then one that takes a BOM, equal keys, half an emoji.
+
+    Raises: ModelError.
+    """
+    try:
+        return load(data)
+    except ParseError as error:
+        if data.lstrip()[:1] == b"<":
+            raise ModelError(WEB_PAGE) from error
+        try:
+            value = json.loads(data.decode("utf-8-sig", "replace"), parse_constant=lambda constant: None)
+            encode(value)  # what can't be written again is nested too deeply
+            return value
+        except (ValueError, TypeError, RecursionError):
+            raise ModelError(GARBLED) from error
+
+
+def _values(data: str) -> list[Any]:
+    """The value in an event; of servers that leave out the blank line between events, each line's."""
+    try:
+        return [_loaded(data.encode("utf-8", "surrogatepass"))]
+    except ModelError:
+        lines = [line for line in data.split("\n") if line.strip() and line.strip() != DONE]
+        if len(lines) < 2:
+            raise
+    return [_loaded(line.encode("utf-8", "surrogatepass")) for line in lines]
+
+
+def _is_json(data: str) -> bool:
+    try:
+        return bool(_values(data))
+    except ModelError:
+        return False
+
+
+def _answer(value: Any) -> Mapping[str, Any]:
+    """An answer, or a chunk of one.
+
+    Raises: EndpointFailed for an error in its place, ModelError.
+    """
+    complaint = complaint_of(value)
+    if complaint is not None:
+        raise EndpointFailed(complaint)
+    return _object(value)
+
+
+def _object(value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise ModelError(GARBLED)
+    return value
+
+
+def _list(value: Any) -> list[Any]:
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise ModelError(GARBLED)
+    return value
+
+
+def _string(value: Any) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise ModelError(GARBLED)
+    return value
+
+
+def _first_choice(answer: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The first of the choices; None in a chunk that only counts tokens, or goes on with another choice."""
+    choices = [_object(choice) for choice in _list(answer.get("choices"))]
+    return next((choice for choice in choices if choice.get("index") in {None, 0, "0"}), None)
+
+
+def text_of(content: Any) -> str:
+    """The text of a message: a string, or the text among a list of parts; what was thought is none."""
+    if isinstance(content, dict):
+        content = [content]
+    if not isinstance(content, list):
+        return _string(content)
+    return "".join(_part_text(part) for part in content)
+
+
+def _part_text(part: Any) -> str:
+    if isinstance(part, str):
+        return part
+    if not isinstance(part, dict) or part.get("type") not in {None, "text", "output_text", "refusal"}:
+        return ""
+    return _string(part.get("text", part.get("refusal")))
+
+
+def _usage(usage: Mapping[str, Any]) -> Usage:
+    prompt, completion, total = (
+        value if type(value) is int and value >= 0 else 0
+        for value in map(usage.get, ("prompt_tokens", "completion_tokens", "total_tokens"))
+    )
+    return Usage(prompt, completion, total or prompt + completion)
