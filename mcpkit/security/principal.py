@@ -35,7 +35,11 @@ class Principal:
         """
         parts = [issuer, subject, client]
         for part in parts:
-            if part is not None and (not isinstance(part, str) or any("\ud800" <= char <= "\udfff" for char in part)):
-                # half a surrogate pair could stand for a whole one together with its other half
+            if part is not None and not _is_text(part):
                 raise ValueError("issuer, subject and client must be Unicode text")
         return json.dumps(parts, ensure_ascii=True, separators=(",", ":"))
+
+
+def _is_text(part: Any) -> bool:
+    """Whether it is a string that UTF-8 can say; half a surrogate pair and its other half would pass for the whole."""
+    return isinstance(part, str) and not any("\ud800" <= char <= "\udfff" for char in part)

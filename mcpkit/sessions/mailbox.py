@@ -14,17 +14,21 @@ from time import monotonic
 from typing import Final
 
 from mcpkit.jsonrpc.messages import Id
+from mcpkit.limits import WHOLE
 from mcpkit.sessions.delivery import GENERAL, Stored, Take, UnknownEvent
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """How much waits for clients: in one session (events, bytes), in the whole process (bytes), and how long."""
+    """How much is kept for clients: messages that wait in one session (events, bytes), in the whole process (bytes),
+    and how long; bytes of what all sessions watch; one caller's share of what all may hold, in per cent."""
 
     events: int = 256
     bytes: int = 1 << 20
     total_bytes: int = 64 << 20
     seconds: float = 300.0
+    watched_bytes: int = 32 << 20
+    share: int = WHOLE
 
 
 DEFAULT_BOUNDS = Bounds()

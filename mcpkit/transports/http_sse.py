@@ -47,7 +47,7 @@ class StreamCall:
     A :class:`~mcpkit.protocol.exchange.Channel` for the handler and a ``Cancellable`` for the session's peer.
     """
 
-    __slots__ = ("_outbox", "_session", "hung_up", "task", "weight")
+    __slots__ = ("_outbox", "_session", "caller", "hung_up", "task", "weight")
 
     def __init__(self, session: Session, outbox: StreamOutbox) -> None:
         self._session = session
@@ -56,6 +56,8 @@ class StreamCall:
         self.hung_up = False
         self.weight = 0
         """What its request was found to weigh (load.Scales), until that is given back."""
+        self.caller = ""
+        """Who it was weighed for."""
 
     async def notify(self, method: str, params: JsonObject) -> None:
         """Send a notification on the session's stream."""
@@ -112,7 +114,7 @@ class HttpSse:
         self._settings = settings
         self._path = path
         self._scales = scales
-        self._load = Load(settings.max_pending_bytes)
+        self._load = Load(settings.max_pending_bytes, settings.caller_share, least=settings.max_result_bytes)
         self._outboxes: dict[str, StreamOutbox] = {}
         self._handed: dict[str, asyncio.Task[None]] = {}
         self._limits = Limits(depth=settings.max_json_depth, batch=settings.max_batch)
@@ -152,7 +154,9 @@ class HttpSse:
         if not self._reception.store.keeps:
             raise Refused(405, f"No sessions are kept here; post to {self._path} instead", [ALLOW_NOTHING])
         session = await self._reception.open(visit)
-        session.outbox = self._outboxes[session.id] = StreamOutbox(lambda: session.peer.in_flight == 0, self._load)
+        session.outbox = self._outboxes[session.id] = StreamOutbox(
+            lambda: session.peer.in_flight == 0, self._load, visit.caller
+        )
         try:
             await session.keep()
         except StoreAway:
@@ -234,7 +238,7 @@ class HttpSse:
     async def _serve_handed(self, session: Session, posted: Posted, before: asyncio.Task[None] | None) -> None:
         if before is not None:
             await asyncio.wait([before])
-        visit = _Handed(posted)
+        visit = _Handed(posted, session.caller)
         try:
             try:
                 message = decode(posted.body, self._limits)
@@ -270,7 +274,7 @@ class HttpSse:
         except RpcError as error:
             await outbox.put(encode_error(request.id, error))
             return
-        call.weight, visit.weight = visit.weight, 0
+        call.weight, visit.weight, call.caller = visit.weight, 0, visit.caller
         work = self._work(visit, session, outbox, request, call)
         if request.method == "initialize":  # what is posted next must find it done (INIT-14)
             await work
@@ -304,7 +308,7 @@ class HttpSse:
 
     def _relieve(self, call: StreamCall) -> None:
         weight, call.weight = call.weight, 0
-        self._scales.give(weight)
+        self._scales.give(weight, call.caller)
 
     async def _batch(self, visit: Visit, session: Session, outbox: StreamOutbox, batch: Batch) -> None:
         if not session.revision.batch or session.phase is Phase.NEW:
@@ -325,7 +329,7 @@ class HttpSse:
 class _Handed(Visit):
     """What was posted at another replica, which has said 202 to it: there is nobody to answer."""
 
-    def __init__(self, posted: Posted) -> None:
+    def __init__(self, posted: Posted, caller: str) -> None:
         async def nothing() -> Event:
             return {"type": "http.disconnect"}
 
@@ -334,6 +338,7 @@ class _Handed(Visit):
 
         super().__init__({"type": "http"}, nothing, nowhere, posted.headers, EVENTS)
         self.principal = posted.principal
+        self.caller = caller
         self.body = posted.body
 
 

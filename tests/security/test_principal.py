@@ -45,7 +45,7 @@ def test_no_two_callers_are_one() -> None:
     assert all(id.isascii() and id.isprintable() for id in ids)
 
 
-@pytest.mark.parametrize("part", ["\ud83d", "\ude00", "a\udfffb", 7, ["a"], b"a"])
+@pytest.mark.parametrize("part", ["\ud83d", "a\udfffb", 7, ["a"], b"a"])
 def test_what_is_no_text_names_nobody(part: Any) -> None:
     """Two halves of a surrogate pair beside each other would pass for the whole."""
     for parts in ((part, "a", None), ("a", part, None), ("a", "a", part)):
