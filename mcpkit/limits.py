@@ -12,6 +12,8 @@ from typing import Final
 
 LEAST: Final = 16
 """How many of what is counted one caller may hold, however small the share is."""
+TEXT_BYTES: Final = 192
+"""What a text takes besides its characters, with its place in a set."""
 WHOLE: Final = 100
 """The share, in per cent, with which nobody is bounded apart from the bound for all."""
 
@@ -115,6 +117,11 @@ class Shares:
     def callers(self) -> int:
         """How many callers hold something."""
         return len(self._held)
+
+
+def text_bytes(text: str) -> int:
+    """What a text that is kept takes in memory, at most; the same for equal texts, unlike what Python says of them."""
+    return TEXT_BYTES + len(text) * (1 if text.isascii() else 4)
 
 
 def digest_of(caller: str) -> str:

@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from sys import getsizeof
 from typing import Any, Final, TypeAlias
 
 from mcpkit.features.asking import settled
@@ -18,7 +17,7 @@ from mcpkit.features.errors import Overloaded
 from mcpkit.features.in_flight import OverloadBound
 from mcpkit.jsonrpc.errors import InvalidParams
 from mcpkit.jsonrpc.messages import Id, JsonObject
-from mcpkit.limits import WHOLE, Bound, BoundReached, Shares
+from mcpkit.limits import WHOLE, Bound, BoundReached, Shares, text_bytes
 from mcpkit.protocol.changes import (
     AT_ONCE,
     PROMPTS_CHANGED,
@@ -40,8 +39,6 @@ MAX_WATCHED_BYTES: Final = 1 << 20
 """What the URIs of one stream or session may take in memory."""
 MOST_BYTES: Final = 32 << 20
 """What those of all streams may, where nobody said otherwise."""
-KEY_BYTES: Final = 128
-"""What a URI takes besides its text."""
 STREAM_BYTES: Final = 2048
 """What a stream takes besides what it watches, so that streams that watch nothing are bounded too."""
 MAX_STREAMS: Final = 100
@@ -161,7 +158,7 @@ class Subscriptions:
 
 def watched_bytes(keys: Iterable[str]) -> int:
     """What these take in memory."""
-    return sum(getsizeof(key) + KEY_BYTES for key in keys)
+    return sum(map(text_bytes, keys))
 
 
 def _bound(most: int, share: int) -> Bound:

@@ -67,7 +67,9 @@ class MemoryStore:
             self._counted.take(caller)
         except BoundReached:
             await self._make_room(caller)
-        session = Session(secrets.token_urlsafe(ID_BYTES), revision, MemoryMailbox(self.shelf), principal, caller)
+        session = Session(
+            secrets.token_urlsafe(ID_BYTES), revision, MemoryMailbox(self.shelf, caller), principal, caller
+        )
         session.watched = self._watched
         session.born = session.seen = self._clock()
         self._sessions[session.id] = session

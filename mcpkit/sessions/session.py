@@ -5,13 +5,12 @@ What must never stand here: where sessions are kept (store.py), bytes on a wire,
 
 from __future__ import annotations
 
-from sys import getsizeof
 from typing import Any, Final
 
 from mcpkit.jsonrpc.errors import McpKitError, RpcError
 from mcpkit.jsonrpc.messages import ErrorResponse, Id, Response
 from mcpkit.jsonrpc.peer import Peer
-from mcpkit.limits import Shares
+from mcpkit.limits import Shares, text_bytes
 from mcpkit.protocol.exchange import UNKNOWN_CLIENT, Client
 from mcpkit.protocol.lifecycle import Phase
 from mcpkit.protocol.revisions.revision import Revision
@@ -24,15 +23,8 @@ class SessionEnded(McpKitError):
 
 
 ENDED: Final = "the session has ended"
-WATCHED_BYTES: Final = 128
-"""What a URI that is watched takes besides its text."""
 NOTHING: Final[frozenset[str]] = frozenset()
 """What most sessions watch; Python makes another empty set for each of them."""
-
-
-def watched_size(uri: str) -> int:
-    """What a URI takes in memory that is watched."""
-    return getsizeof(uri) + WATCHED_BYTES
 
 
 class Session:
@@ -105,7 +97,7 @@ class Session:
         Raises: BoundReached.
         """
         if self.watched is not None:
-            self.watched.take(self.caller, watched_size(uri))
+            self.watched.take(self.caller, text_bytes(uri))
         self.subscriptions |= {uri}
 
     def unwatch(self, uri: str) -> None:
@@ -113,7 +105,7 @@ class Session:
         if uri in self.subscriptions:
             self.subscriptions -= {uri}
             if self.watched is not None:
-                self.watched.give(self.caller, watched_size(uri))
+                self.watched.give(self.caller, text_bytes(uri))
 
     async def keep(self) -> None:
         """Remember what has changed, for all replicas; one process remembers it anyway.

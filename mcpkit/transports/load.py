@@ -54,6 +54,15 @@ class Load:
         """
         self._held.change(caller, before, now)
 
+    @property
+    def held(self) -> int:
+        """What the unanswered requests of all connections take, as far as they are counted."""
+        return self._held.taken
+
+    def limit(self, most: int) -> None:
+        """Hold at most ``most`` bytes of requests from now on, whoever sends them."""
+        self._held.bound = Bound(self._held.bound.what, self._held.bound.setting, most)
+
     def unread(self, line: Line, size: int, caller: str = "") -> None:
         """So much is unsent on this line of the caller now; where that is too much, the longest queues are dropped.
 
