@@ -96,6 +96,8 @@ class Session:
 
         Raises: BoundReached.
         """
+        if uri in self.subscriptions:
+            return
         if self.watched is not None:
             self.watched.take(self.caller, text_bytes(uri))
         self.subscriptions |= {uri}
