@@ -77,17 +77,21 @@ class Shares:
         if taken > bound.most:
             raise bound.reached()
         if caller:
-            held = self._held.get(caller, 0) + amount
-            if held > bound.each:
+            held = self._held
+            own = held[caller] + amount if caller in held else amount
+            if own > bound.each:
                 raise bound.reached_by_caller()
-            self._held[caller] = held
+            held[caller] = own
         self.taken = taken
 
-    def force(self, caller: str, amount: int) -> None:
-        """Let the caller hold so much more, whatever the bound is."""
-        self.taken += amount
-        if caller:
-            self._held[caller] = self._held.get(caller, 0) + amount
+    def force(self, caller: str, amount: int) -> bool:
+        """Let the caller hold so much more, whatever the bound is; whether that is within the bound."""
+        self.taken = taken = self.taken + amount
+        if not caller:
+            return taken <= self.bound.most
+        held = self._held
+        held[caller] = own = held[caller] + amount if caller in held else amount
+        return taken <= self.bound.most and own <= self.bound.each
 
     def give(self, caller: str, amount: int = 1) -> None:
         """The caller holds so much less: no more than it took."""

@@ -50,12 +50,14 @@ class _Kept:
 class Shelf:
     """All stored messages of a process, oldest first."""
 
-    __slots__ = ("_clock", "_kept", "_of_callers", "_shares", "bounds")
+    __slots__ = ("_clock", "_kept", "_of_callers", "_shares", "bounds", "crowded")
 
     def __init__(self, bounds: Bounds = DEFAULT_BOUNDS, clock: Callable[[], float] = monotonic) -> None:
         self.bounds = bounds
         self._clock = clock
         self._kept: OrderedDict[_Kept, None] = OrderedDict()
+        self.crowded = False
+        """Whether too much is kept, so that :meth:`make_room` has to be called."""
         self._of_callers: dict[str, OrderedDict[_Kept, None]] = {}
         self._shares = Shares(Bound("bytes of stored messages", "Bounds.total_bytes", bounds.total_bytes, bounds.share))
 
@@ -65,21 +67,20 @@ class Shelf:
         return self._shares.taken
 
     def put(self, mailbox: MemoryMailbox, stream: _Stream, stored: Stored) -> _Kept:
-        """Keep a message, and let the oldest go where that is too much: the caller's own where only its share is used.
-
-        One that is too long by itself goes at once.
-        """
+        """Keep a message."""
         size, caller = len(stored.data) + OVERHEAD, mailbox.caller
         kept = _Kept(stored, stream, mailbox, self._clock() + self.bounds.seconds, size)
-        self._shares.force(caller, size)
+        self.crowded = not self._shares.force(caller, size)
         self._kept[kept] = None
         if caller:
-            self._of_callers.setdefault(caller, OrderedDict())[kept] = None
+            if caller not in self._of_callers:
+                self._of_callers[caller] = OrderedDict()
+            self._of_callers[caller][kept] = None
         return kept
 
     def make_room(self, caller: str) -> None:
-        """Let the oldest go until all is within the bounds."""
-        shares = self._shares
+        """Let the oldest go until all is within the bounds: of one caller where only its share is used up."""
+        shares, self.crowded = self._shares, False
         while shares.taken > shares.bound.most:
             next(iter(self._kept)).mailbox.let_go()
         while caller and shares.held(caller) > shares.bound.each:
@@ -171,7 +172,8 @@ class MemoryMailbox:
             self._kept = deque()
         self._size += len(data) + OVERHEAD
         self._kept.append(self._shelf.put(self, found, stored))
-        self._shelf.make_room(self.caller)
+        if self._shelf.crowded:
+            self._shelf.make_room(self.caller)
         bounds = self._shelf.bounds
         while len(self._kept) > bounds.events or self._size > bounds.bytes:
             self.let_go()

@@ -117,6 +117,7 @@ class Gate:
         "_proxies",
         "_rules",
         "_settings",
+        "_told_of_proxy",
         "_worth_keeping",
         "asks",
     )
@@ -140,6 +141,7 @@ class Gate:
         hosts = LOOPBACK | frozenset(settings.allowed_hosts) | _own_name(settings.host)
         self._rules = OriginRules(hosts=hosts, origins=LOOPBACK | frozenset(settings.allowed_origins))
         self._proxies = TrustedProxies(settings.forwarded_allow_ips)
+        self._told_of_proxy = False
         self._heads: dict[Key, Head] = {}
 
     async def admit(self, scope: Scope, receive: Receive, send: Send) -> Visit:
@@ -161,7 +163,11 @@ class Gate:
         head, headers = self._look_up(scope["headers"])
         visit = Visit(scope, receive, send, headers, head.accept, head.extra, head.fault)
         visit.answer_whole = getattr(getattr(send, "__self__", None), "answer_whole", None)
-        visit.caller = self._address(scope, headers)
+        client = scope["client"] if "client" in scope else None  # noqa: SIM401 - no call
+        address = client[0] if client else ""
+        visit.caller = address
+        if FORWARDED_FOR in headers or ":" in address:  # else there is nothing to find out
+            visit.caller = self._client(address, headers.get(FORWARDED_FOR))
         if self._authenticate is None and PRINCIPAL_KEY in scope:
             visit.principal = principal = scope[PRINCIPAL_KEY]
             if principal is not None:
@@ -179,17 +185,25 @@ class Gate:
         if familiar.verdict is None or familiar.verdict[0] is not self:
             self._check_target(asked.scope)
             head, headers = self._look_up(asked.scope["headers"])
-            familiar.verdict = (self, head, headers, self._address(asked.scope, headers))
+            client = asked.scope.get("client")
+            address = self._client(client[0] if client else "", headers.get(FORWARDED_FOR))
+            familiar.verdict = (self, head, headers, address)
         _, head, constant, asked.caller = familiar.verdict
         asked.headers = headers = {**constant}  # a handler may do what it likes with its own
         if asked.posted:
             headers["content-length"] = str(len(asked.posted))
         asked.accept, asked.extra, asked.fault = head.accept, head.extra, head.fault
 
-    def _address(self, scope: Scope, headers: Mapping[str, str]) -> str:
-        """Where the request comes from; "" over a socket without addresses."""
-        client = scope.get("client")
-        return self._proxies.client(client[0] if client else "", headers.get(FORWARDED_FOR))
+    def _client(self, peer: str, forwarded: str | None) -> str:
+        """Where a request of this peer comes from."""
+        if forwarded is not None and not self._told_of_proxy and not self._proxies.trusts(peer):
+            self._told_of_proxy = True
+            logger.warning(
+                "%s sends X-Forwarded-For and is not in FORWARDED_ALLOW_IPS: if it is your proxy, all its clients "
+                "count as one caller until it is (see MCP_CALLER_SHARE)",
+                peer or "a peer without an address",
+            )
+        return self._proxies.client(peer, forwarded)
 
     def _check_target(self, scope: Scope) -> None:
         query = scope["query_string"]
