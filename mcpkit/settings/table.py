@@ -312,6 +312,12 @@ class Settings(Bounds):
         values.one_of("debug", "info", "warning", "error"),
         "least level of the server's log",
     )
+    max_log_lines: int = _setting(
+        "MCP_MAX_LOG_LINES",
+        600,
+        values.whole(16, 1_000_000),
+        "most warnings and errors that are logged in a minute; how many were left out is said after it",
+    )
     log_format: Literal["text", "json"] = _setting(
         "MCP_LOG_FORMAT", "text", values.one_of("text", "json"), "form of the server's log on stderr"
     )
