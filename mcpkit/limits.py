@@ -117,11 +117,6 @@ class Shares:
         """What one caller holds."""
         return self._held.get(caller, 0)
 
-    @property
-    def callers(self) -> int:
-        """How many callers hold something."""
-        return len(self._held)
-
 
 def text_bytes(text: str) -> int:
     """What a text that is kept takes in memory, at most; the same for equal texts, unlike what Python says of them."""

@@ -53,6 +53,7 @@ def serve(target: Server | Any, settings: Settings | None = None, *, stdio: bool
         _set_up_log(target, settings)
         if stdio:
             _extend(target, settings)
+            target.calls.limit(settings.max_calls, settings.caller_share)
             _serve_stdio(target, settings)
         else:
             _serve_http(target, settings)

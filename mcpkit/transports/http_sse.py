@@ -18,6 +18,7 @@ from mcpkit.jsonrpc.codec import BadParams, Limits, decode, encode_error, encode
 from mcpkit.jsonrpc.errors import InvalidParams, InvalidRequest, RpcError
 from mcpkit.jsonrpc.messages import Batch, ErrorResponse, Id, JsonObject, Message, Notification, Request, Response
 from mcpkit.kernel import Kernel
+from mcpkit.limits import BoundReached
 from mcpkit.protocol.envelope import META_PROTOCOL_VERSION, has_envelope
 from mcpkit.protocol.exchange import SILENT
 from mcpkit.protocol.headers import VERSION_HEADER
@@ -231,14 +232,24 @@ class HttpSse:
 
     async def _take(self, session: Session, posted: Posted) -> None:
         """Something was posted at another replica for a stream here: served in the order in which it came."""
-        if session.id in self._outboxes:
-            before = self._handed.get(session.id)
-            self._handed[session.id] = asyncio.create_task(self._serve_handed(session, posted, before))
+        outbox = self._outboxes.get(session.id)
+        if outbox is None:
+            return
+        visit = _Handed(posted, session.caller)
+        try:  # it waits here until what came before is taken, which may be long where the client reads slowly
+            visit.weight = self._scales.take(posted.body, visit.caller)
+        except BoundReached as reached:
+            outbox.offer(Refused(429 if reached.of_caller else 503, str(reached)).body)
+            return
+        before = self._handed.get(session.id)
+        task = self._handed[session.id] = asyncio.create_task(self._serve_handed(visit, session, posted, before))
+        task.add_done_callback(lambda _: self._scales.give(visit.weight, visit.caller))
 
-    async def _serve_handed(self, session: Session, posted: Posted, before: asyncio.Task[None] | None) -> None:
+    async def _serve_handed(
+        self, visit: Visit, session: Session, posted: Posted, before: asyncio.Task[None] | None
+    ) -> None:
         if before is not None:
             await asyncio.wait([before])
-        visit = _Handed(posted, session.caller)
         try:
             try:
                 message = decode(posted.body, self._limits)
