@@ -119,6 +119,7 @@ def running(name: str, *, tools: int = 0, **environment: str) -> Iterator[Runnin
     """A server that is up; it is ended, and waited for, afterwards."""
     peer, port = PEERS_BY_NAME[name], free_port()
     given = {"MCP_SERVER_HOST": "127.0.0.1", "MCP_SERVER_PORT": str(port), "BENCH_TOOLS": str(tools)}
+    given["MCP_CALLER_SHARE"] = "100"  # all load comes from one address
     began = time.perf_counter()
     process = subprocess.Popen(
         peer.command,

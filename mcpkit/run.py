@@ -20,6 +20,7 @@ from functools import partial
 from threading import Timer
 from typing import Any, Final
 
+from mcpkit.observe.log_lines import LogLines
 from mcpkit.observe.logs import JsonLines, remembering
 from mcpkit.server import Server
 from mcpkit.settings import Settings, SettingsError
@@ -56,6 +57,7 @@ def serve(target: Server | Any, settings: Settings | None = None, *, stdio: bool
         _set_up_log(target, settings)
         if stdio:
             _extend(target, settings)
+            target.calls.limit(settings.max_calls, settings.caller_share)
             _serve_stdio(target, settings)
         else:
             _serve_http(target, settings)
@@ -236,4 +238,5 @@ def _set_up_log(target: Server | Any, settings: Settings) -> None:
     handler = logging.StreamHandler()
     text = logging.Formatter("%(levelname)s %(name)s: %(message)s")
     handler.setFormatter(JsonLines() if settings.log_format == "json" else text)
+    handler.addFilter(LogLines(settings.max_log_lines, settings.caller_share))
     logging.basicConfig(level=settings.log_level.upper(), handlers=[handler])

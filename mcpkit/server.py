@@ -16,13 +16,14 @@ from mcpkit.features.asking import rounds, settled
 from mcpkit.features.completion import Completions
 from mcpkit.features.context import Context, Services
 from mcpkit.features.errors import RegistrationError
+from mcpkit.features.in_flight import CallsInFlight
 from mcpkit.features.lifecycle import Lifecycle
 from mcpkit.features.lifespan import SharedLifespan
 from mcpkit.features.options import PromptOptions, ResourceOptions, ToolOptions
 from mcpkit.features.prompts import Prompt, Prompts
 from mcpkit.features.resources import Resource, Resources
 from mcpkit.features.subscriptions import Subscriptions
-from mcpkit.features.tools import MOST_CALLS, Tool, Tools, error_result
+from mcpkit.features.tools import Tool, Tools, error_result
 from mcpkit.jsonrpc.errors import InternalError
 from mcpkit.jsonrpc.messages import JsonObject, Result
 from mcpkit.kernel import Handler, Hook, Kernel
@@ -66,7 +67,7 @@ class Options(TypedDict, total=False):
     tool_timeout: float
     """Seconds that a tool may take unless it says otherwise (default 60; 0: no limit)."""
     max_calls: int
-    """Tool calls in flight at once; further ones are turned away (default 2000)."""
+    """Calls in flight at once; further ones are turned away (default: ``MCP_MAX_CALLS``, 2000)."""
     state_key: bytes | None
     """Seals request states; give every replica the same (default: random, for one process)."""
     lifespan: Lifespan
@@ -96,11 +97,12 @@ class Server:
         changes = options.get("changes") or LocalChanges()
         self.kernel = Kernel(self.info, changes=changes, sealer=StateSealer(key) if key else StateSealer())
         page_size, timeout = options.get("page_size", 100), options.get("tool_timeout", 60.0)
-        most = options.get("max_calls", MOST_CALLS)
+        self.calls = CallsInFlight(options.get("max_calls"))
+        """The calls of tools, resources, prompts, completions and own methods that are being served."""
         self._services = Services(self.kernel.changes, self._read_resource)
         self.subscriptions = Subscriptions(self.kernel.changes)
         changed = self._tools_changed
-        self.tools = Tools(self._context, page_size=page_size, timeout=timeout, most_calls=most, changed=changed)
+        self.tools = Tools(self._context, page_size=page_size, timeout=timeout, calls=self.calls, changed=changed)
         self.resources = Resources(self._context, page_size=page_size, changed=self._resources_changed)
         self.prompts = Prompts(self._context, page_size=page_size, changed=self._prompts_changed)
         self.completions = Completions(self.prompts, self.resources, self._context)
@@ -165,7 +167,7 @@ class Server:
 
         A name of the spec replaces that method where the spec knows it; ``revisions`` says instead exactly where.
         """
-        self.kernel.register(method, self._plain_handler(method, handler), revisions=revisions)
+        self.kernel.register(method, self.calls.counted(self._plain_handler(method, handler)), revisions=revisions)
 
     def log(self, level: str, data: Any, *, logger: str | None = None) -> None:
         """Tell every session that wants to hear that level any JSON value, outside its requests; from any thread.
@@ -299,7 +301,7 @@ class Server:
             register = self.kernel.register
             register("resources/list", self.resources.list, cache_key=self.resources.page_key)
             register("resources/templates/list", self.resources.list_templates, cache_key=self.resources.page_key)
-            register("resources/read", self._asking(self.resources.read))
+            register("resources/read", self.calls.counted(self._asking(self.resources.read)))
             register("resources/subscribe", subscriptions.subscribe)
             register("resources/unsubscribe", subscriptions.unsubscribe)
             self._offer_completions()
@@ -308,12 +310,12 @@ class Server:
     def _prompts_changed(self) -> None:
         if "prompts/list" not in self.kernel.methods():
             self.kernel.register("prompts/list", self.prompts.list, cache_key=self.prompts.page_key)
-            self.kernel.register("prompts/get", self._asking(self.prompts.get))
+            self.kernel.register("prompts/get", self.calls.counted(self._asking(self.prompts.get)))
             self._offer_completions()
         self._changed(PROMPTS_CHANGED, "prompts/list")
 
     def _offer_completions(self) -> None:
-        self.kernel.register("completion/complete", self.completions.complete)
+        self.kernel.register("completion/complete", self.calls.counted(self.completions.complete))
         self._reopened()
 
     def _changed(self, notification: str, *methods: str) -> None:

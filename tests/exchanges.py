@@ -58,6 +58,12 @@ class Remembered:
         self.subscriptions: frozenset[str] = frozenset()
         self.elicitations: tuple[str, ...] = ()
 
+    async def watch(self, uri: str) -> None:
+        self.subscriptions |= {uri}
+
+    def unwatch(self, uri: str) -> None:
+        self.subscriptions -= {uri}
+
 
 def exchange(
     method: str,

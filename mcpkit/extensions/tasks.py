@@ -20,6 +20,7 @@ from mcpkit.extensions.tasks_methods import FORBIDDEN, IDENTIFIER, TaskMethods, 
 from mcpkit.extensions.tasks_state import CORE, EXTENSION, Task
 from mcpkit.extensions.tasks_store import MemoryTasks, Step, TaskStore
 from mcpkit.jsonrpc.messages import JsonObject
+from mcpkit.limits import WHOLE
 from mcpkit.protocol.exchange import Exchange
 from mcpkit.protocol.revisions.revision import Revision
 from mcpkit.server import Server
@@ -51,9 +52,9 @@ class Tasks:
         limit: int = 100,
         listing: bool = False,
     ) -> None:
-        """``ttl``, ``max_ttl`` and ``poll_interval`` are in seconds; ``limit`` is of unfinished tasks per principal.
+        """``ttl``, ``max_ttl`` and ``poll_interval`` are in seconds; ``limit`` is of unfinished tasks per caller.
 
-        Callers of a server that doesn't authenticate share one limit, and only the unguessable id guards a task.
+        Where a server doesn't authenticate, the limit is per address, and only the unguessable id guards a task.
         ``listing`` offers 2025-11-25's ``tasks/list``: for servers that authenticate every caller (TASKD-13).
         Raises: ValueError.
         """
@@ -69,6 +70,7 @@ class Tasks:
         self._limit = limit
         self._listing = listing
         self._engine: Engine | None = None
+        self._share = WHOLE
         self._clock: Callable[[], float] = time.time
 
     def settings(self, revision: Revision) -> JsonObject | None:
@@ -81,8 +83,16 @@ class Tasks:
 
         if isinstance(self._store, MemoryTasks):
             self._store = RedisTasks(link)
+            self._store.limit_callers(self._share)
             if self._engine is not None:
                 self._engine.store = self._store
+
+    def limit_callers(self, share: int) -> None:
+        """Let one caller have ``share`` per cent of the tasks that are kept, in a store of ours."""
+        self._share = share
+        limit = getattr(self._store, "limit_callers", None)
+        if limit is not None:
+            limit(share)
 
     def install(self, server: Server) -> None:
         """Register the methods and wrap ``tools/call``."""

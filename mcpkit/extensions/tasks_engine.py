@@ -18,10 +18,12 @@ from typing import Any, Final
 
 from mcpkit.extensions.tasks_state import CANCELLED, COMPLETED, FAILED, Face, Task
 from mcpkit.extensions.tasks_store import Step, TaskStore
+from mcpkit.features.errors import Overloaded
 from mcpkit.jsonrpc.codec import encode
 from mcpkit.jsonrpc.errors import InternalError, RpcError
 from mcpkit.jsonrpc.messages import JsonObject, Result
 from mcpkit.kernel import Handler, Kernel
+from mcpkit.limits import BoundReached
 from mcpkit.protocol.changes import Notice
 from mcpkit.protocol.envelope import META_RELATED_TASK
 from mcpkit.protocol.errors import McpRpcError
@@ -80,8 +82,14 @@ class Engine:
         return after
 
     async def answer(self, id: str, answers: Mapping[str, JsonObject]) -> None:
-        """Bring the client's answers to the handler, wherever it runs: key → ``{"result": …}`` or ``{"error": …}``."""
-        await self.change(id, lambda task: task.answered(answers, self.clock()))
+        """Bring the client's answers to the handler, wherever it runs: key → ``{"result": …}`` or ``{"error": …}``.
+
+        Raises: Overloaded.
+        """
+        try:
+            await self.change(id, lambda task: task.answered(answers, self.clock()))
+        except BoundReached as reached:
+            raise Overloaded(str(reached), of_caller=reached.of_caller) from None
 
     async def cancel(self, id: str) -> Task | None:
         """Mark a task cancelled and stop its handler, wherever it runs; a terminal task stays what it is."""
@@ -198,11 +206,15 @@ class Job:
         now = engine.clock()
         owner = exchange.principal.id if exchange.principal else None
         task = Task(secrets.token_urlsafe(24), self.face.name, owner, now, now, self.ttl, engine.poll_ms)
-        if not await engine.store.add(task, limit=engine.limit):
-            raise InternalError(
-                f"Too many tasks: at most {engine.limit} may be unfinished, and ended ones are kept for their ttl; "
-                "wait for one to end, or cancel one"
-            )
+        try:
+            if not await engine.store.add(task, limit=engine.limit, caller=exchange.caller or owner or ""):
+                raise Overloaded(
+                    f"Too many tasks: at most {engine.limit} of yours may be unfinished; "
+                    "wait for one to end, or cancel one",
+                    of_caller=True,
+                )
+        except BoundReached as reached:
+            raise Overloaded(f"{reached}; ended tasks are kept for their ttl", of_caller=reached.of_caller) from None
         self._id = task.id
         exchange.revision = replace(exchange.revision, asks=Asks.SERVER_REQUEST)
         exchange.channel = self
@@ -249,7 +261,10 @@ class Job:
             return
         fails = self.face.tool_error_fails and result.get("isError") is True
         status, message = (FAILED, _first_text(result)) if fails else (COMPLETED, None)
-        await self._end_surely(status, result=outcome, **({"message": message} if message else {}))
+        try:
+            await self._end_surely(status, result=outcome, **({"message": message} if message else {}))
+        except BoundReached as reached:
+            await self._failed(InternalError(f"The result can't be kept: {reached}"))
 
     def _check(self, outcome: JsonObject) -> None:
         """That the outcome can be sent: else every later request for it would fail, and its bytes be kept for nothing.

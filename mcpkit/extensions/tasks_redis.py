@@ -12,21 +12,36 @@ import orjson
 
 from mcpkit.extensions.tasks_engine import STOPPED
 from mcpkit.extensions.tasks_state import FAILED, Task
-from mcpkit.extensions.tasks_store import Step
+from mcpkit.extensions.tasks_store import Step, kept_bound
 from mcpkit.jsonrpc.codec import encode
 from mcpkit.jsonrpc.errors import InternalError
+from mcpkit.limits import WHOLE, digest_of
 from mcpkit.sessions.redis_link import Link
+from mcpkit.sessions.redis_session import OF_CALLER
 
 _ADD: Final = """
--- id, owner, limit, task, ttl ms, replica, expires → whether there was room
+-- id, owner, limit, task, ttl ms, replica, most kept, most of one caller, caller
+-- → 1, or 0: too many unfinished ones, -1: too many of this caller, -2: too many in all
 local P = KEYS[1]
-local task, owned, open = P .. 'task:' .. ARGV[1], P .. 'tasks:' .. ARGV[2], P .. 'tasks-open:' .. ARGV[2]
+local owned = P .. 'tasks:' .. ARGV[2]
+local task, open = P .. 'task:' .. ARGV[1], P .. 'tasks-open:' .. ARGV[2] .. ARGV[9]
+local all, of_caller = P .. 'tasks-kept', P .. 'tasks-kept:' .. ARGV[9]
+local t = redis.call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
 if redis.call('EXISTS', task) == 1 then return 1 end
+for _, kept in ipairs({all, of_caller}) do redis.call('ZREMRANGEBYSCORE', kept, '-inf', now) end
 for _, id in ipairs(redis.call('SMEMBERS', open)) do
   if redis.call('EXISTS', P .. 'task:' .. id) == 0 then redis.call('SREM', open, id) end
 end
 if redis.call('SCARD', open) >= tonumber(ARGV[3]) then return 0 end
-redis.call('HSET', task, 'task', ARGV[4], 'replica', ARGV[6], 'owner', ARGV[2])
+if redis.call('ZCARD', all) >= tonumber(ARGV[7]) then return -2 end
+if ARGV[9] ~= '' then
+  if redis.call('ZCARD', of_caller) >= tonumber(ARGV[8]) then return -1 end
+  redis.call('ZADD', of_caller, now + ARGV[5], ARGV[1])
+  if redis.call('PTTL', of_caller) < tonumber(ARGV[5]) then redis.call('PEXPIRE', of_caller, ARGV[5]) end
+end
+redis.call('ZADD', all, now + ARGV[5], ARGV[1])
+redis.call('HSET', task, 'task', ARGV[4], 'replica', ARGV[6], 'owner', ARGV[2] .. ARGV[9])
 redis.call('PEXPIRE', task, ARGV[5])
 redis.call('SADD', open, ARGV[1])
 redis.call('ZADD', owned, redis.call('INCR', P .. 'tasks-made'), ARGV[1])
@@ -78,14 +93,24 @@ return tasks
 class RedisTasks:
     """See :class:`~mcpkit.extensions.tasks_store.TaskStore`. Its methods raise StoreAway while Redis is away."""
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: Link, capacity: int = 10_000) -> None:
+        """At most ``capacity`` tasks are kept, by all replicas together."""
         self._link = link
+        self._capacity = capacity
+        self.limit_callers(WHOLE)
 
-    async def add(self, task: Task, *, limit: int) -> bool:
-        """Keep a new task, unless its owner has too many unfinished ones."""
-        owner = _owner(task.face, task.owner)
+    def limit_callers(self, share: int) -> None:
+        """Let one caller have ``share`` per cent of what is kept."""
+        self._bound = kept_bound(self._capacity, share)
+
+    async def add(self, task: Task, *, limit: int, caller: str = "") -> bool:
+        """Keep a new task, unless its caller has too many unfinished ones. Raises: BoundReached."""
+        owner, bound = _owner(task.face, task.owner), self._bound
         given = (task.id, owner, limit, encode(task.to_json()), max(1, round(task.ttl * 1000)), self._link.id)
-        return bool(await self._link.run(_ADD, *given))
+        done = await self._link.run(_ADD, *given, bound.most, bound.each, digest_of(caller))
+        if done < 0:
+            raise bound.reached_by_caller() if done == OF_CALLER else bound.reached()
+        return bool(done)
 
     async def get(self, id: str) -> Task | None:
         """The task, if there is one that has not expired; failed, if nobody works on it any more."""

@@ -137,7 +137,7 @@ def _gauges(server: Server, settings: Settings, endpoint: McpEndpoint) -> Iterat
     yield "mcp_server_sessions_limit", f"How many there may be.{many}", lambda: settings.max_sessions
     yield "mcp_server_streams", "Event streams that are open here.", lambda: endpoint.streams
     yield "mcp_server_streams_limit", "How many there may be here.", lambda: settings.max_streams
-    yield "mcp_server_active_calls_limit", "How many tool calls may run here.", lambda: server.tools.most_calls
+    yield "mcp_server_active_calls_limit", "How many calls may run here.", lambda: server.calls.bound.most
     yield "mcp_server_event_store_bytes", f"Messages kept for clients that come back.{many}", lambda: store.stored
     if settings.redis_url is not None:
         yield "mcp_server_redis_up", "Whether Redis can be reached.", lambda: not store.away

@@ -73,6 +73,12 @@ def prepare(server: Server, settings: Settings, store: SessionStore | None) -> R
     if settings.extensions:
         install_named(server, settings.extensions)
     server.kernel.max_result_bytes = settings.max_result_bytes
+    server.calls.limit(settings.max_calls, settings.caller_share)
+    for extension in server.extensions:
+        limit = getattr(extension, "limit_callers", None)
+        if limit is not None:
+            limit(settings.caller_share)
+    server.subscriptions.limit(settings.max_subscription_bytes, settings.caller_share)
     return replica_of(server, settings) if store is None else None
 
 

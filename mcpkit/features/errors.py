@@ -47,10 +47,12 @@ class InsufficientScope(RpcError):
 
 
 class Overloaded(RpcError):
-    """Too many calls are in flight, or streams open; over HTTP it is answered 503 with Retry-After."""
+    """Too much is held already; over HTTP it is answered 503, or 429 to a caller who holds its share."""
 
-    def __init__(self, message: str = "Too many calls are in flight here; try again in a moment") -> None:
+    def __init__(self, message: str, *, of_caller: bool = False) -> None:
         super().__init__(INTERNAL_ERROR, message)
+        self.of_caller = of_caller
+        """Whether this caller holds too much, and others are still served."""
 
 
 def told(problems: Sequence[Problem]) -> str:

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
 from mcpkit.features.asking import settled
 from mcpkit.features.errors import Overloaded
+from mcpkit.features.in_flight import OverloadBound
 from mcpkit.jsonrpc.errors import InvalidParams
 from mcpkit.jsonrpc.messages import Id, JsonObject
+from mcpkit.limits import WHOLE, Bound, BoundReached, Shares, text_bytes
 from mcpkit.protocol.changes import (
     AT_ONCE,
     PROMPTS_CHANGED,
@@ -33,9 +35,14 @@ from mcpkit.security.principal import Principal
 ACKNOWLEDGED: Final = "notifications/subscriptions/acknowledged"
 MAX_KEYS: Final = 1_000
 """URIs (or task ids) that one stream or session may watch."""
+MAX_WATCHED_BYTES: Final = 1 << 20
+"""What the URIs of one stream or session may take in memory."""
+MOST_BYTES: Final = 32 << 20
+"""What those of all streams may, where nobody said otherwise."""
+STREAM_BYTES: Final = 2048
+"""What a stream takes besides what it watches, so that streams that watch nothing are bounded too."""
 MAX_STREAMS: Final = 100
-"""Streams that one authenticated caller may hold open. Callers that nobody knows can't be told apart here: the limits
-on connections hold for them."""
+"""Streams that one authenticated caller may hold open."""
 SWITCHES: Final[Mapping[str, str]] = {
     "toolsListChanged": TOOLS_CHANGED,
     "promptsListChanged": PROMPTS_CHANGED,
@@ -61,6 +68,12 @@ class Subscriptions:
     _crowds: dict[asyncio.AbstractEventLoop, _Crowd] = field(default_factory=dict)
     _held: Counter[str] = field(default_factory=Counter)
     """How many streams each authenticated caller holds."""
+    _watched: Shares = field(default_factory=lambda: Shares(_bound(MOST_BYTES, WHOLE)))
+    """Bytes of what the streams watch."""
+
+    def limit(self, most: int, share: int) -> None:
+        """Let all streams watch ``most`` bytes together, and those of one caller ``share`` per cent of it."""
+        self._watched.bound = _bound(most, share)
 
     async def listen(self, exchange: Exchange) -> JsonObject:
         """``subscriptions/listen``: acknowledge, then tell what changes until one side ends it (SUB-01…14).
@@ -71,7 +84,7 @@ class Subscriptions:
         if not isinstance(wanted, dict):
             raise InvalidParams('notifications must be an object such as {"toolsListChanged": true}')
         stream = _Stream(exchange, await self._honoured(exchange, wanted), self.keyed)
-        with self._room(exchange.principal), self._among(stream):
+        with self._room(exchange.principal), self._counted(exchange.caller, stream), self._among(stream):
             return await stream.tell()
 
     @contextmanager
@@ -89,6 +102,19 @@ class Subscriptions:
                 del self._crowds[loop]
 
     @contextmanager
+    def _counted(self, caller: str, stream: _Stream) -> Iterator[None]:
+        """The time in which the stream takes memory for what it watches.
+
+        Raises: Overloaded.
+        """
+        size = STREAM_BYTES + watched_bytes(key for _, key in stream.wanted if key is not None)
+        self._watched.take(caller, size)
+        try:
+            yield
+        finally:
+            self._watched.give(caller, size)
+
+    @contextmanager
     def _room(self, caller: Principal | None) -> Iterator[None]:
         """A place for one stream more of this caller (SUB-14).
 
@@ -98,7 +124,7 @@ class Subscriptions:
             yield
             return
         if self._held[caller.id] >= MAX_STREAMS:
-            raise Overloaded(f"{MAX_STREAMS} streams of yours are open; end one, or let one watch more")
+            raise Overloaded(f"{MAX_STREAMS} streams of yours are open; end one, or let one watch more", of_caller=True)
         self._held[caller.id] += 1
         try:
             yield
@@ -130,11 +156,24 @@ class Subscriptions:
         return honoured
 
 
+def watched_bytes(keys: Iterable[str]) -> int:
+    """What these take in memory."""
+    return sum(map(text_bytes, keys))
+
+
+def _bound(most: int, share: int) -> Bound:
+    return OverloadBound("bytes of what streams watch", "MCP_MAX_SUBSCRIPTION_BYTES", most, share)
+
+
 def _keys(name: str, value: Any) -> list[str]:
     if not isinstance(value, list) or not all(isinstance(key, str) for key in value):
         raise InvalidParams(f"notifications.{name} must be an array of strings")
     if len(value) > MAX_KEYS:
         raise InvalidParams(f"notifications.{name} may name at most {MAX_KEYS}; open a second stream for more")
+    if any(len(key) > LONGEST_URI for key in value):
+        raise InvalidParams(f"notifications.{name} may hold strings of at most {LONGEST_URI} characters")
+    if watched_bytes(value) > MAX_WATCHED_BYTES:
+        raise InvalidParams(f"notifications.{name} may take {MAX_WATCHED_BYTES} bytes; open a second stream for more")
     return list(dict.fromkeys(value))
 
 
@@ -300,13 +339,21 @@ def subscribed_uri(exchange: Exchange) -> str:
 async def subscribe(exchange: Exchange) -> JsonObject:
     """``resources/subscribe``: this session is told when the resource changes (LSUB-01).
 
-    Raises: InvalidParams.
+    Raises: InvalidParams; Overloaded when this caller, or all together, watch too much.
     """
-    uri = subscribed_uri(exchange)
-    if exchange.session is not None:
-        if len(exchange.session.subscriptions) >= MAX_KEYS:
-            raise InvalidParams(f"this session watches {MAX_KEYS} resources already; unsubscribe from some first")
-        exchange.session.subscriptions |= {uri}
+    uri, session = subscribed_uri(exchange), exchange.session
+    if session is None or uri in session.subscriptions:
+        return {}
+    if len(session.subscriptions) >= MAX_KEYS:
+        raise InvalidParams(f"this session watches {MAX_KEYS} resources already; unsubscribe from some first")
+    if watched_bytes({*session.subscriptions, uri}) > MAX_WATCHED_BYTES:
+        raise InvalidParams(
+            f"the URIs that a session watches may take {MAX_WATCHED_BYTES} bytes; unsubscribe from some first"
+        )
+    try:
+        await session.watch(uri)
+    except BoundReached as reached:
+        raise Overloaded(str(reached), of_caller=reached.of_caller) from None
     return {}
 
 
@@ -317,5 +364,5 @@ async def unsubscribe(exchange: Exchange) -> JsonObject:
     """
     uri = subscribed_uri(exchange)
     if exchange.session is not None:
-        exchange.session.subscriptions -= {uri}
+        exchange.session.unwatch(uri)
     return {}

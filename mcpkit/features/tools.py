@@ -8,13 +8,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import Any, Final, Unpack
+from typing import Any, Unpack
 
 from mcpkit.features.binding import MakeContext, bind_json
 from mcpkit.features.caching import Cached
-from mcpkit.features.errors import BadArguments, InsufficientScope, Overloaded, RegistrationError
+from mcpkit.features.errors import BadArguments, InsufficientScope, RegistrationError
 from mcpkit.features.failures import failure_text
 from mcpkit.features.feature import DEFAULT_TIMEOUT, Feature
+from mcpkit.features.in_flight import CallsInFlight
 from mcpkit.features.options import ToolAnnotations, ToolOptions, check_tool_name
 from mcpkit.features.registry import LIST_TTL_MS, Registry
 from mcpkit.features.returns import Returns, returns_of
@@ -25,9 +26,6 @@ from mcpkit.jsonrpc.messages import JsonObject
 from mcpkit.protocol.exchange import BEGUN, Exchange
 from mcpkit.protocol.headers import ParamHeader, ParamHeaders
 from mcpkit.protocol.revisions.revision import Fault
-
-MOST_CALLS: Final = 2000
-"""Tool calls in flight in one process where nobody said otherwise."""
 
 logger = logging.getLogger("mcpkit.tools")
 
@@ -108,14 +106,13 @@ class Tools:
         *,
         page_size: int = 100,
         timeout: float = DEFAULT_TIMEOUT,
-        most_calls: int = MOST_CALLS,
+        calls: CallsInFlight | None = None,
         ttl_ms: int = LIST_TTL_MS,
         changed: Callable[[], None] = lambda: None,
     ) -> None:
-        """``timeout`` (seconds, 0: none) holds for tools that name none; ``most_calls`` run at once; ``changed`` is
-        called after every change."""
-        self.most_calls = most_calls
-        self._active = 0
+        """``timeout`` (seconds, 0: none) holds for tools that name none; ``calls`` counts those in flight; ``changed``
+        is called after every change."""
+        self._calls = CallsInFlight() if calls is None else calls
         self.cached = Cached()
         """Where results of tools with ``cache`` are kept."""
         self._make_context = make_context
@@ -184,9 +181,8 @@ class Tools:
         seconds = tool.timeout
         if seconds is None:
             seconds = 0 if BEGUN in exchange.state else self._timeout
-        if self._active >= self.most_calls:
-            raise Overloaded
-        self._active += 1
+        calls, caller = self._calls, exchange.caller
+        calls.take(caller)
         try:
             work = tool.work if tool.keeps is None else partial(self.cached.call, tool)
             return tool.returns.result(await within(seconds, work(arguments, exchange, self._make_context)))
@@ -195,7 +191,7 @@ class Tools:
         except Exception as error:
             return error_result(failure_text(tool.key, error, logger))
         finally:
-            self._active -= 1
+            calls.give(caller)
 
     def _admitted(self, tool: Tool | None, name: Any, exchange: Exchange) -> tuple[Tool, JsonObject | None]:
         """The tool, and what a caller is told who lacks a scope for it.

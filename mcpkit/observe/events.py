@@ -64,6 +64,10 @@ class Request(Protocol):
     def session(self) -> _Identified | None:
         """The handshake session that it belongs to."""
 
+    @property
+    def caller(self) -> str:
+        """Who it is counted for (limits.py)."""
+
 
 class Served:
     """One request that has been answered. Nothing of it can be changed by one observer for the next."""

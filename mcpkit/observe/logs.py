@@ -33,6 +33,12 @@ async def remembering(request: R, call: Callable[[R], Awaitable[T]]) -> T:
         _SERVED.reset(token)
 
 
+def caller_served() -> str:
+    """Who is being served, where that is known: with a log of JSON lines."""
+    request = _SERVED.get()
+    return "" if request is None else request.caller
+
+
 def of_request() -> dict[str, str]:
     """``request``, ``method``, ``session`` (a fingerprint) and ``trace``, where there is such a thing."""
     request = _SERVED.get()

@@ -104,9 +104,15 @@ class SessionState(Protocol):
     id: str
     log_level: str | None
     subscriptions: frozenset[str]
-    """The URIs that it watches; replaced, never changed, for most sessions watch none."""
+    """The URIs that it watches; replaced by :meth:`watch` and :meth:`unwatch`, for most sessions watch none."""
     elicitations: tuple[str, ...]
     """The ids of the pages that its user was last asked to open."""
+
+    async def watch(self, uri: str) -> None:
+        """Watch one URI more. Raises: BoundReached."""
+
+    def unwatch(self, uri: str) -> None:
+        """Watch it no more; one that was not watched is fine."""
 
 
 @dataclass(slots=True)
@@ -127,6 +133,8 @@ class Exchange:
     """HTTP header fields of the request, names in lower case; empty on transports without headers."""
     state: dict[str, Any] = field(default_factory=dict)
     """Scratch space of the features that serve this exchange (asking keeps its sealed state here)."""
+    caller: str = ""
+    """Who is counted together (limits.py): the principal's id, else the address that the request comes from."""
 
     def notify(self, method: str, params: JsonObject) -> Awaitable[None]:
         """Send a notification about this request, in the shape its revision knows; to be awaited."""

@@ -5,13 +5,14 @@ What must never stand here: HTTP of our own server, a token in a log.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 from time import monotonic, time
 from typing import Any, Final, TypeAlias
 
 from mcpkit.security.bearer import InvalidToken, VerifierUnavailable
-from mcpkit.security.jwks import MAX_DOCUMENT, parse_object
+from mcpkit.security.jwks import FETCH_SECONDS, MAX_DOCUMENT, parse_object
 from mcpkit.security.jwt import expiry_of, principal_of
 from mcpkit.security.principal import Principal
 from mcpkit.security.resource import ProtectedResource
@@ -53,7 +54,9 @@ class IntrospectionVerifier:
         return principal
 
     def _judge(self, answer: Mapping[str, Any]) -> Principal:
-        if answer.get("active") is not True or _left(answer) <= 0:
+        if "active" not in answer:  # RFC 7662 §2.2 requires it: this is an error in the issuer, no answer
+            raise VerifierUnavailable("the issuer's answer doesn't say whether the token is active")
+        if answer["active"] is not True or _left(answer) <= 0:
             raise InvalidToken("the token has expired or was revoked")
         if answer.get("iss", self._issuer) != self._issuer:
             raise InvalidToken("the token is of another issuer")
@@ -75,15 +78,24 @@ def asking(endpoint: str, client_id: str, client_secret: str) -> Ask:
         import httpx  # noqa: PLC0415  # only servers that check tokens pay for it
 
         try:
-            async with httpx.AsyncClient(timeout=5.0, follow_redirects=False) as client:
-                answer = await client.post(
-                    endpoint, data={"token": token, "token_type_hint": "access_token"}, auth=(client_id, client_secret)
-                )
+            async with (
+                asyncio.timeout(FETCH_SECONDS),
+                httpx.AsyncClient(timeout=5.0, follow_redirects=False) as client,
+                client.stream(
+                    "POST",
+                    endpoint,
+                    data={"token": token, "token_type_hint": "access_token"},
+                    auth=(client_id, client_secret),
+                ) as answer,
+            ):
                 answer.raise_for_status()
-        except httpx.HTTPError as error:
+                body = bytearray()
+                async for chunk in answer.aiter_bytes():
+                    body += chunk
+                    if len(body) > MAX_DOCUMENT:
+                        raise VerifierUnavailable("the issuer's answer is too large")
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
             raise VerifierUnavailable(f"the issuer did not answer: {type(error).__name__}") from None
-        if len(answer.content) > MAX_DOCUMENT:
-            raise VerifierUnavailable("the issuer's answer is too large")
-        return parse_object(answer.content)
+        return parse_object(bytes(body))
 
     return ask

@@ -6,6 +6,7 @@ What must never stand here: tokens, claims.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from time import monotonic
 from typing import Any, Final, TypeAlias
@@ -16,10 +17,17 @@ Fetch: TypeAlias = Callable[[str], Awaitable[Mapping[str, Any]]]
 """URL → the JSON object behind it; raises VerifierUnavailable."""
 
 MAX_DOCUMENT: Final = 256 * 1024
+FETCH_SECONDS: Final = 10.0
+"""How long a whole fetch may take."""
 LIFETIME: Final = 600.0
 """Seconds that keys are trusted without asking again."""
+STALE_SECONDS: Final = 3600.0
+"""Seconds that keys are trusted at most, while the issuer can't be asked: then a key that it has withdrawn since opens
+nothing any more."""
 PAUSE: Final = 10.0
 """Seconds between two fetches for unknown key ids, so that invented ids can't hammer the issuer."""
+
+logger = logging.getLogger("mcpkit.auth")
 
 
 async def fetch_json(url: str) -> Mapping[str, Any]:
@@ -31,6 +39,7 @@ async def fetch_json(url: str) -> Mapping[str, Any]:
 
     try:
         async with (
+            asyncio.timeout(FETCH_SECONDS),
             httpx.AsyncClient(timeout=5.0, follow_redirects=False) as client,
             client.stream("GET", url) as answer,
         ):
@@ -40,7 +49,7 @@ async def fetch_json(url: str) -> Mapping[str, Any]:
                 if len(body) > MAX_DOCUMENT:
                     raise VerifierUnavailable("the issuer's document is too large")
             answer.raise_for_status()
-    except httpx.HTTPError as error:
+    except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
         raise VerifierUnavailable(f"the issuer did not answer: {type(error).__name__}") from None
     return parse_object(bytes(body))
 
@@ -62,9 +71,13 @@ def parse_object(body: bytes) -> Mapping[str, Any]:
 
 
 class KeySet:
-    """The keys at one JWKS URL, by key id."""
+    """The keys at one JWKS URL, by key id.
 
-    __slots__ = ("_asked", "_fetch", "_fetched", "_keys", "_lock", "_now", "_url")
+    While the issuer can't be asked, the keys that are known serve on for STALE_SECONDS after they were fetched; of any
+    other key nobody can say whether the issuer publishes it.
+    """
+
+    __slots__ = ("_asked", "_failed", "_fetch", "_fetched", "_keys", "_lock", "_now", "_url")
 
     def __init__(self, url: str, *, fetch: Fetch = fetch_json, now: Callable[[], float] = monotonic) -> None:
         self._url = url
@@ -72,6 +85,8 @@ class KeySet:
         self._now = now
         self._keys: dict[str | None, Mapping[str, Any]] = {}
         self._fetched = self._asked = float("-inf")
+        self._failed: VerifierUnavailable | None = None
+        """Why the last fetch came to nothing, if it did."""
         self._lock = asyncio.Lock()
 
     async def key(self, key_id: str | None) -> Mapping[str, Any]:
@@ -79,41 +94,57 @@ class KeySet:
 
         Raises: InvalidToken when there is none; VerifierUnavailable.
         """
-        if not self._fresh(key_id):
+        if not self._fresh(key_id) and not (self._lock.locked() and self._known(key_id)):
             async with self._lock:
                 if not self._fresh(key_id):
                     await self._refresh()
+        if self._now() - self._fetched >= STALE_SECONDS:
+            raise self._unavailable()
         found = self._keys.get(key_id) if key_id is not None else self._only()
-        if found is None:
-            raise InvalidToken("the token is signed with a key that its issuer does not publish")
-        return found
+        if found is not None:
+            return found
+        if self._failed is not None:  # it may be a new one
+            raise self._unavailable()
+        raise InvalidToken("the token is signed with a key that its issuer does not publish")
+
+    def _known(self, key_id: str | None) -> bool:
+        return key_id in self._keys or (key_id is None and bool(self._keys))
 
     def _fresh(self, key_id: str | None) -> bool:
-        if key_id in self._keys or (key_id is None and self._keys):
-            return self._now() - self._fetched < LIFETIME
-        return self._now() - self._asked < PAUSE
+        """Whether nothing is gained by asking the issuer now."""
+        now = self._now()
+        return now - self._asked < PAUSE or (self._known(key_id) and now - self._fetched < LIFETIME)
 
     async def _refresh(self) -> None:
-        """Fetch anew; the keys that we have go on serving while the issuer is away."""
+        """Fetch anew; what is known stays as it is where that fails."""
         try:
-            document = await self._fetch(self._url)
-        except VerifierUnavailable:
-            if not self._keys:
-                raise
-            self._fetched = self._now() - LIFETIME + PAUSE
+            keys = _signing(await self._fetch(self._url))
+        except VerifierUnavailable as error:
+            if self._failed is None:
+                logger.warning("signing keys can't be fetched from %s: %s", self._url, error)
+            self._failed, self._asked = error, self._now()
             return
-        finally:
-            self._asked = self._now()
-        self._keys = _signing(document.get("keys"))
-        self._fetched = self._now()
+        if self._failed is not None:
+            logger.warning("signing keys can be fetched again")
+        self._failed, self._keys = None, keys
+        self._fetched = self._asked = self._now()
+
+    def _unavailable(self) -> VerifierUnavailable:
+        return VerifierUnavailable(str(self._failed or "the issuer's keys are not known"))
 
     def _only(self) -> Mapping[str, Any] | None:
         return next(iter(self._keys.values())) if len(self._keys) == 1 else None
 
 
-def _signing(keys: Any) -> dict[str | None, Mapping[str, Any]]:
-    """The keys for signatures in what should be a list of JWKs; what is none is passed over."""
-    entries = [key for key in keys if isinstance(key, dict)] if isinstance(keys, list) else []
+def _signing(document: Mapping[str, Any]) -> dict[str | None, Mapping[str, Any]]:
+    """The keys for signatures in what should be a set of JWKs; an entry that is none is passed over.
+
+    Raises: VerifierUnavailable when it is no such set, as a page that says that the issuer is being repaired.
+    """
+    keys = document.get("keys")
+    if not isinstance(keys, list):
+        raise VerifierUnavailable("the issuer's document is no set of keys")
+    entries = [key for key in keys if isinstance(key, dict)]
     return {
         key.get("kid"): key
         for key in entries

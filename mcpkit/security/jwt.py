@@ -90,14 +90,20 @@ def principal_of(issuer: str, claims: Mapping[str, Any]) -> Principal:
 
     Raises: InvalidToken when they name nobody.
     """
-    subject, client = claims.get("sub"), claims.get("client_id", claims.get("azp"))
+    subject, client = claims.get("sub"), claims.get("client_id")
+    client = claims.get("azp") if client is None else client
     if not isinstance(subject, str) or not subject:
         raise InvalidToken("the token names no subject")
-    client_id = client if isinstance(client, str) else None
+    if client is not None and not isinstance(client, str):  # nobody: all such clients would be one
+        raise InvalidToken("the token's client is no text")
+    try:
+        id = Principal.identify(issuer, subject, client)
+    except ValueError:
+        raise InvalidToken("the token's subject or client is no Unicode text") from None
     return Principal(
-        id="\n".join((issuer, subject, client_id or "")),
+        id=id,
         scopes=scopes_of(claims),
-        client_id=client_id,
+        client_id=client,
         claims=claims,
         expires=expiry_of(claims),
     )

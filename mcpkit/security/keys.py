@@ -24,6 +24,8 @@ from mcpkit.security.bearer import InvalidToken, VerifierUnavailable
 from mcpkit.security.principal import Principal
 
 PREFIX: Final = "mcpk"
+ISSUER: Final = "api-key"
+"""Who vouches for the holder of a key: no URL, as the issuer of a token is."""
 _NOBODY: Final = "0" * 64
 
 logger = logging.getLogger("mcpkit.keys")
@@ -65,7 +67,7 @@ class KeyFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._seen: tuple[int, int] | None = None
+        self._seen: tuple[int, ...] | None = None
         self._keys: dict[str, ApiKey] = {}
 
     async def all(self) -> Mapping[str, ApiKey]:
@@ -78,7 +80,7 @@ class KeyFile:
         except FileNotFoundError:
             self._keys, self._seen = {}, None
             return self._keys
-        seen = (state.st_mtime_ns, state.st_ino)
+        seen = (state.st_mtime_ns, state.st_ctime_ns, state.st_size, state.st_ino)  # a restored file may look older
         if seen != self._seen:
             self._keys, self._seen = _read(self._path), seen
         return self._keys
@@ -155,7 +157,8 @@ class ApiKeys:
         same = hmac.compare_digest(key.digest if key else _NOBODY, _digest(secret))
         if key is None or not same or not key.live(self.now()):
             raise InvalidToken("the key is not known here, or has expired")
-        return Principal(id=f"key\n{key.id}", scopes=frozenset(key.scopes), client_id=key.name, expires=key.expires)
+        caller = Principal.identify(ISSUER, key.id)
+        return Principal(caller, scopes=frozenset(key.scopes), client_id=key.name, expires=key.expires)
 
     async def _known(self) -> Mapping[str, ApiKey]:
         try:

@@ -73,5 +73,11 @@ def buckets_for(settings: Settings, replica: Replica | None) -> RedisBuckets | N
 
 
 def bounds_of(settings: Settings) -> Bounds:
-    """How much is kept for clients that come back."""
-    return Bounds(events=settings.max_stored_events, bytes=settings.max_stored_bytes, seconds=settings.stored_seconds)
+    """How much is kept for clients."""
+    return Bounds(
+        events=settings.max_stored_events,
+        bytes=settings.max_stored_bytes,
+        seconds=settings.stored_seconds,
+        watched_bytes=settings.max_subscription_bytes,
+        share=settings.caller_share,
+    )

@@ -14,17 +14,21 @@ from time import monotonic
 from typing import Final
 
 from mcpkit.jsonrpc.messages import Id
+from mcpkit.limits import WHOLE, Bound, Shares
 from mcpkit.sessions.delivery import GENERAL, Stored, Take, UnknownEvent
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """How much waits for clients: in one session (events, bytes), in the whole process (bytes), and how long."""
+    """How much is kept for clients: messages that wait in one session (events, bytes), in the whole process (bytes),
+    and how long; bytes of what all sessions watch; one caller's share of what all may hold, in per cent."""
 
     events: int = 256
     bytes: int = 1 << 20
     total_bytes: int = 64 << 20
     seconds: float = 300.0
+    watched_bytes: int = 32 << 20
+    share: int = WHOLE
 
 
 DEFAULT_BOUNDS = Bounds()
@@ -46,33 +50,52 @@ class _Kept:
 class Shelf:
     """All stored messages of a process, oldest first."""
 
-    __slots__ = ("_clock", "_kept", "_size", "bounds")
+    __slots__ = ("_clock", "_kept", "_of_callers", "_shares", "bounds", "crowded")
 
     def __init__(self, bounds: Bounds = DEFAULT_BOUNDS, clock: Callable[[], float] = monotonic) -> None:
         self.bounds = bounds
         self._clock = clock
         self._kept: OrderedDict[_Kept, None] = OrderedDict()
-        self._size = 0
+        self.crowded = False
+        """Whether too much is kept, so that :meth:`make_room` has to be called."""
+        self._of_callers: dict[str, OrderedDict[_Kept, None]] = {}
+        self._shares = Shares(Bound("bytes of stored messages", "Bounds.total_bytes", bounds.total_bytes, bounds.share))
 
     @property
     def bytes(self) -> int:
         """What all stored messages take."""
-        return self._size
+        return self._shares.taken
 
     def put(self, mailbox: MemoryMailbox, stream: _Stream, stored: Stored) -> _Kept:
-        """Keep a message, and let the oldest go where that is too much."""
-        size = len(stored.data) + OVERHEAD
+        """Keep a message."""
+        size, caller = len(stored.data) + OVERHEAD, mailbox.caller
         kept = _Kept(stored, stream, mailbox, self._clock() + self.bounds.seconds, size)
+        self.crowded = not self._shares.force(caller, size)
         self._kept[kept] = None
-        self._size += size
-        while self._size > self.bounds.total_bytes:
-            next(iter(self._kept)).mailbox.let_go()
+        if caller:
+            if caller not in self._of_callers:
+                self._of_callers[caller] = OrderedDict()
+            self._of_callers[caller][kept] = None
         return kept
+
+    def make_room(self, caller: str) -> None:
+        """Let the oldest go until all is within the bounds: of one caller where only its share is used up."""
+        shares, self.crowded = self._shares, False
+        while shares.taken > shares.bound.most:
+            next(iter(self._kept)).mailbox.let_go()
+        while caller and shares.held(caller) > shares.bound.each:
+            next(iter(self._of_callers[caller])).mailbox.let_go()
 
     def take(self, kept: _Kept) -> None:
         """Forget one message."""
         if self._kept.pop(kept, kept) is None:
-            self._size -= kept.size
+            caller = kept.mailbox.caller
+            self._shares.give(caller, kept.size)
+            if caller:
+                own = self._of_callers[caller]
+                del own[kept]
+                if not own:
+                    del self._of_callers[caller]
 
     def expire(self) -> None:
         """Let go of what is too old."""
@@ -103,10 +126,12 @@ _NONE: Final[dict[str, _Stream]] = {}
 class MemoryMailbox:
     """The messages of one session (see :class:`~mcpkit.sessions.store.Mailbox`)."""
 
-    __slots__ = ("_kept", "_names", "_place", "_shelf", "_size", "_streams", "closed")
+    __slots__ = ("_kept", "_names", "_place", "_shelf", "_size", "_streams", "caller", "closed")
 
-    def __init__(self, shelf: Shelf) -> None:
+    def __init__(self, shelf: Shelf, caller: str = "") -> None:
         self._shelf = shelf
+        self.caller = caller
+        """Whom its messages are counted for."""
         self._streams: dict[str, _Stream] = _NONE
         self._kept: deque[_Kept] | None = None  # most sessions never store anything
         self._size = 0
@@ -147,6 +172,8 @@ class MemoryMailbox:
             self._kept = deque()
         self._size += len(data) + OVERHEAD
         self._kept.append(self._shelf.put(self, found, stored))
+        if self._shelf.crowded:
+            self._shelf.make_room(self.caller)
         bounds = self._shelf.bounds
         while len(self._kept) > bounds.events or self._size > bounds.bytes:
             self.let_go()

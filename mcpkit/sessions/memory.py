@@ -10,12 +10,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from sys import getsizeof
 from time import monotonic
 
+from mcpkit.limits import BoundReached, Shares
 from mcpkit.protocol.changes import ChangeFeed, Notice
 from mcpkit.protocol.revisions.revision import Revision
 from mcpkit.security.principal import Principal
 from mcpkit.sessions.mailbox import DEFAULT_BOUNDS, Bounds, MemoryMailbox, Shelf
 from mcpkit.sessions.session import Session
-from mcpkit.sessions.store import Lived, Posted, StoreFull, unnoted
+from mcpkit.sessions.store import Lived, Posted, StoreFull, sessions_bound, unnoted, watched_bound
 
 ID_BYTES = 24
 """192 random bits; 32 characters of the URL-safe alphabet, which is visible ASCII (SHL-41)."""
@@ -26,7 +27,7 @@ ROOM = 100
 class MemoryStore:
     """See :class:`~mcpkit.sessions.store.SessionStore`."""
 
-    __slots__ = ("_clock", "_idle", "_most", "_sessions", "_swept", "lived", "shelf")
+    __slots__ = ("_clock", "_counted", "_idle", "_sessions", "_swept", "_watched", "lived", "shelf")
 
     def __init__(
         self,
@@ -36,7 +37,8 @@ class MemoryStore:
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self._sessions: dict[str, Session] = {}
-        self._most = most
+        self._counted = Shares(sessions_bound(most, bounds.share))
+        self._watched = Shares(watched_bound(bounds.watched_bytes, bounds.share))
         self._idle = idle_seconds
         self._clock = clock
         self._swept = clock()
@@ -56,14 +58,19 @@ class MemoryStore:
         """How many bytes of messages wait in all."""
         return self.shelf.bytes
 
-    async def create(self, revision: Revision, principal: Principal | None = None) -> Session:
+    async def create(self, revision: Revision, principal: Principal | None = None, caller: str = "") -> Session:
         """A new session.
 
         Raises: StoreFull.
         """
-        if len(self._sessions) >= self._most:
-            await self._make_room()
-        session = Session(secrets.token_urlsafe(ID_BYTES), revision, MemoryMailbox(self.shelf), principal)
+        try:
+            self._counted.take(caller)
+        except BoundReached:
+            await self._make_room(caller)
+        session = Session(
+            secrets.token_urlsafe(ID_BYTES), revision, MemoryMailbox(self.shelf, caller), principal, caller
+        )
+        session.watched = self._watched
         session.born = session.seen = self._clock()
         self._sessions[session.id] = session
         return session
@@ -82,6 +89,7 @@ class MemoryStore:
         """End a session."""
         if self._sessions.pop(session.id, None) is not None:
             session.end()
+            self._counted.give(session.caller)
             self.lived(self._clock() - session.born)
 
     async def sweep(self) -> int:
@@ -96,10 +104,17 @@ class MemoryStore:
             self._sessions = dict(self._sessions)  # the old one would keep the room of all that it ever held
         return len(idle)
 
-    async def _make_room(self) -> None:
-        """Sweep, but not for every single caller that is turned away."""
-        if self._clock() - self._swept < 1.0 or not await self.sweep():
-            raise StoreFull(f"all {self._most} sessions are taken; end one with DELETE, or try again later")
+    async def _make_room(self, caller: str) -> None:
+        """Sweep, but not for every single caller that is turned away, and count one session more.
+
+        Raises: StoreFull.
+        """
+        if self._clock() - self._swept >= 1.0:
+            await self.sweep()
+        try:
+            self._counted.take(caller)
+        except BoundReached as reached:
+            raise StoreFull(str(reached), of_caller=reached.of_caller) from None
 
     def open_sessions(self) -> Sequence[Session]:
         """All sessions."""

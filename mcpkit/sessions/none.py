@@ -28,9 +28,9 @@ class NoSessions:
     def __init__(self) -> None:
         self.lived: Lived = unnoted
 
-    async def create(self, revision: Revision, principal: Principal | None = None) -> Session:
+    async def create(self, revision: Revision, principal: Principal | None = None, caller: str = "") -> Session:
         """A session that nobody will find again."""
-        return Session("", revision, MemoryMailbox(Shelf()), principal)
+        return Session("", revision, MemoryMailbox(Shelf()), principal, caller)
 
     async def get(self, id: str, principal: Principal | None = None) -> Session | None:
         """There is none."""

@@ -6,6 +6,7 @@ What must never stand here: how a key is checked (security/keys.py), a key in cl
 from __future__ import annotations
 
 import logging
+import secrets
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import asdict
@@ -26,13 +27,27 @@ FRESH_SECONDS: Final = 1.0
 STALE_SECONDS: Final = 60.0
 """How long keys are still accepted, as they were known last, while Redis is away; then nobody can be identified."""
 
+WHOLLY_SECONDS: Final = 15.0
+"""How often all keys are read anew though the version says that none has changed: somebody may have by hand."""
+VERSIONS: Final = 1 << 62
+"""A version is a number below this, drawn for each write: a counter would come back to where it was once Redis has been
+emptied or set back, and old keys would pass for new ones. A number, for replicas of older versions count it on."""
+
 _PUT: Final = """
-redis.call('HSET', KEYS[1] .. 'keys', ARGV[1], ARGV[2])
-return redis.call('INCR', KEYS[1] .. 'keys:version')
+-- version, id, key
+redis.call('HSET', KEYS[1] .. 'keys', ARGV[2], ARGV[3])
+return redis.call('SET', KEYS[1] .. 'keys:version', ARGV[1])
 """
 _DROP: Final = """
-redis.call('HDEL', KEYS[1] .. 'keys', ARGV[1])
-return redis.call('INCR', KEYS[1] .. 'keys:version')
+-- version, id
+redis.call('HDEL', KEYS[1] .. 'keys', ARGV[2])
+return redis.call('SET', KEYS[1] .. 'keys:version', ARGV[1])
+"""
+_READ: Final = """
+-- the version and the number of keys at hand → version, number of keys, and the keys where either differs
+local version, count = redis.call('GET', KEYS[1] .. 'keys:version') or '', redis.call('HLEN', KEYS[1] .. 'keys')
+if version ~= '' and version == ARGV[1] and count == tonumber(ARGV[2]) then return {version, count} end
+return {version, count, redis.call('HVALS', KEYS[1] .. 'keys')}
 """
 
 
@@ -41,10 +56,10 @@ class RedisKeys:
 
     def __init__(self, link: Link) -> None:
         self._link = link
-        self._name = f"{link.prefix}keys"
-        self._version: Any = b""
+        self._version: tuple[bytes, int] = (b"", 0)
+        """The version of what was read, and how many keys it held."""
         self._keys: dict[str, ApiKey] = {}
-        self._read = self._look_at = float("-inf")
+        self._read = self._wholly = self._look_at = float("-inf")
 
     async def all(self) -> Mapping[str, ApiKey]:
         """Every key by id.
@@ -58,7 +73,7 @@ class RedisKeys:
         if known:  # others need not wait for who looks
             self._look_at = now + FRESH_SECONDS
         try:
-            await self._refresh()
+            await self._refresh(now)
         except StoreAway:
             if not known:
                 raise VerifierUnavailable("Redis can't be reached") from None
@@ -66,17 +81,18 @@ class RedisKeys:
             self._read, self._look_at = now, now + FRESH_SECONDS
         return self._keys
 
-    async def _refresh(self) -> None:
+    async def _refresh(self, now: float) -> None:
         """Read them again if one has changed.
 
         Raises: StoreAway.
         """
-        version = await self._link.do("GET", f"{self._name}:version")
-        if version != self._version:
-            found = await self._link.do("HGETALL", self._name)
-            values = found.values() if isinstance(found, dict) else found[1::2]
-            self._keys = {key.id: key for key in map(_key, values) if key is not None}
-            self._version = version
+        wholly = now - self._wholly >= WHOLLY_SECONDS
+        known, count = (b"", 0) if wholly else self._version
+        version, count, *found = await self._link.run(_READ, known, count)
+        if found:
+            self._keys = {key.id: key for key in map(_key, found[0]) if key is not None}
+            self._wholly = now
+        self._version = version, count
 
     async def put(self, key: ApiKey) -> None:
         """Keep or replace a key.
@@ -93,7 +109,7 @@ class RedisKeys:
         await self._changed(_DROP, id)
 
     async def _changed(self, step: str, *arguments: Any) -> None:
-        await self._link.run(step, *arguments)
+        await self._link.run(step, secrets.randbelow(VERSIONS), *arguments)
         self._look_at = float("-inf")
 
 

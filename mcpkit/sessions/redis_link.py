@@ -69,6 +69,8 @@ class Link:
         )
         self._client: Any = Redis(connection_pool=self._pool)
         self._scripts: dict[str, Any] = {}
+        self._cursor: bytes | int = 0
+        """Where the next beat goes on looking through what callers hold."""
         self._owed: deque[tuple[str, tuple[Any, ...]]] = deque(maxlen=OWED)
         self._tasks: set[asyncio.Task[None]] = set()
         self._nudge = asyncio.Event()
@@ -120,9 +122,9 @@ class Link:
 
         Raises: StoreAway.
         """
-        arguments = (self.id, LEASE_MS, self.read_up_to)
-        self.sessions = int(
-            await self._bounded(self._script(scripts.BEAT)(keys=[self.prefix], args=arguments), beating=True)
+        arguments = (self.id, LEASE_MS, self.read_up_to, self._cursor)
+        self.sessions, self._cursor = await self._bounded(
+            self._script(scripts.BEAT)(keys=[self.prefix], args=arguments), beating=True
         )
         if self.away:
             self.away = False

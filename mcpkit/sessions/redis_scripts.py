@@ -6,6 +6,8 @@ share the prefix ``KEYS[1]``; times are Redis's own, in milliseconds. What must 
 Keys, each after the prefix: ``session:<id>`` hash, the record · ``meta:<id>`` hash, its streams (JSON) and counters ·
 ``box:<id>`` stream, its messages, the ids are the SSE event ids ``<time>-<stream>`` · ``sessions`` zset, id → when it
 expires · ``replica:<id>`` string, a lease · ``replicas`` zset · ``inbox:<replica>`` stream · ``feed`` stream, notices.
+What callers hold: ``callers`` hash, session → caller (a digest) · ``watched`` hash, session → bytes of what it
+watches · ``held`` hash, counters: ``s:<caller>`` sessions, ``w:<caller>`` bytes watched, ``w`` bytes watched by all.
 """
 
 from __future__ import annotations
@@ -32,6 +34,33 @@ local function tell_others(me, ...)
     if replica ~= me and send(replica, ...) == 0 then
       redis.call('ZREM', P .. 'replicas', replica)
     end
+  end
+end
+local function count(field, by)
+  if by ~= 0 and redis.call('HINCRBY', P .. 'held', field, by) <= 0 then redis.call('HDEL', P .. 'held', field) end
+end
+local function held(field)
+  return tonumber(redis.call('HGET', P .. 'held', field) or '0')
+end
+local function watch_more(sid, caller, bytes)
+  if bytes == 0 then return end
+  redis.call('HINCRBY', P .. 'watched', sid, bytes)
+  if caller ~= '' then count('w:' .. caller, bytes) end
+  count('w', bytes)
+end
+local function forget(sid)
+  redis.call('ZREM', P .. 'sessions', sid)
+  local caller = redis.call('HGET', P .. 'callers', sid)
+  if caller then
+    watch_more(sid, caller, -tonumber(redis.call('HGET', P .. 'watched', sid) or '0'))
+    if caller ~= '' then count('s:' .. caller, -1) end
+    redis.call('HDEL', P .. 'callers', sid)
+    redis.call('HDEL', P .. 'watched', sid)
+  end
+end
+local function forget_expired()
+  for _, sid in ipairs(redis.call('ZRANGEBYSCORE', P .. 'sessions', '-inf', now(), 'LIMIT', 0, 1000)) do
+    forget(sid)
   end
 end
 local function keep(sid, idle)
@@ -106,12 +135,17 @@ end
 CREATE: Final = (
     _COMMON
     + """
--- sid, idle ms, most, field, value, … → whether there was room
-local t = now()
-redis.call('ZREMRANGEBYSCORE', P .. 'sessions', '-inf', t)
+-- sid, idle ms, most, most of one caller, caller, field, value, … → 1, or 0: there is no room, -1: none for this caller
+local caller = ARGV[5]
+forget_expired()
 if redis.call('EXISTS', P .. 'session:' .. ARGV[1]) == 1 then return 1 end
 if redis.call('ZCARD', P .. 'sessions') >= tonumber(ARGV[3]) then return 0 end
-redis.call('HSET', P .. 'session:' .. ARGV[1], 'version', '1', 'born', string.format('%.0f', t), unpack(ARGV, 4))
+if caller ~= '' then
+  if held('s:' .. caller) >= tonumber(ARGV[4]) then return -1 end
+  count('s:' .. caller, 1)
+end
+redis.call('HSET', P .. 'callers', ARGV[1], caller)
+redis.call('HSET', P .. 'session:' .. ARGV[1], 'version', '1', 'born', string.format('%.0f', now()), unpack(ARGV, 6))
 redis.call('HSET', P .. 'meta:' .. ARGV[1], 'place', '0', 'size', '0')
 keep(ARGV[1], tonumber(ARGV[2]))
 return 1
@@ -135,12 +169,29 @@ return {version, heard, redis.call('HGETALL', session)}
 KEEP: Final = (
     _COMMON
     + """
--- sid, me, how many fields go, those fields, then fields and values that come → whether the session is still there
-local key = P .. 'session:' .. ARGV[1]
+-- sid, me, bytes watched at most by all, by one caller, how many fields go, those fields, then fields and values that
+-- come → 1, or 0: the session is gone, -1, -2: this caller watches, all watch, too much; then nothing is kept
+local key, added = P .. 'session:' .. ARGV[1], 0
 if redis.call('EXISTS', key) == 0 then return 0 end
-local going = tonumber(ARGV[3])
-for at = 4, 3 + going do redis.call('HDEL', key, ARGV[at]) end
-for at = 4 + going, #ARGV, 2 do redis.call('HSET', key, ARGV[at], ARGV[at + 1]) end
+local going = tonumber(ARGV[5])
+local function size(field, sign, exists)
+  if string.sub(field, 1, 2) == 'u:' and redis.call('HEXISTS', key, field) == exists then
+    added = added + sign * (#field + 128)
+  end
+end
+for at = 6, 5 + going do size(ARGV[at], -1, 1) end
+for at = 6 + going, #ARGV, 2 do size(ARGV[at], 1, 0) end
+local caller = added ~= 0 and redis.call('HGET', P .. 'callers', ARGV[1])
+if caller then
+  if added > 0 then
+    if held('w') + added > tonumber(ARGV[3]) then forget_expired() end
+    if held('w') + added > tonumber(ARGV[3]) then return -2 end
+    if caller ~= '' and held('w:' .. caller) + added > tonumber(ARGV[4]) then return -1 end
+  end
+  watch_more(ARGV[1], caller, added)
+end
+for at = 6, 5 + going do redis.call('HDEL', key, ARGV[at]) end
+for at = 6 + going, #ARGV, 2 do redis.call('HSET', key, ARGV[at], ARGV[at + 1]) end
 redis.call('HINCRBY', key, 'version', 1)
 tell_others(ARGV[2], 'kind', 'state', 'session', ARGV[1], 'body', '')
 return 1
@@ -165,7 +216,7 @@ END: Final = (
 local sid = ARGV[1]
 local born = redis.call('HGET', P .. 'session:' .. sid, 'born')
 redis.call('DEL', P .. 'session:' .. sid, P .. 'meta:' .. sid, P .. 'box:' .. sid)
-redis.call('ZREM', P .. 'sessions', sid)
+forget(sid)
 tell_others(ARGV[2], 'kind', 'end', 'session', sid, 'body', '')
 return born and now() - born
 """
@@ -351,13 +402,18 @@ return 1
 BEAT: Final = (
     _COMMON
     + """
--- me, lease ms, the inbox's last id that was read → how many sessions there are
+-- me, lease ms, the inbox's last id that was read, a cursor → how many sessions there are, and the next cursor
 redis.call('SET', P .. 'replica:' .. ARGV[1], '1', 'PX', ARGV[2])
 redis.call('ZADD', P .. 'replicas', now(), ARGV[1])
 redis.call('XTRIM', P .. 'inbox:' .. ARGV[1], 'MINID', ARGV[3])
 redis.call('PEXPIRE', P .. 'inbox:' .. ARGV[1], 60000)
-redis.call('ZREMRANGEBYSCORE', P .. 'sessions', '-inf', now())
-return redis.call('ZCARD', P .. 'sessions')
+forget_expired()
+-- replicas of older versions end sessions without telling whom they were counted for: a few are looked at each time
+local found = redis.call('HSCAN', P .. 'callers', ARGV[4], 'COUNT', 50)
+for at = 1, #found[2], 2 do
+  if not redis.call('ZSCORE', P .. 'sessions', found[2][at]) then forget(found[2][at]) end
+end
+return {redis.call('ZCARD', P .. 'sessions'), found[1]}
 """
 )
 

@@ -6,6 +6,7 @@ What must never stand here: where records are looked up (redis_store.py), bytes 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 import orjson
@@ -14,6 +15,7 @@ from mcpkit.jsonrpc.codec import encode, encode_error, encode_result
 from mcpkit.jsonrpc.errors import RpcError
 from mcpkit.jsonrpc.messages import ErrorResponse, Id, Response
 from mcpkit.jsonrpc.peer import Peer
+from mcpkit.limits import Bound
 from mcpkit.protocol.exchange import Client
 from mcpkit.protocol.lifecycle import Phase
 from mcpkit.protocol.revisions.registry import REVISIONS
@@ -23,7 +25,10 @@ from mcpkit.sessions import redis_scripts as scripts
 from mcpkit.sessions.redis_link import Link
 from mcpkit.sessions.redis_mailbox import RedisMailbox
 from mcpkit.sessions.session import Session
+from mcpkit.sessions.store import StoreAway
 
+OF_CALLER: Final = -1
+"""What a step gives back that would be too much for one caller."""
 WATCHED: Final = "u:"
 """Fields of a record that begin so name a resource that the session watches."""
 
@@ -31,12 +36,23 @@ WATCHED: Final = "u:"
 class SharedSession(Session):
     """A session that any replica serves; :meth:`keep` makes what has changed here known to all."""
 
-    __slots__ = ("_client_text", "_clients", "_kept", "_link", "home", "version")
+    __slots__ = ("_bound", "_client_text", "_clients", "_kept", "_link", "home", "version")
 
     mailbox: RedisMailbox
 
-    def __init__(self, link: Link, id: str, revision: Revision, mailbox: RedisMailbox, owner: Principal | None) -> None:
-        super().__init__(id, revision, mailbox, owner)
+    def __init__(
+        self,
+        link: Link,
+        id: str,
+        revision: Revision,
+        mailbox: RedisMailbox,
+        owner: Principal | None,
+        bound: Bound,
+        caller: str = "",
+    ) -> None:
+        """``bound`` is that of the bytes which all sessions watch."""
+        super().__init__(id, revision, mailbox, owner, caller)
+        self._bound = bound
         self.peer = Peer(f"{link.id}-")
         self._link = link
         self.home = ""
@@ -74,19 +90,49 @@ class SharedSession(Session):
         owner = b"" if self.principal is None else encode(self.principal.id)
         return {**self._kept, "owner": owner}
 
+    async def watch(self, uri: str) -> None:
+        """Watch one URI more; where Redis is away, that is known once the session is kept.
+
+        Raises: BoundReached.
+        """
+        self.subscriptions |= {uri}
+        with suppress(StoreAway):
+            reached = await self._keep()
+            if reached is not None:
+                self.subscriptions -= {uri}
+                raise reached
+
+    def unwatch(self, uri: str) -> None:
+        """Watch it no more."""
+        self.subscriptions -= {uri}
+
     async def keep(self) -> None:
         """Tell all replicas what has changed, if anything has.
 
         Raises: StoreAway.
         """
+        if await self._keep() is not None:  # watched while Redis was away, and too much
+            self.subscriptions &= {name[len(WATCHED) :] for name in self._kept}
+            await self._keep()
+
+    async def _keep(self) -> Exception | None:
+        """As :meth:`keep`; why nothing was kept, where this session would watch too much.
+
+        Raises: StoreAway.
+        """
         fields, kept = self.record(), self._kept
         if fields == kept:
-            return
+            return None
         going = [name for name in kept if name not in fields]
         coming = [part for name, value in fields.items() if kept.get(name) != value for part in (name, value)]
-        await self._link.run(scripts.KEEP, self.id, self._link.id, len(going), *going, *coming)
+        bound = self._bound
+        given = (self.id, self._link.id, bound.most, bound.each, len(going), *going, *coming)
+        done = await self._link.run(scripts.KEEP, *given)
+        if done < 0:
+            return bound.reached_by_caller() if done == OF_CALLER else bound.reached()
         self._kept = fields
         self.version = b""
+        return None
 
     def learn(self, version: bytes, fields: Mapping[str, bytes]) -> None:
         """Take over what other replicas have changed; what has changed here and is not kept yet stays."""

@@ -14,6 +14,7 @@ import orjson
 
 from mcpkit.jsonrpc.codec import decode, encode
 from mcpkit.jsonrpc.messages import ErrorResponse, Response
+from mcpkit.limits import digest_of
 from mcpkit.protocol.changes import ChangeFeed, Notice
 from mcpkit.protocol.revisions.registry import NEWEST_HANDSHAKE
 from mcpkit.protocol.revisions.revision import Revision
@@ -26,9 +27,9 @@ from mcpkit.sessions.redis_feed import RedisFeed, notice_of
 from mcpkit.sessions.redis_inbox import Inbox, entry
 from mcpkit.sessions.redis_link import Link
 from mcpkit.sessions.redis_mailbox import RedisMailbox
-from mcpkit.sessions.redis_session import SharedSession
+from mcpkit.sessions.redis_session import OF_CALLER, SharedSession
 from mcpkit.sessions.session import Session
-from mcpkit.sessions.store import Lived, Posted, StoreAway, StoreFull, unnoted
+from mcpkit.sessions.store import Lived, Posted, StoreAway, StoreFull, sessions_bound, unnoted, watched_bound
 
 AT_HAND_SECONDS: Final = 30.0
 """How long a session that nothing happens in is remembered here, to save looking its record up again."""
@@ -53,7 +54,8 @@ class RedisStore:
     ) -> None:
         self._link = link
         self._feed = feed
-        self._most = most
+        self._counted = sessions_bound(most, bounds.share)
+        self._watched = watched_bound(bounds.watched_bytes, bounds.share)
         self._idle_ms = int(idle_seconds * 1000)
         self._bounds = bounds
         self._sessions: dict[str, SharedSession] = {}
@@ -92,15 +94,20 @@ class RedisStore:
         """Whether Redis is out of reach."""
         return self._link.away
 
-    async def create(self, revision: Revision, principal: Principal | None = None) -> Session:
+    async def create(self, revision: Revision, principal: Principal | None = None, caller: str = "") -> Session:
         """A new session.
 
         Raises: StoreFull, StoreAway.
         """
-        session = self._at_hand(secrets.token_urlsafe(ID_BYTES), revision, principal)
+        session = self._at_hand(secrets.token_urlsafe(ID_BYTES), revision, principal, caller)
         fields = [part for field in session.opened().items() for part in field]
-        if not await self._link.run(scripts.CREATE, session.id, self._idle_ms, self._most, *fields):
-            raise StoreFull(f"all {self._most} sessions are taken; end one with DELETE, or try again later")
+        bound = self._counted
+        given = (session.id, self._idle_ms, bound.most, bound.each, digest_of(caller), *fields)
+        made = await self._link.run(scripts.CREATE, *given)
+        if made != 1:
+            of_caller = made == OF_CALLER
+            reached = bound.reached_by_caller() if of_caller else bound.reached()
+            raise StoreFull(str(reached), of_caller=of_caller)
         self._sessions[session.id] = session
         return session
 
@@ -185,8 +192,9 @@ class RedisStore:
         session.seen = monotonic()
         return session
 
-    def _at_hand(self, id: str, revision: Revision, principal: Principal | None) -> SharedSession:
-        session = SharedSession(self._link, id, revision, RedisMailbox(self._link, id, self._bounds), principal)
+    def _at_hand(self, id: str, revision: Revision, principal: Principal | None, caller: str = "") -> SharedSession:
+        mailbox = RedisMailbox(self._link, id, self._bounds)
+        session = SharedSession(self._link, id, revision, mailbox, principal, self._watched, caller)
         session.seen = monotonic()
         return session
 

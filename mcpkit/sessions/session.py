@@ -10,6 +10,7 @@ from typing import Any, Final
 from mcpkit.jsonrpc.errors import McpKitError, RpcError
 from mcpkit.jsonrpc.messages import ErrorResponse, Id, Response
 from mcpkit.jsonrpc.peer import Peer
+from mcpkit.limits import Shares, text_bytes
 from mcpkit.protocol.exchange import UNKNOWN_CLIENT, Client
 from mcpkit.protocol.lifecycle import Phase
 from mcpkit.protocol.revisions.revision import Revision
@@ -31,6 +32,7 @@ class Session:
 
     __slots__ = (
         "born",
+        "caller",
         "client",
         "current",
         "elicitations",
@@ -44,14 +46,21 @@ class Session:
         "revision",
         "seen",
         "subscriptions",
+        "watched",
     )
 
-    def __init__(self, id: str, revision: Revision, mailbox: Mailbox, principal: Principal | None = None) -> None:
+    def __init__(
+        self, id: str, revision: Revision, mailbox: Mailbox, principal: Principal | None = None, caller: str = ""
+    ) -> None:
         self.id = id
         self.revision = revision
         """The negotiated one; decides the shape of every message of this session, whatever a header says."""
         self.mailbox = mailbox
         self.principal = principal
+        self.caller = caller
+        """Who it is counted for (limits.py)."""
+        self.watched: Shares | None = None
+        """What counts the bytes of :attr:`subscriptions`, in a process that keeps sessions for itself."""
         self.client: Client = UNKNOWN_CLIENT
         self.phase = Phase.NEW
         self.log_level: str | None = None
@@ -81,6 +90,24 @@ class Session:
         """Whether this caller opened the session (SESS-03); to anybody else it must look unknown."""
         mine = self.principal
         return mine is principal or (mine is not None and principal is not None and mine.id == principal.id)
+
+    async def watch(self, uri: str) -> None:
+        """Watch one URI more.
+
+        Raises: BoundReached.
+        """
+        if uri in self.subscriptions:
+            return
+        if self.watched is not None:
+            self.watched.take(self.caller, text_bytes(uri))
+        self.subscriptions |= {uri}
+
+    def unwatch(self, uri: str) -> None:
+        """Watch it no more; one that was not watched is fine."""
+        if uri in self.subscriptions:
+            self.subscriptions -= {uri}
+            if self.watched is not None:
+                self.watched.give(self.caller, text_bytes(uri))
 
     async def keep(self) -> None:
         """Remember what has changed, for all replicas; one process remembers it anyway.
@@ -112,7 +139,9 @@ class Session:
     def end(self) -> None:
         """Cancel its calls, fail its questions, end its streams. May be called twice."""
         self.phase = Phase.CLOSED
-        self.subscriptions = NOTHING
+        for uri in self.subscriptions:
+            self.unwatch(uri)
+        self.watched = None
         self.peer.close(SessionEnded(ENDED))
         self.mailbox.close()
         if self.outbox is not None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from mcpkit.jsonrpc.errors import McpKitError
+from mcpkit.limits import Bound
 from mcpkit.protocol.changes import ChangeFeed, Notice
 from mcpkit.protocol.revisions.revision import Revision
 from mcpkit.security.principal import Principal
@@ -20,12 +21,27 @@ Lived: TypeAlias = Callable[[float], None]
 """Told of each session that ends, how many seconds it lived."""
 
 
+def sessions_bound(most: int, share: int) -> Bound:
+    """How many sessions there may be, and how many of them of one caller."""
+    return Bound("sessions", "MCP_MAX_SESSIONS", most, share)
+
+
+def watched_bound(most: int, share: int) -> Bound:
+    """How many bytes of URIs all sessions may watch, and those of one caller."""
+    return Bound("bytes of what sessions watch", "MCP_MAX_SUBSCRIPTION_BYTES", most, share)
+
+
 def unnoted(seconds: float) -> None:
     """Nobody wants to know."""
 
 
 class StoreFull(McpKitError):
     """No further session is admitted for now."""
+
+    def __init__(self, message: str, *, of_caller: bool = False) -> None:
+        super().__init__(message)
+        self.of_caller = of_caller
+        """Whether this caller has its share, and others are still admitted."""
 
 
 class StoreAway(McpKitError):
@@ -61,8 +77,10 @@ class SessionStore(Protocol):
     def stored(self) -> int:
         """How many bytes of messages wait for clients that come back."""
 
-    async def create(self, revision: Revision, principal: Principal | None = None) -> Session:
+    async def create(self, revision: Revision, principal: Principal | None = None, caller: str = "") -> Session:
         """A new session with an id of at least 128 random bits in visible ASCII (SHL-41, SESS-02).
+
+        It is counted for ``caller`` (limits.py), who is no more than that: the session belongs to ``principal``.
 
         Raises: StoreFull.
         """

@@ -127,6 +127,12 @@ class Entry:
     api_keys_redis: bool = _setting(
         "MCP_API_KEYS_REDIS", False, values.flag, "1: API keys are kept in Redis, for all replicas, by `mcpkit keys`"
     )
+    forwarded_allow_ips: tuple[str, ...] = _setting(
+        "FORWARDED_ALLOW_IPS",
+        ("127.0.0.1", "::1"),
+        values.proxies,
+        "proxies whose X-Forwarded-For tells a client's address: addresses, networks, or * for all; as uvicorn's",
+    )
     metrics_token: str | None = _setting(
         "MCP_METRICS_TOKEN",
         None,
@@ -140,6 +146,14 @@ class Entry:
 class Bounds(Entry):
     """The settings of how much, and how long."""
 
+    # ── one caller among others ──
+    caller_share: int = _setting(
+        "MCP_CALLER_SHARE",
+        25,
+        values.whole(1, 100),
+        "what one caller may hold of every bound, in per cent of it; 100: all; callers without a name: by address",
+        unit="%",
+    )
     # ── limits of one HTTP request ──
     max_body_bytes: int = _setting(
         "MCP_MAX_BODY_BYTES", 4 * MIB, values.whole(1 * KIB, 1024 * MIB), "longest request body", unit="bytes"
@@ -193,12 +207,17 @@ class Bounds(Entry):
         "MCP_MAX_SESSION_CALLS", 100, values.whole(1, 100_000), "most calls in flight in one session"
     )
     max_sessions: int = _setting("MCP_MAX_SESSIONS", 10_000, values.whole(1, 1_000_000), "most sessions at a time")
+    max_subscription_bytes: int = _setting(
+        "MCP_MAX_SUBSCRIPTION_BYTES",
+        32 * MIB,
+        values.whole(64 * KIB, 1024 * 1024 * MIB),
+        "most bytes of what is watched, by sessions (over Redis: of all replicas) and by streams, each",
+        unit="bytes",
+    )
     session_idle_seconds: float = _setting(
         "MCP_SESSION_IDLE_SECONDS", 1800.0, values.seconds(1, 604_800), "an unused session ends after this", unit="s"
     )
-    max_calls: int = _setting(
-        "MCP_MAX_CALLS", 2000, values.whole(1, 1_000_000), "most tool calls in flight in this process"
-    )
+    max_calls: int = _setting("MCP_MAX_CALLS", 2000, values.whole(1, 1_000_000), "most calls in flight in this process")
     rate_per_second: float = _setting(
         "MCP_RATE_PER_SECOND",
         0.0,
@@ -216,7 +235,7 @@ class Bounds(Entry):
         "MCP_MAX_CALLER_STREAMS",
         1000,
         values.whole(1, 1_000_000),
-        "most of these that one authenticated caller may open",
+        "most of these that one authenticated caller may open, if MCP_CALLER_SHARE allows it",
     )
     keep_alive_seconds: float = _setting(
         "MCP_KEEP_ALIVE_SECONDS",
@@ -303,6 +322,12 @@ class Settings(Bounds):
         values.one_of("debug", "info", "warning", "error"),
         "least level of the server's log",
     )
+    max_log_lines: int = _setting(
+        "MCP_MAX_LOG_LINES",
+        600,
+        values.whole(16, 1_000_000),
+        "most warnings and errors that are logged in a minute; how many were left out is said after it",
+    )
     log_format: Literal["text", "json"] = _setting(
         "MCP_LOG_FORMAT", "text", values.one_of("text", "json"), "form of the server's log on stderr"
     )
@@ -340,10 +365,15 @@ class Settings(Bounds):
     def table(cls) -> tuple[Row, ...]:
         """All settings in order, for documentation and ``--help``."""
         return tuple(
-            Row(one.name, about["env"], one.default, about["unit"], about["meaning"], about["secret"])
+            Row(one.name, about["env"], _as_text(one.default), about["unit"], about["meaning"], about["secret"])
             for one in fields(cls)
             for about in (one.metadata,)
         )
+
+
+def _as_text(default: Any) -> Any:
+    """A list as it would be written; everything else as it is."""
+    return ",".join(default) if isinstance(default, tuple) and default else default
 
 
 def _values(given: Mapping[str, str]) -> dict[str, Any]:

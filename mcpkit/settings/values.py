@@ -6,6 +6,7 @@ What must never stand here: a variable, or a default.
 from __future__ import annotations
 
 from collections.abc import Callable
+from ipaddress import ip_network
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
@@ -119,6 +120,18 @@ def host(text: str) -> str:
     if not text.isascii() or not text.isprintable() or set(text) & set(" /?#@"):
         raise ValueError("a host name or address such as 127.0.0.1, ::1 or 0.0.0.0")
     return text
+
+
+def proxies(text: str) -> tuple[str, ...]:
+    """Addresses and networks, separated by commas; ``*`` for all."""
+    found = entries(text)
+    try:
+        for entry in found:
+            if entry != "*":
+                ip_network(entry, strict=False)
+    except ValueError:
+        raise ValueError("addresses or networks such as 127.0.0.1, ::1 or 10.0.0.0/8, separated by commas") from None
+    return found
 
 
 def key(text: str) -> str:

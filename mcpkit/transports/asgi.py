@@ -81,6 +81,8 @@ class Visit:
     """One HTTP request that was let in, and the ways to answer it."""
 
     principal: Principal | None = None
+    caller = ""
+    """Who is counted together (limits.py): the principal's id, else the address that the request comes from."""
     posted = b""
     """What was posted: until it is read, and then where another replica may have to read it."""
     answer_whole: AnswerWhole | None = None

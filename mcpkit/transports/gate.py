@@ -13,6 +13,7 @@ from typing import Final, TypeAlias
 from mcpkit.features.errors import InsufficientScope, Overloaded
 from mcpkit.jsonrpc.errors import RpcError
 from mcpkit.jsonrpc.messages import Id
+from mcpkit.security.address import TrustedProxies
 from mcpkit.security.origin import ANY, LOOPBACK, OriginRules
 from mcpkit.security.principal import Principal
 from mcpkit.settings import Settings
@@ -48,8 +49,9 @@ REMEMBERED: Final = 512
 """How many different heads are remembered with their verdict."""
 REMEMBERED_BYTES: Final = 2048
 """How long a head may be to be remembered."""
+FORWARDED_FOR: Final = "x-forwarded-for"
 CHANGING: Final = tuple(
-    (name.encode(), name) for name in ("content-length", "mcp-session-id", "traceparent", "tracestate")
+    (name.encode(), name) for name in ("content-length", "mcp-session-id", "traceparent", "tracestate", FORWARDED_FOR)
 )
 """Fields that say nothing of whether a request is let in, and differ from one to the next: not remembered."""
 CHANGING_BYTES: Final = 128
@@ -112,8 +114,10 @@ class Gate:
         "_most_body",
         "_most_uri",
         "_pace",
+        "_proxies",
         "_rules",
         "_settings",
+        "_told_of_proxy",
         "_worth_keeping",
         "asks",
     )
@@ -136,6 +140,8 @@ class Gate:
         """Whether a head alone doesn't decide."""
         hosts = LOOPBACK | frozenset(settings.allowed_hosts) | _own_name(settings.host)
         self._rules = OriginRules(hosts=hosts, origins=LOOPBACK | frozenset(settings.allowed_origins))
+        self._proxies = TrustedProxies(settings.forwarded_allow_ips)
+        self._told_of_proxy = False
         self._heads: dict[Key, Head] = {}
 
     async def admit(self, scope: Scope, receive: Receive, send: Send) -> Visit:
@@ -157,8 +163,15 @@ class Gate:
         head, headers = self._look_up(scope["headers"])
         visit = Visit(scope, receive, send, headers, head.accept, head.extra, head.fault)
         visit.answer_whole = getattr(getattr(send, "__self__", None), "answer_whole", None)
+        client = scope["client"] if "client" in scope else None  # noqa: SIM401 - no call
+        address = client[0] if client else ""
+        visit.caller = address
+        if FORWARDED_FOR in headers or ":" in address:  # else there is nothing to find out
+            visit.caller = self._client(address, headers.get(FORWARDED_FOR))
         if self._authenticate is None and PRINCIPAL_KEY in scope:
-            visit.principal = scope[PRINCIPAL_KEY]
+            visit.principal = principal = scope[PRINCIPAL_KEY]
+            if principal is not None:
+                visit.caller = principal.id
         return visit
 
     def recognise(self, asked: Asked) -> None:
@@ -171,12 +184,26 @@ class Gate:
         familiar = asked.head
         if familiar.verdict is None or familiar.verdict[0] is not self:
             self._check_target(asked.scope)
-            familiar.verdict = (self, *self._look_up(asked.scope["headers"]))
-        _, head, constant = familiar.verdict
+            head, headers = self._look_up(asked.scope["headers"])
+            client = asked.scope.get("client")
+            address = self._client(client[0] if client else "", headers.get(FORWARDED_FOR))
+            familiar.verdict = (self, head, headers, address)
+        _, head, constant, asked.caller = familiar.verdict
         asked.headers = headers = {**constant}  # a handler may do what it likes with its own
         if asked.posted:
             headers["content-length"] = str(len(asked.posted))
         asked.accept, asked.extra, asked.fault = head.accept, head.extra, head.fault
+
+    def _client(self, peer: str, forwarded: str | None) -> str:
+        """Where a request of this peer comes from."""
+        if forwarded is not None and not self._told_of_proxy and not self._proxies.trusts(peer):
+            self._told_of_proxy = True
+            logger.warning(
+                "%s sends X-Forwarded-For and is not in FORWARDED_ALLOW_IPS: if it is your proxy, all its clients "
+                "count as one caller until it is (see MCP_CALLER_SHARE)",
+                peer or "a peer without an address",
+            )
+        return self._proxies.client(peer, forwarded)
 
     def _check_target(self, scope: Scope) -> None:
         query = scope["query_string"]
@@ -209,7 +236,7 @@ class Gate:
         if self._authenticate is not None:
             await self._identify(visit, self._authenticate)
         if self._pace is not None:
-            await self._pace.keep(caller_of(visit))
+            await self._pace.keep(visit.caller)
 
     def check_host(self, scope: Scope) -> None:
         """That the one Host is served here, for documents that are open to everybody otherwise.
@@ -256,7 +283,8 @@ class Gate:
         if isinstance(error, InsufficientScope):
             raise self.forbidden(error.scopes, id) from None
         if isinstance(error, Overloaded):
-            raise Refused(503, error.message, [(b"retry-after", b"1")], id=id) from None
+            status = 429 if error.of_caller else 503
+            raise Refused(status, error.message, [(b"retry-after", b"1")], id=id) from None
 
     def forbidden(self, scopes: Collection[str], id: Id | None = None) -> Refused:
         """The refusal of a caller whose token does not allow what was asked for (STEP-01)."""
@@ -269,6 +297,7 @@ class Gate:
             return
         try:
             visit.principal = principal = await authenticate(visit.headers)
+            visit.caller = principal.id
         except Refused as refusal:
             refusal.headers += visit.extra
             raise
@@ -317,14 +346,6 @@ class Gate:
             raise Refused(403, "This Origin may not call; add it to MCP_ALLOWED_ORIGINS")
         shown = b"*" if ANY in self._rules.origins else origin.encode("latin-1")
         return ((b"access-control-allow-origin", shown), (b"vary", b"origin"), _EXPOSED)
-
-
-def caller_of(visit: Visit) -> str:
-    """Who is counted together: a principal, or whoever shares an address."""
-    if visit.principal is not None:
-        return visit.principal.id
-    client = visit.scope.get("client")
-    return str(client[0]) if client else ""
 
 
 def _own_name(host: str) -> frozenset[str]:

@@ -18,6 +18,7 @@ from mcpkit.jsonrpc.codec import BadParams, Limits, decode, encode_error, encode
 from mcpkit.jsonrpc.errors import InvalidParams, InvalidRequest, RpcError
 from mcpkit.jsonrpc.messages import Batch, ErrorResponse, Id, JsonObject, Message, Notification, Request, Response
 from mcpkit.kernel import Kernel
+from mcpkit.limits import BoundReached
 from mcpkit.protocol.envelope import META_PROTOCOL_VERSION, has_envelope
 from mcpkit.protocol.exchange import SILENT
 from mcpkit.protocol.headers import VERSION_HEADER
@@ -47,7 +48,7 @@ class StreamCall:
     A :class:`~mcpkit.protocol.exchange.Channel` for the handler and a ``Cancellable`` for the session's peer.
     """
 
-    __slots__ = ("_outbox", "_session", "hung_up", "task", "weight")
+    __slots__ = ("_outbox", "_session", "caller", "hung_up", "task", "weight")
 
     def __init__(self, session: Session, outbox: StreamOutbox) -> None:
         self._session = session
@@ -56,6 +57,8 @@ class StreamCall:
         self.hung_up = False
         self.weight = 0
         """What its request was found to weigh (load.Scales), until that is given back."""
+        self.caller = ""
+        """Who it was weighed for."""
 
     async def notify(self, method: str, params: JsonObject) -> None:
         """Send a notification on the session's stream."""
@@ -112,7 +115,7 @@ class HttpSse:
         self._settings = settings
         self._path = path
         self._scales = scales
-        self._load = Load(settings.max_pending_bytes)
+        self._load = Load(settings.max_pending_bytes, settings.caller_share, least=settings.max_result_bytes)
         self._outboxes: dict[str, StreamOutbox] = {}
         self._handed: dict[str, asyncio.Task[None]] = {}
         self._limits = Limits(depth=settings.max_json_depth, batch=settings.max_batch)
@@ -152,7 +155,9 @@ class HttpSse:
         if not self._reception.store.keeps:
             raise Refused(405, f"No sessions are kept here; post to {self._path} instead", [ALLOW_NOTHING])
         session = await self._reception.open(visit)
-        session.outbox = self._outboxes[session.id] = StreamOutbox(lambda: session.peer.in_flight == 0, self._load)
+        session.outbox = self._outboxes[session.id] = StreamOutbox(
+            lambda: session.peer.in_flight == 0, self._load, visit.caller
+        )
         try:
             await session.keep()
         except StoreAway:
@@ -227,14 +232,24 @@ class HttpSse:
 
     async def _take(self, session: Session, posted: Posted) -> None:
         """Something was posted at another replica for a stream here: served in the order in which it came."""
-        if session.id in self._outboxes:
-            before = self._handed.get(session.id)
-            self._handed[session.id] = asyncio.create_task(self._serve_handed(session, posted, before))
+        outbox = self._outboxes.get(session.id)
+        if outbox is None:
+            return
+        visit = _Handed(posted, session.caller)
+        try:  # it waits here until what came before is taken, which may be long where the client reads slowly
+            visit.weight = self._scales.take(posted.body, visit.caller)
+        except BoundReached as reached:
+            outbox.offer(Refused(429 if reached.of_caller else 503, str(reached)).body)
+            return
+        before = self._handed.get(session.id)
+        task = self._handed[session.id] = asyncio.create_task(self._serve_handed(visit, session, posted, before))
+        task.add_done_callback(lambda _: self._scales.give(visit.weight, visit.caller))
 
-    async def _serve_handed(self, session: Session, posted: Posted, before: asyncio.Task[None] | None) -> None:
+    async def _serve_handed(
+        self, visit: Visit, session: Session, posted: Posted, before: asyncio.Task[None] | None
+    ) -> None:
         if before is not None:
             await asyncio.wait([before])
-        visit = _Handed(posted)
         try:
             try:
                 message = decode(posted.body, self._limits)
@@ -270,7 +285,7 @@ class HttpSse:
         except RpcError as error:
             await outbox.put(encode_error(request.id, error))
             return
-        call.weight, visit.weight = visit.weight, 0
+        call.weight, visit.weight, call.caller = visit.weight, 0, visit.caller
         work = self._work(visit, session, outbox, request, call)
         if request.method == "initialize":  # what is posted next must find it done (INIT-14)
             await work
@@ -304,7 +319,7 @@ class HttpSse:
 
     def _relieve(self, call: StreamCall) -> None:
         weight, call.weight = call.weight, 0
-        self._scales.give(weight)
+        self._scales.give(weight, call.caller)
 
     async def _batch(self, visit: Visit, session: Session, outbox: StreamOutbox, batch: Batch) -> None:
         if not session.revision.batch or session.phase is Phase.NEW:
@@ -325,7 +340,7 @@ class HttpSse:
 class _Handed(Visit):
     """What was posted at another replica, which has said 202 to it: there is nobody to answer."""
 
-    def __init__(self, posted: Posted) -> None:
+    def __init__(self, posted: Posted, caller: str) -> None:
         async def nothing() -> Event:
             return {"type": "http.disconnect"}
 
@@ -334,6 +349,7 @@ class _Handed(Visit):
 
         super().__init__({"type": "http"}, nothing, nowhere, posted.headers, EVENTS)
         self.principal = posted.principal
+        self.caller = caller
         self.body = posted.body
 
 

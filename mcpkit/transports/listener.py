@@ -14,6 +14,8 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from mcpkit.framing.http1 import BadHttp, RequestFramer
+from mcpkit.limits import WHOLE, BoundReached
+from mcpkit.security.address import TrustedProxies
 from mcpkit.settings import Settings
 from mcpkit.transports.asgi import Refused
 from mcpkit.transports.lingering import LingeringTransport
@@ -21,6 +23,7 @@ from mcpkit.transports.load import LIGHT, Load
 
 HEAD_SLACK: Final = 16 * 1024
 """Room for the request line and separators above the limit of the header block, which has its own, clearer answer."""
+NO_PROXIES: Final = TrustedProxies(())
 SPARE: Final = 256
 """Connections above the limit that are told so; further ones are closed at once."""
 FRUITLESS_SECONDS: Final = 0.1
@@ -41,6 +44,11 @@ class Deadlines:
     uri_bytes: int
     connections: int
     held_bytes: int
+    share: int = WHOLE
+    """What one address may hold of these, in per cent; a proxy that is trusted may hold all."""
+    least_bytes: int = 0
+    """What it may always hold of ``held_bytes``."""
+    proxies: TrustedProxies = NO_PROXIES
 
     @classmethod
     def of(cls, settings: Settings) -> Deadlines:
@@ -52,6 +60,9 @@ class Deadlines:
             settings.max_uri_bytes + HEAD_SLACK // 4,
             settings.max_connections,
             settings.max_pending_bytes,
+            settings.caller_share,
+            max(settings.max_body_bytes + settings.max_header_bytes, settings.max_result_bytes) + HEAD_SLACK,
+            TrustedProxies(settings.forwarded_allow_ips),
         )
 
 
@@ -61,6 +72,7 @@ class _Bounded(asyncio.Protocol):
     deadlines: Deadlines
     load: Load
     loop: asyncio.AbstractEventLoop
+    client: tuple[str, int] | None
     transport: Any
     connections: set[Any]
     cycle: Any
@@ -72,27 +84,30 @@ class _Bounded(asyncio.Protocol):
     """Bytes of requests that have come and are not answered."""
     _counted = 0
     """How many of these the load knows of."""
+    _address: str | None = None
+    """Whom the connection is counted for; "": nobody apart, None: it is not counted."""
     _head_timer: asyncio.TimerHandle | None = None
     _stall_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client may connect, but not just to hold a socket."""
-        self._unanswered, self._counted, self._stall_timer = 0, 0, None
+        self._unanswered, self._counted, self._stall_timer, self._address = 0, 0, None, None
         framer = self._framer = RequestFramer(self.deadlines.head_bytes, self.deadlines.uri_bytes)
         patient: Any = LingeringTransport(transport, self.loop, lambda: not framer.idle)
         super().connection_made(patient)
         self._head_timer = self.loop.call_later(self.deadlines.head_seconds, self._too_late)
-        if len(self.connections) > self.deadlines.connections:
-            self._crowd()
+        self._admit()
 
     def data_received(self, data: bytes) -> None:
         """Hand on what is understood; what the client owes us then, it owes us in time."""
         if self.transport.is_closing():
             return
         self._unanswered += len(data)
-        if self._unanswered > LIGHT and not self._hold(self._unanswered):
-            self._refuse(503, "The server holds too many requests already; send it again soon")
-            return
+        if self._unanswered > LIGHT:
+            reached = self._hold(self._unanswered)
+            if reached is not None:
+                self._refuse(429 if reached.of_caller else 503, str(reached))
+                return
         try:
             data = self._framer.feed(data)
         except BadHttp as fault:
@@ -113,6 +128,9 @@ class _Bounded(asyncio.Protocol):
         self.resume_timer()
         self._hold(0)
         self.load.unread(self, 0)
+        if self._address is not None:
+            self.load.connections.give(self._address)
+            self._address = None
         super().connection_lost(exc)
         self._unset_keepalive_if_required()  # uvicorn leaves it where the client has reset the connection
         self._framer.end()
@@ -148,7 +166,7 @@ class _Bounded(asyncio.Protocol):
     def pause_writing(self) -> None:
         """The client does not read: not for ever."""
         super().pause_writing()
-        self.load.unread(self, self.transport.get_write_buffer_size())
+        self.load.unread(self, self.transport.get_write_buffer_size(), self._address or "")
         if self._stall_timer is None:
             self._stall_timer = self.loop.call_later(self.deadlines.stall_seconds, self.transport.abort)
 
@@ -174,24 +192,50 @@ class _Bounded(asyncio.Protocol):
             self._head_timer.cancel()
             self._head_timer = None
 
-    def _hold(self, size: int) -> bool:
-        """Count what unanswered requests take; whether there is room for it."""
-        before, self._counted, self._unanswered = self._counted, size, size
-        return before == size or self.load.hold(before, size)
+    def _hold(self, size: int) -> BoundReached | None:
+        """Count what unanswered requests take; why there is no room for it."""
+        self._unanswered = size
+        try:
+            self.load.hold(self._address or "", self._counted, size)
+        except BoundReached as reached:
+            return reached
+        self._counted = size
+        return None
 
-    def _crowd(self) -> None:
-        """There are too many connections: one that rests gives way, else this one does."""
-        now = self.loop.time()
-        if self.load.fruitless_until <= now:
-            for other in self.connections:
-                if other.at_rest:
-                    other.transport.close()
-                    return
-            self.load.fruitless_until = now + FRUITLESS_SECONDS
-        if len(self.connections) > self.deadlines.connections + SPARE:
+    def _admit(self) -> None:
+        """Count this connection; where there are too many, or too many of its address, one at rest gives way to it."""
+        address, proxies = self.client[0] if self.client else "", self.deadlines.proxies
+        address = "" if proxies.trusts(address) else proxies.client(address)
+        try:
+            self.load.connections.take(address)
+        except BoundReached as reached:
+            if not self._made_room(address if reached.of_caller else None):
+                self._crowd(reached)
+                return
+            self.load.connections.force(address, 1)  # what gives way is still counted until it has gone
+        self._address = address
+
+    def _made_room(self, address: str | None) -> bool:
+        """Whether a connection at rest, of this address or of any, gives way; not looked for too often."""
+        load, now = self.load, self.loop.time()
+        if (load.fruitless_until if address is None else load.fruitless_until_of_caller) > now:
+            return False
+        for other in self.connections:
+            if other.at_rest and address in (None, other._address):
+                other.transport.close()
+                return True
+        if address is None:
+            load.fruitless_until = now + FRUITLESS_SECONDS
+        else:
+            load.fruitless_until_of_caller = now + FRUITLESS_SECONDS
+        return False
+
+    def _crowd(self, reached: BoundReached) -> None:
+        """Nobody gives way: this connection ends."""
+        if len(self.connections) > self.load.connections.taken + SPARE:
             self.transport.abort()
         else:
-            self._refuse(503, "The server has too many connections; the limit is MCP_MAX_CONNECTIONS")
+            self._refuse(429 if reached.of_caller else 503, str(reached))
 
     def _too_late(self) -> None:
         self._head_timer = None
@@ -207,7 +251,7 @@ class _Bounded(asyncio.Protocol):
         unfinished = cycle is not None and not cycle.response_complete
         if not (unfinished and cycle.response_started):
             body = Refused(status, message).body
-            more = _SOON if status == HTTPStatus.SERVICE_UNAVAILABLE else b""
+            more = _SOON if status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS) else b""
             self.transport.write(_ANSWER % (status, HTTPStatus(status).phrase.encode(), len(body), more, body))
         self.transport.linger()
         self._framer.close()
@@ -219,7 +263,7 @@ class _Bounded(asyncio.Protocol):
 
 
 _OWN: Final = (
-    *("_framer", "_unanswered", "_counted", "_head_timer", "_stall_timer"),
+    *("_framer", "_unanswered", "_counted", "_address", "_head_timer", "_stall_timer"),
     *("_whole", "_rested", "_served", "_starter"),
 )
 """What our parts remember of a connection. Beside uvicorn's thirty names in one dictionary they would keep connections
@@ -232,7 +276,8 @@ def bounded_protocol(deadlines: Deadlines, *, http: str = "auto") -> type[asynci
     ``http`` is ``auto``, ``httptools`` or ``h11``.
     """
     bases: tuple[Any, ...]
-    members = {"deadlines": deadlines, "load": Load(deadlines.held_bytes), "__slots__": _OWN}
+    load = Load(deadlines.held_bytes, deadlines.share, connections=deadlines.connections, least=deadlines.least_bytes)
+    members = {"deadlines": deadlines, "load": load, "__slots__": _OWN}
     if http == "h11" or (http == "auto" and not _has_httptools()):
         from uvicorn.protocols.http.h11_impl import H11Protocol  # noqa: PLC0415 - only one is needed
 

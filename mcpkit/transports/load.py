@@ -1,11 +1,15 @@
 """What all connections of a process hold together: how many they are, bytes that are not answered, or not read yet.
 
-Each of them keeps its own bounds; this is the bound on their sum. What must never stand here: sockets, HTTP.
+Each of them keeps its own bounds; these are the bounds on their sum, and on that of one caller. Where a proxy that is
+trusted stands before its clients, they can't be told apart before a request is read: "" stands for them all. What must
+never stand here: sockets, HTTP.
 """
 
 from __future__ import annotations
 
 from typing import Final, Protocol
+
+from mcpkit.limits import WHOLE, Bound, BoundReached, Shares
 
 LIGHT: Final = 4096
 """Bytes of unanswered requests on one connection that are not worth counting."""
@@ -28,31 +32,64 @@ class Line(Protocol):
 class Load:
     """The sums, and who gives way where they are too high."""
 
-    __slots__ = ("_held", "_most", "_unread", "_unread_bytes", "fruitless_until")
+    __slots__ = ("_held", "_unread", "_unread_bytes", "connections", "fruitless_until", "fruitless_until_of_caller")
 
-    def __init__(self, most: int) -> None:
-        """At most ``most`` bytes of requests are held, and as many of answers."""
-        self._most = most
-        self._held = 0
-        self._unread: dict[Line, int] = {}
-        self._unread_bytes = 0
-        self.fruitless_until = 0.0
-        """Until then no connection at rest is looked for, by the loop's clock."""
+    def __init__(self, most: int, share: int = WHOLE, *, connections: int = 1, least: int = 0) -> None:
+        """At most ``most`` bytes of requests are held, and as many of answers, over that many connections.
 
-    def hold(self, before: int, now: int) -> bool:
-        """A connection's unanswered requests take ``now`` bytes, and took ``before``; whether there is room for all."""
-        self._held += now - before
-        return self._held <= self._most
+        One caller has ``share`` per cent of each, but always ``least`` bytes.
+        """
+        setting = "MCP_MAX_PENDING_BYTES"
+        self._held = Shares(Bound("bytes of requests that are not answered", setting, most, share, least=least))
+        self._unread: dict[Line, tuple[int, str]] = {}
+        self._unread_bytes = Shares(Bound("bytes of answers that are not read", setting, most, share, least=least))
+        self.connections = Shares(Bound("connections", "MCP_MAX_CONNECTIONS", connections, share))
+        self.fruitless_until = self.fruitless_until_of_caller = 0.0
+        """Until then no connection at rest is looked for, of anybody or of one caller, by the loop's clock."""
 
-    def unread(self, line: Line, size: int) -> None:
-        """So much is unsent on this line now; where that is too much in all, the longest queues are dropped."""
-        self._unread_bytes += size - self._unread.pop(line, 0)
+    def hold(self, caller: str, before: int, now: int) -> None:
+        """Count what a connection's unanswered requests take, ``now`` instead of ``before``.
+
+        Raises: BoundReached; then ``before`` stays counted.
+        """
+        self._held.change(caller, before, now)
+
+    @property
+    def held(self) -> int:
+        """What the unanswered requests of all connections take, as far as they are counted."""
+        return self._held.taken
+
+    def limit(self, most: int) -> None:
+        """Hold at most ``most`` bytes of requests from now on, whoever sends them."""
+        self._held.bound = Bound(self._held.bound.what, self._held.bound.setting, most)
+
+    def unread(self, line: Line, size: int, caller: str = "") -> None:
+        """So much is unsent on this line of the caller now; where that is too much, the longest queues are dropped.
+
+        The caller's own, where only its share is used up.
+        """
+        self._forget(line)
+        if not size:
+            return
+        self._unread[line] = size, caller
+        while line in self._unread:
+            try:
+                self._unread_bytes.take(caller, size)
+            except BoundReached as reached:
+                own = [other for other, (_, of) in self._unread.items() if of == caller]
+                longest = max(own if reached.of_caller else self._unread, key=lambda other: self._unread[other][0])
+                if longest is line:
+                    del self._unread[line]  # it is not counted yet
+                else:
+                    self._forget(longest)
+                longest.drop()
+            else:
+                return
+
+    def _forget(self, line: Line) -> None:
+        size, caller = self._unread.pop(line, (0, ""))
         if size:
-            self._unread[line] = size
-        while self._unread_bytes > self._most:
-            longest = max(self._unread, key=self._unread.__getitem__)
-            self._unread_bytes -= self._unread.pop(longest)
-            longest.drop()
+            self._unread_bytes.give(caller, size)
 
 
 class Scales:
@@ -61,33 +98,33 @@ class Scales:
     Heavy ones are weighed apart, so that a few of them never keep the many usual ones out.
     """
 
-    __slots__ = ("_heavy", "_light", "_most")
+    __slots__ = ("_heavy", "_light")
 
-    def __init__(self, most: int) -> None:
-        """At most ``most`` bytes of heavy requests, and half as many of others."""
-        self._most = most
-        self._heavy = self._light = 0
+    def __init__(self, most: int, share: int = WHOLE) -> None:
+        """At most ``most`` bytes of heavy requests, and half as many of others; ``share`` per cent for one caller."""
+        what, setting = "bytes of large requests that are being served", "MCP_MAX_PENDING_BYTES"
+        self._heavy = Shares(Bound(what, setting, most, share))
+        self._light = Shares(Bound("bytes of requests that are being served", setting, most // 2, share, least=HEAVY))
 
-    def take(self, body: bytes) -> int:
-        """The weight of a request that may be served now, to be given back; 0 where it has to wait.
+    def take(self, body: bytes, caller: str = "") -> int:
+        """The weight of a request that may be served now, to be given back.
 
-        One that is too heavy by itself is served when no other heavy one is.
+        One that is too heavy by itself, or for its caller, is served when no other heavy one is, or none of the
+        caller's. Raises: BoundReached.
         """
         values = body.count(b",") + body.count(b":") + body.count(b"[")
         weight = len(body) + _VALUE * values + _OBJECT * body.count(b"{")
-        if weight > HEAVY:
-            if self._heavy and self._heavy + weight > self._most:
-                return 0
-            self._heavy += weight
-        elif self._light + weight > self._most // 2:
-            return 0
+        if weight <= HEAVY:
+            self._light.take(caller, weight)
+            return weight
+        heavy = self._heavy
+        if not heavy.taken or (caller and not heavy.held(caller) and heavy.taken + weight <= heavy.bound.most):
+            heavy.force(caller, weight)
         else:
-            self._light += weight
+            heavy.take(caller, weight)
         return weight
 
-    def give(self, weight: int) -> None:
+    def give(self, weight: int, caller: str = "") -> None:
         """That request has been answered."""
-        if weight > HEAVY:
-            self._heavy -= weight
-        else:
-            self._light -= weight
+        if weight:
+            (self._heavy if weight > HEAVY else self._light).give(caller, weight)

@@ -21,10 +21,11 @@ MOST_BYTES: Final = 1 << 20
 class StreamOutbox:
     """See :class:`~mcpkit.sessions.store.Outbox`; ``idle`` tells whether no more answers are owed."""
 
-    __slots__ = ("_counted", "_draining", "_idle", "_load", "_ready", "_room", "_size", "_waiting", "closed")
+    __slots__ = ("_caller", "_counted", "_draining", "_idle", "_load", "_ready", "_room", "_size", "_waiting", "closed")
 
-    def __init__(self, idle: Callable[[], bool], load: Load) -> None:
-        """``load`` is shared by all outboxes: where they hold too much, the longest is dropped."""
+    def __init__(self, idle: Callable[[], bool], load: Load, caller: str = "") -> None:
+        """``load`` is shared by all outboxes: where they hold too much, or one caller's do, the longest is dropped."""
+        self._caller = caller
         self._idle = idle
         self._load = load
         self._counted = 0
@@ -103,7 +104,7 @@ class StreamOutbox:
         size = self._size if self._size > LIGHT else 0
         if size != self._counted:
             self._counted = size
-            self._load.unread(self, size)
+            self._load.unread(self, size, self._caller)
 
     async def _woken(self, seconds: float) -> bool:
         with suppress(TimeoutError):

@@ -47,6 +47,14 @@ class PipeSession:
     subscriptions: frozenset[str] = frozenset()
     elicitations: tuple[str, ...] = ()
 
+    async def watch(self, uri: str) -> None:
+        """Watch one URI more; there is no other caller to leave room for."""
+        self.subscriptions |= {uri}
+
+    def unwatch(self, uri: str) -> None:
+        """Watch it no more."""
+        self.subscriptions -= {uri}
+
 
 class Call:
     """One request (or notification) being served: the handler's channel, and what the peer can cancel."""

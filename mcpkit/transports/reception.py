@@ -6,13 +6,13 @@ What must never stand here: how a message is answered, one transport's ways.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from contextlib import suppress
 from typing import Final
 
 from mcpkit.jsonrpc.errors import INTERNAL_ERROR
 from mcpkit.jsonrpc.messages import Id, Notification, Request
 from mcpkit.kernel import Kernel
+from mcpkit.limits import Bound, BoundReached, Shares
 from mcpkit.protocol.exchange import Channel, Exchange
 from mcpkit.protocol.lifecycle import Phase
 from mcpkit.protocol.revisions.registry import NEWEST_HANDSHAKE
@@ -33,20 +33,17 @@ class Reception:
     """Opens sessions in a store and has the store swept while it holds any."""
 
     __slots__ = (
-        *("_callers", "_most_calls", "_most_of_caller", "_most_streams", "_notices", "_pause", "_sweeping", "_timer"),
-        *("draining", "store", "streams"),
+        *("_most_calls", "_most_of_caller", "_notices", "_pause", "_streams", "_sweeping", "_timer"),
+        *("draining", "store"),
     )
 
     def __init__(self, kernel: Kernel, store: SessionStore, settings: Settings) -> None:
         self.store = store
         self.draining = False
         """Whether the server is going down: then no new session and no new stream is opened."""
-        self.streams = 0
-        """How many event streams are open here, of sessions and without."""
-        self._callers: Counter[str] = Counter()
-        """How many of these each authenticated caller holds."""
+        self._streams = Shares(Bound("event streams", "MCP_MAX_STREAMS", settings.max_streams, settings.caller_share))
         self._most_calls = settings.max_session_calls
-        self._most_streams, self._most_of_caller = settings.max_streams, settings.max_caller_streams
+        self._most_of_caller = settings.max_caller_streams
         self._pause = min(SWEEP_SECONDS, settings.session_idle_seconds / 2)
         self._timer: asyncio.TimerHandle | None = None
         self._sweeping: asyncio.Future[None] | None = None
@@ -55,13 +52,13 @@ class Reception:
     async def open(self, visit: Visit, id: Id | None = None) -> Session:
         """A new session of this caller, before its handshake.
 
-        Raises: Refused (503).
+        Raises: Refused (503, 429).
         """
         self.check_open(id)
         try:
-            session = await self.store.create(NEWEST_HANDSHAKE, visit.principal)
+            session = await self.store.create(NEWEST_HANDSHAKE, visit.principal, visit.caller)
         except StoreFull as full:
-            raise Refused(503, str(full), [RETRY_LATER], id=id) from None
+            raise Refused(429 if full.of_caller else 503, str(full), [RETRY_LATER], id=id) from None
         self._welcome()
         return session
 
@@ -89,24 +86,22 @@ class Reception:
         Raises: Refused (503, 429).
         """
         self.check_open(id)
-        if self.streams >= self._most_streams:
-            raise Refused(503, f"All {self._most_streams} streams are taken; try again later", [RETRY_LATER], id=id)
-        caller = visit.principal
-        if caller is not None:
-            if self._callers[caller.id] >= self._most_of_caller:
-                message = f"{self._most_of_caller} streams of yours are open; end one"
-                raise Refused(429, message, [RETRY_LATER], id=id)
-            self._callers[caller.id] += 1
-        self.streams += 1
+        if visit.principal is not None and self._streams.held(visit.caller) >= self._most_of_caller:
+            message = f"One caller may open {self._most_of_caller} event streams (MCP_MAX_CALLER_STREAMS); end one"
+            raise Refused(429, message, [RETRY_LATER], id=id)
+        try:
+            self._streams.take(visit.caller)
+        except BoundReached as reached:
+            raise Refused(429 if reached.of_caller else 503, str(reached), [RETRY_LATER], id=id) from None
 
     def end_stream(self, visit: Visit) -> None:
         """The stream has ended."""
-        self.streams -= 1
-        caller = visit.principal
-        if caller is not None:
-            self._callers[caller.id] -= 1
-            if not self._callers[caller.id]:
-                del self._callers[caller.id]
+        self._streams.give(visit.caller)
+
+    @property
+    def streams(self) -> int:
+        """How many event streams are open here, of sessions and without."""
+        return self._streams.taken
 
     def check_load(self, session: Session, id: Id) -> None:
         """That the session may have one more call in flight.
@@ -159,6 +154,7 @@ def exchange_in(session: Session, visit: Visit, message: Request | Notification,
         None,
         session,
         visit.headers,
+        caller=visit.caller,
     )
 
 

@@ -15,6 +15,7 @@ from mcpkit.jsonrpc.codec import BadAnswer, BadParams, Limits, decode, encode_er
 from mcpkit.jsonrpc.errors import InvalidParams, InvalidRequest, MethodNotFound, ParseError, RpcError
 from mcpkit.jsonrpc.messages import Batch, Message, Request
 from mcpkit.kernel import Kernel
+from mcpkit.limits import BoundReached
 from mcpkit.protocol.classify import Handshake, InSession, Legacy, OnStream, Route, Stateless, classify
 from mcpkit.protocol.headers import SESSION_HEADER, VERSION_HEADER
 from mcpkit.protocol.revisions.registry import ENVELOPE_NAMES, PLAIN
@@ -68,7 +69,7 @@ class McpEndpoint:
         self._settings = settings
         self._limits = Limits(depth=settings.max_json_depth, batch=settings.max_batch)
         self._reception = Reception(kernel, sessions, settings)
-        self._scales = Scales(settings.max_pending_bytes)
+        self._scales = Scales(settings.max_pending_bytes, settings.caller_share)
         patience = Patience.of(settings)
         self._unsessioned = Unsessioned(kernel, self._reception, patience, gate)
         self._sessions = SessionHttp(kernel, self._reception, patience, gate)
@@ -120,7 +121,7 @@ class McpEndpoint:
             raise
         finally:
             if visit.weight:
-                self._scales.give(visit.weight)
+                self._scales.give(visit.weight, visit.caller)
 
     @property
     def away(self) -> bool:
@@ -170,7 +171,7 @@ class McpEndpoint:
         """Find out what the body says, and who serves it."""
         body, size = visit.posted, len(visit.posted)
         if size > LIGHT_BODY:
-            visit.weight = _weigh(self._scales, body)
+            visit.weight = _weigh(self._scales, body, visit.caller)
         query = visit.scope["query_string"]
         stream = _stream_named_in(query) if query else None
         if stream is None:
@@ -247,15 +248,15 @@ async def _cut_short(visit: Visit, *, draining: bool) -> None:
             await refuse(visit.send, going_down(), visit.extra)
 
 
-def _weigh(scales: Scales, body: bytes) -> int:
+def _weigh(scales: Scales, body: bytes, caller: str) -> int:
     """Have all requests that are being served fit into memory together.
 
-    Raises: Refused (503).
+    Raises: Refused (503, 429).
     """
-    weight = scales.take(body)
-    if not weight:
-        raise Refused(503, "The server holds too many large requests already; send it again soon", [RETRY_SOON])
-    return weight
+    try:
+        return scales.take(body, caller)
+    except BoundReached as reached:
+        raise Refused(429 if reached.of_caller else 503, str(reached), [RETRY_SOON]) from None
 
 
 def _stream_named_in(query: bytes) -> str | None:

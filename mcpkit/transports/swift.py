@@ -103,7 +103,7 @@ class Swift(Base):
     """A LingeringTransport, which knows of its end before uvicorn's does."""
     _framer: RequestFramer
     _refuse: Callable[[int, str], None]
-    _hold: Callable[[int], bool]
+    _hold: Callable[[int], Exception | None]
     _unanswered: int
     answered: Callable[[], None]
     head_arrived: Callable[[], None]
@@ -131,7 +131,7 @@ class Swift(Base):
         if whole is not None:
             head, body = whole
             known = head.place is not None or self._find(head, len(body))
-            if known and (len(data) <= LIGHT or self._hold(len(data))):
+            if known and (len(data) <= LIGHT or self._hold(len(data)) is None):
                 self._serve(head, body)
                 return
         before = self.scope

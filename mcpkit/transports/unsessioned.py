@@ -54,6 +54,7 @@ class Unsessioned:
         channel = ReplyChannel(visit, revision.http, None, self._patience)
         client, level, caller, headers = envelope.client, envelope.log_level, visit.principal, visit.headers
         exchange = Exchange(message.id, method, params, revision, channel, client, caller, level, None, headers)
+        exchange.caller = visit.caller
         if method in LISTEN:
             if not visit.accept & EVENTS:
                 raise Refused(406, f"{method} is answered as text/event-stream; accept it", id=message.id)
@@ -137,5 +138,7 @@ class Unsessioned:
 
 def _exchange(visit: Visit, message: Request | Notification, revision: Revision, channel: Channel) -> Exchange:
     id = message.id if type(message) is Request else None
-    caller, headers = visit.principal, visit.headers
-    return Exchange(id, message.method, message.params, revision, channel, principal=caller, headers=headers)
+    principal, headers, caller = visit.principal, visit.headers, visit.caller
+    return Exchange(
+        id, message.method, message.params, revision, channel, principal=principal, headers=headers, caller=caller
+    )

@@ -20,7 +20,7 @@ class WrittenTasks:
     def __init__(self) -> None:
         self.rows: dict[str, str] = {}
 
-    async def add(self, task: Task, *, limit: int) -> bool:
+    async def add(self, task: Task, *, limit: int, caller: str = "") -> bool:
         self.rows[task.id] = json.dumps(task.to_json())
         return True
 

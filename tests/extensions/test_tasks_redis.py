@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from mcpkit.extensions.tasks_redis import RedisTasks
-from mcpkit.extensions.tasks_state import CANCELLED, FAILED, WORKING, Task
+from mcpkit.extensions.tasks_state import CANCELLED, COMPLETED, FAILED, WORKING, Task
+from mcpkit.limits import BoundReached
 from mcpkit.protocol.changes import LocalChanges
 from mcpkit.sessions.redis_link import Link
 from mcpkit.sessions.redis_replica import Replica
@@ -103,3 +104,36 @@ async def test_a_task_whose_replica_is_gone_has_failed(
     assert getattr(await one.get("a"), "status", "") == WORKING
     monkeypatch.setattr(Link, "settled", True)
     assert getattr(await one.get("a"), "status", "") == FAILED
+
+
+async def test_one_caller_s_tasks_leave_room_for_others(redis: RedisServer) -> None:
+    """Counted over all replicas, ended ones too."""
+    first, second = Replica(redis.url), Replica(redis.url)
+    async with first.running(LocalChanges()), second.running(LocalChanges()):
+        one, other = RedisTasks(first.link, 20), RedisTasks(second.link, 20)
+        for store in (one, other):
+            store.limit_callers(25)
+        for number in range(16):
+            store = (one, other)[number % 2]
+            assert await store.add(task(str(number), owner=None), limit=100, caller="203.0.113.1")
+            await store.change(str(number), lambda task: task.ended(COMPLETED, task.updated, result={}))
+        for store in (one, other):
+            with pytest.raises(BoundReached) as refused:
+                await store.add(task("more", owner=None), limit=100, caller="203.0.113.1")
+            assert refused.value.of_caller
+        for number in range(4):
+            assert await other.add(task(f"other-{number}", owner=None), limit=100, caller=f"198.51.100.{number}")
+        with pytest.raises(BoundReached) as refused:
+            await one.add(task("beyond", owner=None), limit=100, caller="198.51.100.9")
+        assert not refused.value.of_caller
+
+
+async def test_unfinished_tasks_are_counted_by_address_where_nobody_authenticates(
+    two: tuple[RedisTasks, RedisTasks],
+) -> None:
+    one, other = two
+    assert await one.add(task("a", owner=None), limit=1, caller="203.0.113.1")
+    assert not await other.add(task("b", owner=None), limit=1, caller="203.0.113.1")
+    assert await other.add(task("c", owner=None), limit=1, caller="203.0.113.2")
+    await other.change("a", lambda task: task.ended(COMPLETED, task.updated, result={}))
+    assert await other.add(task("b", owner=None), limit=1, caller="203.0.113.1")

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from mcpkit.extensions.tasks_state import CANCELLED, WORKING, Task
+from mcpkit.extensions.tasks_state import CANCELLED, COMPLETED, WORKING, Task
 from mcpkit.extensions.tasks_store import MemoryTasks, TaskStore
+from mcpkit.limits import BoundReached
 
 
 class Clock:
@@ -56,8 +57,49 @@ async def test_a_full_store_takes_no_more_and_forgets_nobody(store: TaskStore) -
     """TASKE-17: nothing is dropped before its time to make room."""
     for number in range(5):
         assert await store.add(task(str(number)), limit=100)
-    assert not await store.add(task("more"), limit=100)
+    with pytest.raises(BoundReached, match="5 tasks"):
+        await store.add(task("more"), limit=100)
     assert await store.get("0") is not None
+
+
+async def test_one_caller_s_tasks_leave_room_for_others(clock: Clock) -> None:
+    """Ended ones count until their ttl is over, since they are kept."""
+    store = MemoryTasks(64, clock=clock)
+    store.limit_callers(25)
+    for number in range(16):
+        assert await store.add(task(str(number), owner=None), limit=100, caller="203.0.113.1")
+        await store.change(str(number), lambda one: one.ended(COMPLETED, clock(), result={}))
+    with pytest.raises(BoundReached) as refused:
+        await store.add(task("more", owner=None), limit=100, caller="203.0.113.1")
+    assert refused.value.of_caller
+    assert await store.add(task("other", owner=None), limit=100, caller="203.0.113.2")
+    clock.now += 60
+    assert await store.add(task("again", owner=None), limit=100, caller="203.0.113.1")
+
+
+async def test_unfinished_tasks_are_counted_by_address_where_nobody_authenticates(clock: Clock) -> None:
+    store = MemoryTasks(clock=clock)
+    assert await store.add(task("a", owner=None), limit=1, caller="203.0.113.1")
+    assert not await store.add(task("b", owner=None), limit=1, caller="203.0.113.1")
+    assert await store.add(task("c", owner=None), limit=1, caller="203.0.113.2")
+
+
+async def test_results_are_bounded_by_bytes(clock: Clock) -> None:
+    store = MemoryTasks(most_bytes=40_000, clock=clock)
+    store.limit_callers(25)
+    for number, caller in enumerate(("one", "one", "two")):
+        await store.add(task(str(number), owner=None), limit=9, caller=caller)
+    large = {"text": "x" * 8000}
+    await store.change("0", lambda one: one.ended(COMPLETED, clock(), result=large))
+    with pytest.raises(BoundReached, match="results"):
+        await store.change("1", lambda one: one.ended(COMPLETED, clock(), result=large))
+    found = await store.get("1")
+    assert found is not None
+    assert not found.terminal
+    await store.change("2", lambda one: one.ended(COMPLETED, clock(), result=large))
+    clock.now += 60
+    await store.add(task("3", owner=None), limit=9, caller="one")
+    await store.change("3", lambda one: one.ended(COMPLETED, clock(), result=large))
 
 
 async def test_after_its_ttl_a_task_has_never_been(store: TaskStore, clock: Clock) -> None:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field
 
 from mcpkit.features.content import Audio, EmbeddedResource, Image, ResourceLink
 from mcpkit.features.errors import InsufficientScope, Overloaded, RegistrationError, ToolError
+from mcpkit.features.in_flight import CallsInFlight
 from mcpkit.features.options import ToolAnnotations
 from mcpkit.features.parameters import MirroredHeader
 from mcpkit.features.resolve import Resolve
@@ -288,7 +289,7 @@ async def test_scopes_are_asked_for_before_anything_runs() -> None:
 
 async def test_calls_beyond_the_limit_are_turned_away() -> None:
     """AVAIL-03: a limit for the whole server, and room again once a call has ended."""
-    subject = Tools(Context, most_calls=1)
+    subject = Tools(Context, calls=CallsInFlight(1))
     begun, release = asyncio.Event(), asyncio.Event()
 
     async def wait() -> None:

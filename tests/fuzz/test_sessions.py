@@ -232,7 +232,7 @@ class Sessions(RuleBasedStateMachine):
         found = await self.stores[0].get(session.id, Principal(session.owner))
         assert found is not None
         session.seen = self.now
-        found.subscriptions |= {uri}
+        await found.watch(uri)
         await found.keep()
         self.homes[0].kernel.changes.publish(Notice.updated(uri))
         await asyncio.sleep(0)

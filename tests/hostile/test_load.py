@@ -70,7 +70,7 @@ async def test_streams_are_bounded_whatever_their_kind(parser: str) -> None:
         for stream in streams:
             assert b"200 OK" in await stream.until(b"\r\n\r\n")
         head = "HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n"
-        await refused(place, f"GET /api {head}{session}\r\n\r\n".encode(), 503, b"3 streams")
+        await refused(place, f"GET /api {head}{session}\r\n\r\n".encode(), 503, b"3 event streams")
         await refused(place, f"GET /sse {head}\r\n".encode(), 503)
         await refused(place, listen(2), 503, b'"id":2')
         assert (await answer(place, BODY, session))[0] == 200
@@ -90,7 +90,9 @@ async def test_one_caller_takes_not_all_streams(parser: str) -> None:
         for stream in mine:
             assert b"200 OK" in await stream.until(b"\r\n\r\n")
         head = b"GET /sse HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n"
-        await refused(place, head + b"Authorization: Bearer alice\r\n\r\n", 429, b"2 streams of yours")
+        await refused(
+            place, head + b"Authorization: Bearer alice\r\n\r\n", 429, b"2 event streams", b"MCP_MAX_CALLER_STREAMS"
+        )
         other = await get(place, "/sse", "Authorization: Bearer bob")
         assert b"200 OK" in await other.until(b"\r\n\r\n")
 

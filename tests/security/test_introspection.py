@@ -79,3 +79,12 @@ async def test_the_memory_is_bounded() -> None:
 async def test_an_issuer_that_is_not_there_is_unavailable() -> None:
     with pytest.raises(VerifierUnavailable):
         await asking("http://127.0.0.1:9/introspect", "id", "secret")("t")
+
+
+@pytest.mark.parametrize("answer", [{}, {"error": "temporarily_unavailable"}, {"sub": "alice"}])
+async def test_an_answer_that_says_nothing_of_the_token_is_none(answer: Mapping[str, Any]) -> None:
+    async def ask(token: str) -> Mapping[str, Any]:
+        return answer
+
+    with pytest.raises(VerifierUnavailable):
+        await IntrospectionVerifier(ISSUER, RESOURCE, ask).verify("t")

@@ -63,6 +63,21 @@ async def test_a_good_token_is_its_principal() -> None:
     assert principal != await VERIFIER.verify(token(sub="bob"))
 
 
+async def test_no_two_callers_are_one() -> None:
+    """Whoever may choose a name of a user or of a client can't become another's."""
+    pairs = [("a", "b\nc"), ("a\nb", "c"), ("a", None), ("a", ""), ("a", "null"), ("é", "c"), ("e\u0301", "c")]
+    ids = [(await VERIFIER.verify(token(sub=sub, client_id=client))).id for sub, client in pairs]
+    assert len(set(ids)) == len(pairs)
+    assert (await VERIFIER.verify(token(client_id=None, azp="c"))).client_id == "c"
+
+
+@pytest.mark.parametrize("client", [7, 0, False, ["cli"], {}, "\ud800"])
+async def test_a_client_that_is_no_text_is_not_no_client(client: Any) -> None:
+    for name in ("client_id", "azp"):
+        with pytest.raises(InvalidToken, match="client"):
+            await VERIFIER.verify(token(**{"client_id": None, name: client}))
+
+
 def unsigned() -> str:
     def part(value: Any) -> str:
         return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()

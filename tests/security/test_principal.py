@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from mcpkit.security.principal import Principal
 
 
@@ -11,3 +15,39 @@ def test_claims_are_no_part_of_who_it_is_and_never_shown() -> None:
     assert alice == Principal("alice", frozenset({"a"}))
     assert "example.com" not in repr(alice)
     assert alice != Principal("bob", frozenset({"a"}))
+
+
+def test_no_two_callers_are_one() -> None:
+    """Line breaks, separators of any encoding, composed and decomposed letters, other alphabets, no client at all."""
+    texts = (
+        *("", "a", "b", "a\nb", "\n", "a\n", "\nb", "a\r\nb", "a\x00", "a\u2028b", '"', '","', '\\"', "\\", "\\u0061"),
+        *(
+            "null",
+            "[]",
+            '["a","b"]',
+            "é",
+            "e\u0301",
+            "\u212b",
+            "\u00c5",
+            "A",
+            "\uff21",
+            "\u0430",
+            " a",
+            "a ",
+            "ı",
+            "😀",
+        ),
+        *("a\u200b", "\ufeffa", "%61", "api-key"),
+    )
+    callers = [(issuer, subject, client) for issuer in texts for subject in texts for client in (None, *texts)]
+    ids = {Principal.identify(*caller) for caller in callers}
+    assert len(ids) == len(callers)
+    assert all(id.isascii() and id.isprintable() for id in ids)
+
+
+@pytest.mark.parametrize("part", ["\ud83d", "a\udfffb", 7, ["a"], b"a"])
+def test_what_is_no_text_names_nobody(part: Any) -> None:
+    """Two halves of a surrogate pair beside each other would pass for the whole."""
+    for parts in ((part, "a", None), ("a", part, None), ("a", "a", part)):
+        with pytest.raises(ValueError, match="Unicode"):
+            Principal.identify(*parts)

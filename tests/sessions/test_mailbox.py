@@ -234,3 +234,20 @@ async def test_a_closed_reader_stops_waiting() -> None:
     reader.close()
     assert texts(await waiting) == []
     assert not box.followed
+
+
+async def test_one_caller_s_messages_push_out_no_other_s() -> None:
+    """The oldest of its own go, in whichever of its sessions they are."""
+    shelf = Shelf(Bounds(total_bytes=40_000, share=25))
+    greedy, other = [MemoryMailbox(shelf, "one") for _ in range(2)], MemoryMailbox(shelf, "two")
+    theirs = other.open()
+    first = await other.append(theirs, b"kept")
+    streams = [box.open() for box in greedy]
+    ids = [await greedy[n % 2].append(streams[n % 2], b"x" * 1000) for n in range(20)]
+    assert shelf.bytes < 12_000
+    other.find(first)
+    assert [stored.data for stored in await other.follow(theirs).next()] == [b"kept"]
+    left = [len(await box.follow(stream).next()) for box, stream in zip(greedy, streams, strict=True)]
+    assert sum(left) == 10_000 // (1000 + OVERHEAD)
+    with pytest.raises(UnknownEvent):
+        greedy[0].find(ids[0])

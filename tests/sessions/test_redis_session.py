@@ -9,12 +9,15 @@ from mcpkit.sessions.mailbox import DEFAULT_BOUNDS
 from mcpkit.sessions.redis_link import Link
 from mcpkit.sessions.redis_mailbox import RedisMailbox
 from mcpkit.sessions.redis_session import SharedSession
+from mcpkit.sessions.store import watched_bound
 
 
 def session() -> SharedSession:
     link = Link("redis://127.0.0.1:1")
     link.begin()
-    return SharedSession(link, "id", NEWEST_HANDSHAKE, RedisMailbox(link, "id", DEFAULT_BOUNDS), None)
+    return SharedSession(
+        link, "id", NEWEST_HANDSHAKE, RedisMailbox(link, "id", DEFAULT_BOUNDS), None, watched_bound(1, 100)
+    )
 
 
 def test_a_record_says_all_that_a_session_remembers() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from mcpkit.jsonrpc.errors import McpKitError, RpcError
 from mcpkit.jsonrpc.messages import ErrorResponse, JsonObject, Response
+from mcpkit.limits import BoundReached
 from mcpkit.protocol.changes import Notice
 from mcpkit.protocol.exchange import Client
 from mcpkit.protocol.lifecycle import Phase
@@ -15,6 +16,7 @@ from mcpkit.protocol.revisions.registry import NEWEST_HANDSHAKE, REVISIONS
 from mcpkit.security.principal import Principal
 from mcpkit.sessions import redis_store
 from mcpkit.sessions.delivery import GENERAL
+from mcpkit.sessions.mailbox import Bounds
 from mcpkit.sessions.redis_replica import Replica
 from mcpkit.sessions.session import Session
 from mcpkit.sessions.store import Posted, StoreAway, StoreFull
@@ -146,6 +148,116 @@ async def test_there_is_a_limit_of_sessions(redis: RedisServer) -> None:
         await one.store.end(first)
         await other.store.create(NEWEST_HANDSHAKE)
         assert await one.store.sweep() == 0
+
+
+def size_of(uri: str) -> int:
+    """What a URI takes in Redis that is watched."""
+    return len(f"u:{uri}") + 128
+
+
+async def test_one_caller_s_sessions_leave_room_for_others(redis: RedisServer) -> None:
+    """Counted over all replicas; what ends anywhere, or expires, makes room."""
+    bounds = Bounds(share=25)
+    async with replica(redis, bounds, most=64) as one, replica(redis, bounds, most=64) as other:
+        made = [await (one, other)[n % 2].store.create(NEWEST_HANDSHAKE, caller="203.0.113.1") for n in range(16)]
+        for each in (one, other):
+            with pytest.raises(StoreFull, match="MCP_CALLER_SHARE") as refused:
+                await each.store.create(NEWEST_HANDSHAKE, caller="203.0.113.1")
+            assert refused.value.of_caller
+        await other.store.create(NEWEST_HANDSHAKE, caller="203.0.113.2")
+        await other.store.end(made[0])
+        await other.store.end(made[0])
+        await one.store.create(NEWEST_HANDSHAKE, caller="203.0.113.1")
+        await one.link.do("DEL", f"{{mcpkit}}:session:{made[1].id}")
+        await one.link.do("ZADD", "{mcpkit}:sessions", "1", made[1].id)  # as if it had been idle for too long
+        await other.store.create(NEWEST_HANDSHAKE, caller="203.0.113.1")
+        with pytest.raises(StoreFull):
+            await one.store.create(NEWEST_HANDSHAKE, caller="203.0.113.1")
+
+
+async def test_sessions_that_an_older_replica_ended_are_found_out(redis: RedisServer) -> None:
+    """It doesn't know whom they are counted for: each beat looks at some."""
+    async with replica(redis, Bounds(share=25), most=64) as one:
+        made = [await one.store.create(NEWEST_HANDSHAKE, caller="203.0.113.1") for _ in range(16)]
+        await made[0].watch("a://b")
+        for each in made:
+            await one.link.do("DEL", f"{{mcpkit}}:session:{each.id}")
+            await one.link.do("ZREM", "{mcpkit}:sessions", each.id)
+        for _ in range(3):
+            await one.link.beat()
+        await one.store.create(NEWEST_HANDSHAKE, caller="203.0.113.1")
+        assert not await one.link.do("HGETALL", "{mcpkit}:watched")
+
+
+async def test_what_sessions_watch_is_bounded_over_all_replicas(redis: RedisServer) -> None:
+    """By bytes, of one caller and of all; a session that ends or expires, and a URI that is given up, make room."""
+    uris = [f"notes://{number:04}" + "x" * 1000 for number in range(40)]
+    bounds = Bounds(share=25, watched_bytes=16 * size_of(uris[0]))
+    async with replica(redis, bounds) as one, replica(redis, bounds) as other:
+        stores = (one.store, other.store)
+        mine = [await stores[n].create(NEWEST_HANDSHAKE, ALICE, "alice") for n in range(2)]
+        for number in range(4):
+            await mine[number % 2].watch(uris[number])
+        for session in mine:
+            with pytest.raises(BoundReached, match="MCP_MAX_SUBSCRIPTION_BYTES") as refused:
+                await session.watch(uris[4])
+            assert refused.value.of_caller
+            assert len(session.subscriptions) == 2
+        await mine[0].watch(uris[0])
+        for number in range(3):
+            theirs = await other.store.create(NEWEST_HANDSHAKE, BOB, f"bob-{number}")
+            for uri in uris[10:14]:
+                await theirs.watch(uri)
+        with pytest.raises(BoundReached) as refused:
+            await (await one.store.create(NEWEST_HANDSHAKE, BOB, "carol")).watch(uris[0])
+        assert not refused.value.of_caller
+        mine[0].unwatch(uris[0])
+        await mine[0].keep()
+        await mine[1].watch(uris[5])
+        there = await one.store.get(mine[1].id, ALICE)
+        assert there is not None
+        assert there.subscriptions == {uris[1], uris[3], uris[5]}
+        await one.store.end(mine[1])
+        for uri in uris[20:23]:
+            await mine[0].watch(uri)
+        with pytest.raises(BoundReached):
+            await mine[0].watch(uris[23])
+        await one.link.do("DEL", f"{{mcpkit}}:session:{mine[0].id}")
+        await one.link.do("ZADD", "{mcpkit}:sessions", "1", mine[0].id)
+        await other.link.beat()
+        again = await other.store.create(NEWEST_HANDSHAKE, ALICE, "alice")
+        for uri in uris[:4]:
+            await again.watch(uri)
+        for session in other.store.open_sessions():
+            await other.store.end(session)
+        await one.link.do("ZREMRANGEBYSCORE", "{mcpkit}:sessions", "-inf", "+inf")
+        for _ in range(3):
+            await one.link.beat()
+        assert not await one.link.do("HGETALL", "{mcpkit}:held")
+
+
+async def test_who_calls_is_not_written_down(redis: RedisServer) -> None:
+    async with replica(redis) as one:
+        await one.store.create(NEWEST_HANDSHAKE, None, "203.0.113.77")
+        for name in ("callers", "held"):
+            assert b"203.0.113.77" not in b"".join(await one.link.do("HGETALL", f"{{mcpkit}}:{name}"))
+
+
+async def test_what_was_watched_while_redis_was_away_is_counted_then(redis: RedisServer) -> None:
+    uris = [f"notes://{number}" + "x" * 1000 for number in range(2)]
+    async with replica(redis, Bounds(share=100, watched_bytes=size_of(uris[0]))) as one:
+        session = await one.store.create(NEWEST_HANDSHAKE, ALICE, "alice")
+        one.link.away = True
+        for uri in uris:
+            await session.watch(uri)
+        with pytest.raises(StoreAway):
+            await session.keep()
+        one.link.away = False
+        await session.keep()
+        assert session.subscriptions == frozenset()
+        await session.watch(uris[0])
+        await session.keep()
+        assert session.subscriptions == {uris[0]}
 
 
 async def test_what_was_posted_goes_to_the_replica_that_has_the_stream(two: Two) -> None:

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+import jwt
 import orjson
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from mcpkit.security.bearer import InvalidToken, VerifierUnavailable
+from mcpkit.security.jwks import KeySet
+from mcpkit.security.jwt import JwtVerifier
 from mcpkit.security.principal import Principal
 from mcpkit.security.resource import ProtectedResource
 from mcpkit.security.scopes import ScopeRules
@@ -66,6 +73,20 @@ async def test_while_nobody_can_tell_nobody_is_let_in() -> None:
     refused = await refusal("Bearer away")
     assert (refused.status, dict(refused.headers)[b"retry-after"]) == (503, b"5")
     assert b"secret-issuer" not in refused.body
+
+
+async def test_an_issuer_whose_keys_cannot_be_had_makes_no_token_invalid() -> None:
+    """The first token, and those that come before the issuer is asked again."""
+
+    async def fetch(url: str) -> Mapping[str, Any]:
+        raise VerifierUnavailable("the issuer did not answer")
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    token = jwt.encode({"sub": "a"}, key, algorithm="ES256", headers={"kid": "k"})
+    keys = KeySet("https://login.example.com/jwks", fetch=fetch)
+    verifier = JwtVerifier("https://login.example.com", RESOURCE, keys)
+    for _ in range(3):
+        assert (await refusal(f"Bearer {token}", Authentication(verifier))).status == 503
 
 
 async def test_without_a_resource_the_challenge_names_no_metadata() -> None:

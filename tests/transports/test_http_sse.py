@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -12,6 +12,9 @@ import pytest
 
 from mcpkit.protocol.changes import TOOLS_CHANGED, Notice
 from mcpkit.protocol.revisions.registry import HANDSHAKES, NEWEST, NEWEST_HANDSHAKE
+from mcpkit.sessions.memory import MemoryStore
+from mcpkit.sessions.session import Session
+from mcpkit.sessions.store import Posted
 from tests.transports.asgi_client import Call, Wire, modern, notification, request
 from tests.transports.doors import PROGRESS, House, call, house
 
@@ -61,6 +64,25 @@ async def connected(home: House | None = None, revision: str | None = OLDEST) ->
     finally:
         stream.disconnect()
         await stream.done()
+
+
+async def test_what_other_replicas_hand_over_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was answered 202 there, so its client is told on the stream; what is served makes room."""
+    takes: list[Callable[[Session, Posted], Awaitable[None]]] = []
+    monkeypatch.setattr(MemoryStore, "take_posts", lambda store, take: takes.append(take))
+    async with connected(house(max_pending_bytes=1 << 20, caller_share=100)) as client:
+        [take], [session] = takes, client.home.store.open_sessions()
+
+        def body(id: int) -> bytes:
+            return orjson.dumps({**call("wait"), "id": id, "filler": "x" * 400_000})
+
+        for id in (10, 11, 12):
+            await take(session, Posted({}, None, body(id)))
+        assert "MCP_MAX_PENDING_BYTES" in (await client.hear())["error"]["message"]
+        client.home.release.set()
+        assert {(await client.hear())["id"] for _ in range(2)} == {10, 11}
+        await take(session, Posted({}, None, body(13)))
+        assert (await client.hear())["id"] == 13
 
 
 # ── the stream ───────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -273,7 +273,7 @@ async def test_what_is_not_answered_is_bounded_over_all_connections(http: str) -
 
 def _held(place: Place) -> int:
     load: Load = place.program.config.http.load  # type: ignore[union-attr]
-    return load._held
+    return load.held
 
 
 def test_the_fast_parser_is_taken_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:

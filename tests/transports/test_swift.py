@@ -259,14 +259,14 @@ async def test_a_long_request_is_counted_until_it_is_answered(hall: Hall) -> Non
     long = orjson.dumps(call("wait")) + b" " * 20_000
     connection.post({}, ERA, body=long)
     await asyncio.wait_for(hall.waiting.wait(), SECONDS)
-    assert load._held >= 20_000
+    assert load.held >= 20_000
     hall.go.set()
     assert await text(connection) == "waited"
-    assert load._held == 0
-    load._most = 10_000
+    assert load.held == 0
+    load.limit(10_000)
     connection.post({}, ERA, body=long)
     assert b" 503 " in (await connection.rest()).partition(b"\r\n")[0]
-    assert load._held == 0
+    assert load.held == 0
 
 
 async def test_nothing_is_served_on_a_connection_that_was_given_up(hall: Hall) -> None:
@@ -276,7 +276,7 @@ async def test_nothing_is_served_on_a_connection_that_was_given_up(hall: Hall) -
     connection.post(call("echo", text="x"), ERA)
     assert await text(connection) == "x"
     served = len(hall.cycles)
-    hall.place.program.config.http.load._most = 10_000
+    hall.place.program.config.http.load.limit(10_000)
     connection.post({}, ERA, body=orjson.dumps(call("echo", text="y")) + b" " * 20_000)
     assert b" 503 " in (await connection.rest()).partition(b"\r\n")[0]
     connection.post(call("echo", text="z"), ERA)
