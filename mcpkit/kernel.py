@@ -13,6 +13,7 @@ from functools import reduce
 from time import perf_counter
 from typing import Any, TypeAlias
 
+from mcpkit.aio import contain, is_requested
 from mcpkit.jsonrpc.codec import encode
 from mcpkit.jsonrpc.errors import InternalError, MethodNotFound, RpcError
 from mcpkit.jsonrpc.messages import Encoded, JsonObject, Result
@@ -157,14 +158,17 @@ class Kernel:
         if listener is None or exchange.method not in exchange.revision.notifications:
             return
         try:
-            await listener(exchange)
-        except Exception:
-            logger.exception("the listener of %s failed", exchange.method)
+            await contain(_heard(listener, exchange))
+        except BaseException as error:
+            if not _logged(error, f"the listener of {exchange.method}"):
+                raise
 
     def _rebuild(self) -> None:
         self._tables = {revision.name: self._table(revision) for revision in ALL_REVISIONS}
         bare: Serve = self._serve
         call = reduce(_wrap, reversed(self._hooks), bare)
+        if self._hooks:
+            call = _answered(call)
         self.serve = self._observed(call) if self._observers else call
 
     def _table(self, revision: Revision) -> dict[str, Row]:
@@ -191,12 +195,13 @@ class Kernel:
             if row.cache_key is not None:
                 return await self._page(row, exchange)
             result = await row.handler(exchange)
+            return self._shaped(row, result)
         except RpcError as error:
             raise _numbered(error, exchange.revision) from None
-        except Exception:
-            logger.exception("%s failed", exchange.method)
+        except BaseException as error:
+            if not _logged(error, exchange.method):
+                raise
             raise InternalError from None
-        return self._shaped(row, result)
 
     async def _page(self, row: Row, exchange: Exchange) -> Result:
         """A cached result, or a fresh one that is kept when the row says what it depends on."""
@@ -219,7 +224,8 @@ class Kernel:
     def _shaped(self, row: Row, result: Result) -> Result:
         if type(result) is Encoded:
             return result
-        assert type(result) is dict
+        if type(result) is not dict and not isinstance(result, dict):
+            raise TypeError(f"a handler returns a dict, not {result!r:.100}")
         if row.stamp:
             info = {META_SERVER_INFO: self.server_info}
             meta = {**result["_meta"], **info} if result.get("_meta") else info
@@ -231,8 +237,11 @@ class Kernel:
         served = tuple(observer.served for observer in self._observers)
 
         async def serve(exchange: Exchange) -> Result:
-            for tell in began:
-                tell(exchange.method)
+            for begin in began:
+                try:
+                    begin(exchange.method)
+                except BaseException as failure:
+                    _logged(failure, "an observer")
             start, error = perf_counter(), CANCELLED
             try:
                 result = await call(exchange)
@@ -244,10 +253,44 @@ class Kernel:
                 raise
             finally:
                 event = Served(exchange, error, perf_counter() - start)
-                for told in served:
-                    told(event)
+                for tell in served:
+                    try:
+                        tell(event)
+                    except BaseException as failure:
+                        _logged(failure, "an observer")
 
         return serve
+
+
+async def _heard(listener: Listener, exchange: Exchange) -> None:
+    await listener(exchange)
+
+
+def _answered(call: Serve) -> Serve:
+    """What hooks make of a request, or an error in JSON-RPC's words."""
+
+    async def serve(exchange: Exchange) -> Result:
+        try:
+            result = await call(exchange)
+            if not isinstance(result, dict | Encoded):
+                raise TypeError(f"it returned {result!r:.100}; a hook returns what call(exchange) gives, or a dict")
+            return result
+        except RpcError:
+            raise
+        except BaseException as error:
+            if not _logged(error, f"a hook around {exchange.method}"):
+                raise
+            raise InternalError from None
+
+    return serve
+
+
+def _logged(error: BaseException, what: str) -> bool:
+    """Log what something of an author's ended by; False where it is none of its own doing."""
+    if is_requested(error) or isinstance(error, GeneratorExit):
+        return False
+    logger.error("%s failed", what, exc_info=error)
+    return True
 
 
 def _numbered(error: RpcError, revision: Revision) -> RpcError:

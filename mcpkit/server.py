@@ -21,6 +21,7 @@ from mcpkit.features.lifespan import SharedLifespan
 from mcpkit.features.options import PromptOptions, ResourceOptions, ToolOptions
 from mcpkit.features.prompts import Prompt, Prompts
 from mcpkit.features.resources import Resource, Resources
+from mcpkit.features.running import within
 from mcpkit.features.subscriptions import Subscriptions
 from mcpkit.features.tools import MOST_CALLS, Tool, Tools, error_result
 from mcpkit.jsonrpc.errors import InternalError
@@ -260,7 +261,7 @@ class Server:
 
         async def call(exchange: Exchange) -> Result:
             arguments = (self._context(exchange), exchange.params) if wants_context else (exchange.params,)
-            result = await settled(handler(*arguments))
+            result = await within(0, _called(handler, *arguments), method)
             if not isinstance(result, dict):
                 raise InternalError(f"the handler of {method} returned no object")
             return result
@@ -326,6 +327,10 @@ class Server:
 
     async def _read_resource(self, exchange: Exchange, uri: str) -> JsonObject:
         return await self.resources.read_uri(exchange, uri)
+
+
+async def _called(handler: Callable[..., Any], *arguments: Any) -> Any:
+    return await settled(handler(*arguments))
 
 
 def _check_extension(extension: Any) -> None:

@@ -136,7 +136,7 @@ class Prompts:
             raise InvalidParams(f"Invalid arguments for {prompt.key}: {error}") from None
         seconds = self._timeout if prompt.timeout is None else prompt.timeout
         try:
-            value = await within(seconds, prompt.work(arguments, exchange, self._make_context))
+            value = await within(seconds, prompt.work(arguments, exchange, self._make_context), prompt.key)
             return prompt_result(value, prompt.description)
         except RpcError:
             raise

@@ -192,7 +192,7 @@ class Resources:
         resource.admits(exchange)
         seconds = self._timeout if resource.timeout is None else resource.timeout
         try:
-            value = await within(seconds, resource.work(arguments, exchange, self._make_context))
+            value = await within(seconds, resource.work(arguments, exchange, self._make_context), resource.name)
             return _result(resource, uri, value)
         except RpcError:
             raise

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, Final, Unpack
 
+from mcpkit.aio import as_exception
 from mcpkit.features.binding import MakeContext, bind_json
 from mcpkit.features.caching import Cached
 from mcpkit.features.errors import BadArguments, InsufficientScope, Overloaded, RegistrationError
@@ -189,7 +190,11 @@ class Tools:
         self._active += 1
         try:
             work = tool.work if tool.keeps is None else partial(self.cached.call, tool)
-            return tool.returns.result(await within(seconds, work(arguments, exchange, self._make_context)))
+            value = await within(seconds, work(arguments, exchange, self._make_context), tool.key)
+            try:
+                return tool.returns.result(value)
+            except BaseException as error:
+                raise as_exception(error)  # noqa: B904 - it knows its cause
         except RpcError:
             raise
         except Exception as error:

@@ -20,7 +20,7 @@ from mcpkit.jsonrpc.codec import (
     encode_error,
     encode_notification,
 )
-from mcpkit.jsonrpc.errors import InternalError, InvalidRequest, RpcError
+from mcpkit.jsonrpc.errors import InvalidRequest, RpcError
 from mcpkit.jsonrpc.messages import Batch, Id, JsonObject, Message, Notification, Request
 from mcpkit.jsonrpc.peer import Peer
 from mcpkit.kernel import Kernel
@@ -30,7 +30,7 @@ from mcpkit.protocol.exchange import Exchange, NoBackChannel
 from mcpkit.protocol.lifecycle import Phase, admit, negotiate, read_initialize
 from mcpkit.protocol.revisions.registry import NEWEST_HANDSHAKE
 from mcpkit.settings import Settings
-from mcpkit.transports.calls import check_arguments, encoded
+from mcpkit.transports.calls import CallCancelled, check_arguments, serve_call
 from mcpkit.transports.in_flight import LISTEN, InFlight
 from mcpkit.transports.pipe_call import CANCELLED, BatchReply, Call, Outlet, PipeSession, Reply
 from mcpkit.transports.pipe_notices import PipeNotices
@@ -195,16 +195,10 @@ class Duplex:
             await self._kernel.notified(exchange)
             return
         try:
-            data = encoded(self._kernel, exchange, await self._kernel.serve(exchange))
-        except RpcError as error:
-            data = encode_error(exchange.id, error)
-        except asyncio.CancelledError:
-            # By its caller, or because all is over: nobody waits. By its own doing: somebody does.
-            data = encode_error(exchange.id, InternalError())
-        except Exception:
-            log.exception("the result of %s is not JSON", exchange.method)
-            data = encode_error(exchange.id, InternalError())
-        else:
+            data, error = await serve_call(self._kernel, exchange, call)
+        except CallCancelled:
+            return
+        if error is None:
             self._succeeded(call)
         call.answer(data)
         if call.hung_up:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import Final, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
+from mcpkit.aio import contain
 from mcpkit.jsonrpc.codec import encode_batch, encode_notification, encode_request
 from mcpkit.jsonrpc.messages import JsonObject
 from mcpkit.jsonrpc.peer import Peer
@@ -21,6 +22,7 @@ from mcpkit.transports.question import Question
 
 CANCELLED: Final = "notifications/cancelled"
 
+T = TypeVar("T")
 Reply: TypeAlias = Callable[[bytes | None], None]
 """Takes the answer to one request; None when there is none to give."""
 
@@ -102,6 +104,10 @@ class Call:
         self.hung_up = True
 
     # ── the pipe's side ──────────────────────────────────────────────────────────────────────────────────────────
+
+    def run(self, work: Coroutine[Any, Any, T]) -> Awaitable[T]:
+        """Await the handler in the call's own task."""
+        return contain(work)
 
     def answer(self, data: bytes) -> None:
         """The handler is done; what it has to say to a call that was cancelled stays unsaid."""
