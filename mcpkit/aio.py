@@ -6,12 +6,15 @@ What must never stand here: what is run, or for whom; JSON-RPC.
 from __future__ import annotations
 
 import asyncio
+import logging
+import signal
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import suppress
 from time import perf_counter
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
+logger = logging.getLogger("mcpkit.running")
 
 
 class HandlerExit(RuntimeError):
@@ -139,6 +142,24 @@ async def take_back(count: int) -> None:
         await asyncio.sleep(0)
     for _ in range(count):
         task.uncancel()
+
+
+def run_to_end(work: Coroutine[Any, Any, T], loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None) -> T:
+    """Run a program's main coroutine in an event loop of its own, to its end.
+
+    asyncio lets a KeyboardInterrupt or SystemExit of any task out of the loop. Where the program takes SIGINT itself,
+    the one that comes out is a handler's, from a task that it made: it is logged, and the loop goes on.
+    """
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        loop = runner.get_loop()
+        task = loop.create_task(work)
+        while True:
+            try:
+                return loop.run_until_complete(task)
+            except (KeyboardInterrupt, SystemExit) as error:
+                if task.done() or signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+                    raise
+                logger.error("a task that a handler made ended by %s", type(error).__name__, exc_info=error)
 
 
 def _is_control_flow(error: BaseException) -> bool:

@@ -19,6 +19,7 @@ from functools import partial
 from threading import Timer
 from typing import Any, Final
 
+from mcpkit.aio import run_to_end
 from mcpkit.observe.logs import JsonLines, remembering
 from mcpkit.server import Server
 from mcpkit.settings import Settings, SettingsError
@@ -90,7 +91,7 @@ def _serve_stdio(server: Server, settings: Settings) -> None:
                 await serve_stdio(server.kernel, settings=settings, pipes=pipes)
 
     with contextlib.suppress(KeyboardInterrupt, asyncio.CancelledError):
-        asyncio.run(conversation())
+        run_to_end(conversation())
     leave()
 
 

@@ -99,7 +99,7 @@ class Server:
         page_size, timeout = options.get("page_size", 100), options.get("tool_timeout", 60.0)
         most = options.get("max_calls", MOST_CALLS)
         self._services = Services(self.kernel.changes, self._read_resource)
-        self.subscriptions = Subscriptions(self.kernel.changes)
+        self.subscriptions = Subscriptions(self.kernel.changes, hears=self._hears)
         changed = self._tools_changed
         self.tools = Tools(self._context, page_size=page_size, timeout=timeout, most_calls=most, changed=changed)
         self.resources = Resources(self._context, page_size=page_size, changed=self._resources_changed)
@@ -301,10 +301,18 @@ class Server:
             register("resources/list", self.resources.list, cache_key=self.resources.page_key)
             register("resources/templates/list", self.resources.list_templates, cache_key=self.resources.page_key)
             register("resources/read", self._asking(self.resources.read))
-            register("resources/subscribe", subscriptions.subscribe)
+            register("resources/subscribe", self._subscribe)
             register("resources/unsubscribe", subscriptions.unsubscribe)
             self._offer_completions()
         self._changed(RESOURCES_CHANGED, "resources/list", "resources/templates/list")
+
+    async def _subscribe(self, exchange: Exchange) -> JsonObject:
+        """``resources/subscribe``; nothing is heard of what doesn't exist for this caller, as of what doesn't exist.
+
+        Raises: InvalidParams, InsufficientScope.
+        """
+        uri = subscriptions.subscribed_uri(exchange)
+        return await subscriptions.subscribe(exchange) if self.resources.watchable(exchange, uri) else {}
 
     def _prompts_changed(self) -> None:
         if "prompts/list" not in self.kernel.methods():
@@ -312,6 +320,9 @@ class Server:
             self.kernel.register("prompts/get", self._asking(self.prompts.get))
             self._offer_completions()
         self._changed(PROMPTS_CHANGED, "prompts/list")
+
+    def _hears(self, exchange: Exchange, name: str, key: str) -> bool:
+        return name not in subscriptions.KEYED or self.resources.watchable(exchange, key)
 
     def _offer_completions(self) -> None:
         self.kernel.register("completion/complete", self.completions.complete)

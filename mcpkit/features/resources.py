@@ -165,6 +165,18 @@ class Resources:
         """Whether this caller could read that URI (a template may still find nothing there)."""
         return self._at(exchange, uri) is not None
 
+    def watchable(self, exchange: Exchange, uri: str) -> bool:
+        """Whether this caller may hear of changes there: as of reading. A URI where nothing is may get something later.
+
+        Raises: InsufficientScope.
+        """
+        found = self._at(exchange, uri)
+        if found is not None:
+            return found[0].admits(exchange)
+        return uri not in self._static.offered and not any(
+            template.template is not None and template.template.match(uri) is not None for template in self._ordered
+        )
+
     async def list(self, exchange: Exchange) -> JsonObject:
         """``resources/list`` (RSRC-02). Raises: InvalidParams for a bad cursor."""
         return self._static.page(exchange)

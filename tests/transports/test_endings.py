@@ -24,6 +24,7 @@ from mcpkit.sessions.memory import MemoryStore
 from mcpkit.settings import Settings
 from mcpkit.transports.gate import Gate
 from mcpkit.transports.streamable_http import McpEndpoint
+from tests.features.test_running import Clock
 from tests.pipes import Pipe, enveloped
 from tests.transports.asgi_client import Call, Wire, modern, notification, request
 from tests.transports.test_http_sse import Sse
@@ -497,3 +498,46 @@ async def test_a_hook_that_returns_no_result_is_an_error(wrong: Any) -> None:
     server.use(hook)
     async with DOORS["plain"](server) as ask:
         assert is_internal(await ask("ping", {}))
+
+
+async def test_whatever_blocks_the_event_loop_is_named(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Tools, resources, prompts and methods, at every door; nothing else is logged."""
+    server, clock = Server("blocking"), Clock(monkeypatch)
+
+    @server.tool
+    async def tool() -> str:
+        clock.now += 3
+        return "done"
+
+    @server.tool
+    async def quick() -> str:
+        return "done"
+
+    @server.resource("block://data")
+    async def data() -> str:
+        clock.now += 3
+        return "done"
+
+    @server.prompt
+    async def words() -> str:
+        clock.now += 3
+        return "done"
+
+    async def method(params: dict[str, Any]) -> dict[str, Any]:
+        clock.now += 3
+        return {}
+
+    server.register_method("x/method", method)
+    for door in DOORS.values():
+        caplog.clear()
+        caplog.set_level(logging.WARNING, "mcpkit")
+        async with door(server) as ask:
+            for name in ("tool", "quick"):
+                await ask("tools/call", {"name": name})
+            await ask("resources/read", {"uri": "block://data"})
+            await ask("prompts/get", {"name": "words"})
+            await ask("x/method", {})
+        told = [record.getMessage().partition(" blocked the event loop for 3.0 s")[0] for record in caplog.records]
+        assert told == ["tool", "data", "words", "x/method"]
