@@ -20,6 +20,7 @@ from mcpkit.features.lifecycle import Lifecycle
 from mcpkit.features.lifespan import SharedLifespan
 from mcpkit.features.options import PromptOptions, ResourceOptions, ToolOptions
 from mcpkit.features.prompts import Prompt, Prompts
+from mcpkit.features.registry import PAGE_SIZE
 from mcpkit.features.resources import Resource, Resources
 from mcpkit.features.running import within
 from mcpkit.features.subscriptions import Subscriptions
@@ -63,7 +64,7 @@ class Options(TypedDict, total=False):
     instructions: str
     """What a model should know before it uses this server."""
     page_size: int
-    """Entries on one page of a list (default 100)."""
+    """Entries on one page of a list (default 1000: many hosts ask for the first page only); 512 KiB end it sooner."""
     tool_timeout: float
     """Seconds that a tool may take unless it says otherwise (default 60; 0: no limit)."""
     max_calls: int
@@ -96,7 +97,7 @@ class Server:
         key = options.get("state_key")
         changes = options.get("changes") or LocalChanges()
         self.kernel = Kernel(self.info, changes=changes, sealer=StateSealer(key) if key else StateSealer())
-        page_size, timeout = options.get("page_size", 100), options.get("tool_timeout", 60.0)
+        page_size, timeout = options.get("page_size", PAGE_SIZE), options.get("tool_timeout", 60.0)
         most = options.get("max_calls", MOST_CALLS)
         self._services = Services(self.kernel.changes, self._read_resource)
         self.subscriptions = Subscriptions(self.kernel.changes, hears=self._hears)

@@ -20,7 +20,7 @@ from mcpkit.features.errors import BadArguments, RegistrationError
 from mcpkit.features.failures import failure_text
 from mcpkit.features.feature import DEFAULT_TIMEOUT, Feature
 from mcpkit.features.options import ResourceOptions
-from mcpkit.features.registry import LIST_TTL_MS, Registry
+from mcpkit.features.registry import LIST_TTL_MS, PAGE_SIZE, Registry
 from mcpkit.features.running import within
 from mcpkit.features.suggesting import Source, sources_of
 from mcpkit.jsonrpc.errors import InternalError, InvalidParams, RpcError
@@ -118,7 +118,7 @@ class Resources:
         self,
         make_context: MakeContext,
         *,
-        page_size: int = 100,
+        page_size: int = PAGE_SIZE,
         timeout: float = DEFAULT_TIMEOUT,
         ttl_ms: int = LIST_TTL_MS,
         changed: Callable[[], None] = lambda: None,

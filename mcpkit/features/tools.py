@@ -17,7 +17,7 @@ from mcpkit.features.errors import BadArguments, InsufficientScope, Overloaded, 
 from mcpkit.features.failures import failure_text
 from mcpkit.features.feature import DEFAULT_TIMEOUT, Feature
 from mcpkit.features.options import ToolAnnotations, ToolOptions, check_tool_name
-from mcpkit.features.registry import LIST_TTL_MS, Registry
+from mcpkit.features.registry import LIST_TTL_MS, PAGE_SIZE, Registry
 from mcpkit.features.returns import Returns, returns_of
 from mcpkit.features.running import within
 from mcpkit.features.suggestions import unknown
@@ -107,7 +107,7 @@ class Tools:
         self,
         make_context: MakeContext,
         *,
-        page_size: int = 100,
+        page_size: int = PAGE_SIZE,
         timeout: float = DEFAULT_TIMEOUT,
         most_calls: int = MOST_CALLS,
         ttl_ms: int = LIST_TTL_MS,
