@@ -13,8 +13,9 @@ from functools import reduce
 from time import perf_counter
 from typing import Any, TypeAlias
 
+from mcpkit.aio import contain, is_requested
 from mcpkit.jsonrpc.codec import encode
-from mcpkit.jsonrpc.errors import InternalError, MethodNotFound, RpcError
+from mcpkit.jsonrpc.errors import InternalError, InvalidParams, MethodNotFound, RpcError
 from mcpkit.jsonrpc.messages import Encoded, JsonObject, Result
 from mcpkit.observe.events import Observer, Served
 from mcpkit.protocol.changes import ChangeFeed, LocalChanges
@@ -82,7 +83,7 @@ class Kernel:
     _listeners: dict[str, Listener] = field(default_factory=dict)
     _pages: dict[str, dict[Hashable, Encoded]] = field(default_factory=dict)
     _hooks: tuple[Hook, ...] = ()
-    _wrapped: dict[str, tuple[Hook, ...]] = field(default_factory=dict)
+    _wrapped: dict[str, tuple[tuple[Hook, CacheKey | None], ...]] = field(default_factory=dict)
     _observers: tuple[Observer, ...] = ()
 
     def __post_init__(self) -> None:
@@ -131,12 +132,16 @@ class Kernel:
         self._hooks = (*self._hooks, hook)
         self._rebuild()
 
-    def around(self, method: str, hook: Hook) -> None:
+    def around(self, method: str, hook: Hook, *, varies: CacheKey | None = None) -> None:
         """Wrap the handler of one method, now or once it is registered; others pay nothing.
 
         Unlike :meth:`use`, the result is still in the canonical shape: it is stamped and lowered afterwards.
+        The pages of a list are made anew for every request, since nobody knows what the hook's answer depends on,
+        unless ``varies`` says it: a function of the exchange, such as ``lambda exchange: exchange.principal``, whose
+        equal values mean equal answers; None means that this one is not kept. No page is then for everybody.
         """
-        self._wrapped[method] = (*self._wrapped.get(method, ()), hook)
+        self._wrapped[method] = (*self._wrapped.get(method, ()), (hook, varies))
+        self.invalidate(method)
         self._rebuild()
 
     def observe(self, observer: Observer) -> None:
@@ -156,21 +161,29 @@ class Kernel:
         listener = self._listeners.get(exchange.method)
         if listener is None or exchange.method not in exchange.revision.notifications:
             return
+        if not isinstance(exchange.params.get("_meta", {}), dict):
+            return  # a notification that is none is not answered either
         try:
-            await listener(exchange)
-        except Exception:
-            logger.exception("the listener of %s failed", exchange.method)
+            await contain(_heard(listener, exchange))
+        except BaseException as error:
+            if not _logged(error, f"the listener of {exchange.method}"):
+                raise
 
     def _rebuild(self) -> None:
         self._tables = {revision.name: self._table(revision) for revision in ALL_REVISIONS}
         bare: Serve = self._serve
         call = reduce(_wrap, reversed(self._hooks), bare)
+        if self._hooks:
+            call = _answered(call)
         self.serve = self._observed(call) if self._observers else call
 
     def _table(self, revision: Revision) -> dict[str, Row]:
         return {
             method: Row(
-                self._handler(method, entry), revision.lower.get(method), revision.stamps_results, entry.cache_key
+                self._handler(method, entry),
+                revision.lower.get(method),
+                revision.stamps_results,
+                self._cache_key(method, entry),
             )
             for method, entry in self._entries.items()
             if entry.offered_in(method, revision)
@@ -178,11 +191,29 @@ class Kernel:
 
     def _handler(self, method: str, entry: _Entry) -> Handler:
         handler = entry.handler
-        for hook in reversed(self._wrapped.get(method, ())):
+        wrapped = self._wrapped.get(method, ())
+        for hook, _ in reversed(wrapped):
             handler = _wrap(handler, hook)
-        return handler
+        return _private(handler) if wrapped and entry.cache_key is not None else handler
+
+    def _cache_key(self, method: str, entry: _Entry) -> CacheKey | None:
+        """What a page depends on, with what hooks add to it; None where one doesn't say what it adds."""
+        own, added = entry.cache_key, [varies for _, varies in self._wrapped.get(method, ())]
+        if own is None or not added:
+            return own
+        keys = [own, *(varies for varies in added if varies is not None)]
+        if len(keys) <= len(added):
+            return None
+
+        def cache_key(exchange: Exchange) -> Hashable | None:
+            parts = tuple(key(exchange) for key in keys)
+            return None if None in parts else parts
+
+        return cache_key
 
     async def _serve(self, exchange: Exchange) -> Result:
+        if "_meta" in exchange.params:
+            _check_meta(exchange)
         rows = self._tables[exchange.revision.name]
         if exchange.method not in rows:
             raise MethodNotFound(exchange.method)
@@ -191,12 +222,13 @@ class Kernel:
             if row.cache_key is not None:
                 return await self._page(row, exchange)
             result = await row.handler(exchange)
+            return self._shaped(row, result)
         except RpcError as error:
             raise _numbered(error, exchange.revision) from None
-        except Exception:
-            logger.exception("%s failed", exchange.method)
+        except BaseException as error:
+            if not _logged(error, exchange.method):
+                raise
             raise InternalError from None
-        return self._shaped(row, result)
 
     async def _page(self, row: Row, exchange: Exchange) -> Result:
         """A cached result, or a fresh one that is kept when the row says what it depends on."""
@@ -219,7 +251,8 @@ class Kernel:
     def _shaped(self, row: Row, result: Result) -> Result:
         if type(result) is Encoded:
             return result
-        assert type(result) is dict
+        if type(result) is not dict and not isinstance(result, dict):
+            raise TypeError(f"a handler returns a dict, not {result!r:.100}")
         if row.stamp:
             info = {META_SERVER_INFO: self.server_info}
             meta = {**result["_meta"], **info} if result.get("_meta") else info
@@ -231,8 +264,11 @@ class Kernel:
         served = tuple(observer.served for observer in self._observers)
 
         async def serve(exchange: Exchange) -> Result:
-            for tell in began:
-                tell(exchange.method)
+            for begin in began:
+                try:
+                    begin(exchange.method)
+                except BaseException as failure:
+                    _logged(failure, "an observer")
             start, error = perf_counter(), CANCELLED
             try:
                 result = await call(exchange)
@@ -244,10 +280,67 @@ class Kernel:
                 raise
             finally:
                 event = Served(exchange, error, perf_counter() - start)
-                for told in served:
-                    told(event)
+                for tell in served:
+                    try:
+                        tell(event)
+                    except BaseException as failure:
+                        _logged(failure, "an observer")
 
         return serve
+
+
+async def _heard(listener: Listener, exchange: Exchange) -> None:
+    await listener(exchange)
+
+
+def _private(handler: Handler) -> Handler:
+    """What hooks make of a page is for this caller: no cache between may give it to another (CACHE-02)."""
+
+    async def serve(exchange: Exchange) -> Result:
+        result = await handler(exchange)
+        if isinstance(result, dict) and result.get("cacheScope") == "public":
+            return {**result, "cacheScope": "private"}
+        return result
+
+    return serve
+
+
+def _answered(call: Serve) -> Serve:
+    """What hooks make of a request, or an error in JSON-RPC's words."""
+
+    async def serve(exchange: Exchange) -> Result:
+        _check_meta(exchange)
+        try:
+            result = await call(exchange)
+            if not isinstance(result, dict | Encoded):
+                raise TypeError(f"it returned {result!r:.100}; a hook returns what call(exchange) gives, or a dict")
+            return result
+        except RpcError:
+            raise
+        except BaseException as error:
+            if not _logged(error, f"a hook around {exchange.method}"):
+                raise
+            raise InternalError from None
+
+    return serve
+
+
+def _logged(error: BaseException, what: str) -> bool:
+    """Log what something of an author's ended by; False where it is none of its own doing."""
+    if is_requested(error) or isinstance(error, GeneratorExit):
+        return False
+    logger.error("%s failed", what, exc_info=error)
+    return True
+
+
+def _check_meta(exchange: Exchange) -> None:
+    """That ``params._meta`` is an object, where there is one: whoever reads it may rely on that (META-01).
+
+    Raises: InvalidParams.
+    """
+    params = exchange.params
+    if "_meta" in params and type(params["_meta"]) is not dict:
+        raise InvalidParams("params._meta must be an object; leave it out where it would say nothing")
 
 
 def _numbered(error: RpcError, revision: Revision) -> RpcError:

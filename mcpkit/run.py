@@ -20,6 +20,7 @@ from functools import partial
 from threading import Timer
 from typing import Any, Final
 
+from mcpkit.aio import run_to_end
 from mcpkit.observe.log_lines import LogLines
 from mcpkit.observe.logs import JsonLines, remembering
 from mcpkit.server import Server
@@ -106,7 +107,7 @@ def _serve_stdio(server: Server, settings: Settings) -> None:
                 await serve_stdio(server.kernel, settings=settings, pipes=pipes)
 
     with contextlib.suppress(KeyboardInterrupt, asyncio.CancelledError):
-        asyncio.run(conversation())
+        run_to_end(conversation())
     leave()
 
 

@@ -21,7 +21,9 @@ from mcpkit.features.lifecycle import Lifecycle
 from mcpkit.features.lifespan import SharedLifespan
 from mcpkit.features.options import PromptOptions, ResourceOptions, ToolOptions
 from mcpkit.features.prompts import Prompt, Prompts
+from mcpkit.features.registry import PAGE_SIZE
 from mcpkit.features.resources import Resource, Resources
+from mcpkit.features.running import within
 from mcpkit.features.subscriptions import Subscriptions
 from mcpkit.features.tools import Tool, Tools, error_result
 from mcpkit.jsonrpc.errors import InternalError
@@ -63,7 +65,7 @@ class Options(TypedDict, total=False):
     instructions: str
     """What a model should know before it uses this server."""
     page_size: int
-    """Entries on one page of a list (default 100)."""
+    """Entries on one page of a list (default 1000: many hosts ask for the first page only); 512 KiB end it sooner."""
     tool_timeout: float
     """Seconds that a tool may take unless it says otherwise (default 60; 0: no limit)."""
     max_calls: int
@@ -96,11 +98,11 @@ class Server:
         key = options.get("state_key")
         changes = options.get("changes") or LocalChanges()
         self.kernel = Kernel(self.info, changes=changes, sealer=StateSealer(key) if key else StateSealer())
-        page_size, timeout = options.get("page_size", 100), options.get("tool_timeout", 60.0)
+        page_size, timeout = options.get("page_size", PAGE_SIZE), options.get("tool_timeout", 60.0)
         self.calls = CallsInFlight(options.get("max_calls"))
         """The calls of tools, resources, prompts, completions and own methods that are being served."""
         self._services = Services(self.kernel.changes, self._read_resource)
-        self.subscriptions = Subscriptions(self.kernel.changes)
+        self.subscriptions = Subscriptions(self.kernel.changes, hears=self._hears)
         changed = self._tools_changed
         self.tools = Tools(self._context, page_size=page_size, timeout=timeout, calls=self.calls, changed=changed)
         self.resources = Resources(self._context, page_size=page_size, changed=self._resources_changed)
@@ -262,7 +264,7 @@ class Server:
 
         async def call(exchange: Exchange) -> Result:
             arguments = (self._context(exchange), exchange.params) if wants_context else (exchange.params,)
-            result = await settled(handler(*arguments))
+            result = await within(0, _called(handler, *arguments), method)
             if not isinstance(result, dict):
                 raise InternalError(f"the handler of {method} returned no object")
             return result
@@ -302,10 +304,18 @@ class Server:
             register("resources/list", self.resources.list, cache_key=self.resources.page_key)
             register("resources/templates/list", self.resources.list_templates, cache_key=self.resources.page_key)
             register("resources/read", self.calls.counted(self._asking(self.resources.read)))
-            register("resources/subscribe", subscriptions.subscribe)
+            register("resources/subscribe", self._subscribe)
             register("resources/unsubscribe", subscriptions.unsubscribe)
             self._offer_completions()
         self._changed(RESOURCES_CHANGED, "resources/list", "resources/templates/list")
+
+    async def _subscribe(self, exchange: Exchange) -> JsonObject:
+        """``resources/subscribe``; nothing is heard of what doesn't exist for this caller, as of what doesn't exist.
+
+        Raises: InvalidParams, InsufficientScope.
+        """
+        uri = subscriptions.subscribed_uri(exchange)
+        return await subscriptions.subscribe(exchange) if self.resources.watchable(exchange, uri) else {}
 
     def _prompts_changed(self) -> None:
         if "prompts/list" not in self.kernel.methods():
@@ -313,6 +323,9 @@ class Server:
             self.kernel.register("prompts/get", self.calls.counted(self._asking(self.prompts.get)))
             self._offer_completions()
         self._changed(PROMPTS_CHANGED, "prompts/list")
+
+    def _hears(self, exchange: Exchange, name: str, key: str) -> bool:
+        return name not in subscriptions.KEYED or self.resources.watchable(exchange, key)
 
     def _offer_completions(self) -> None:
         self.kernel.register("completion/complete", self.calls.counted(self.completions.complete))
@@ -328,6 +341,10 @@ class Server:
 
     async def _read_resource(self, exchange: Exchange, uri: str) -> JsonObject:
         return await self.resources.read_uri(exchange, uri)
+
+
+async def _called(handler: Callable[..., Any], *arguments: Any) -> Any:
+    return await settled(handler(*arguments))
 
 
 def _check_extension(extension: Any) -> None:

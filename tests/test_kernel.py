@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import orjson
 import pytest
 
+from mcpkit.jsonrpc.codec import encode_result
 from mcpkit.jsonrpc.errors import InternalError, InvalidParams, MethodNotFound, RpcError
 from mcpkit.jsonrpc.messages import Encoded, Result
 from mcpkit.kernel import ALL_REVISIONS, MAX_PAGES, Handler, Kernel
@@ -15,7 +17,8 @@ from mcpkit.protocol.envelope import META_SERVER_INFO
 from mcpkit.protocol.errors import ResourceNotFound
 from mcpkit.protocol.exchange import Exchange
 from mcpkit.protocol.revisions.registry import NEWEST, NEWEST_HANDSHAKE, PLAIN, REVISIONS
-from mcpkit.protocol.revisions.revision import Era
+from mcpkit.protocol.revisions.revision import Era, Revision
+from mcpkit.security.principal import Principal
 from tests.exchanges import Recorder, exchange
 
 INFO = {"name": "unit", "version": "1"}
@@ -264,3 +267,100 @@ async def test_notifications_reach_their_listener_and_never_fail(caplog: pytest.
     await unit.notified(exchange("notifications/unknown", revision=NEWEST_HANDSHAKE, id=None, channel=Recorder()))
     assert heard == ["notifications/roots/list_changed"]
     assert "broken listener" in caplog.text
+
+
+def paged() -> tuple[Kernel, list[str]]:
+    """A kernel whose list is kept, and who caused it to be made."""
+    unit, made = kernel(), list[str]()
+
+    async def listed(exchange: Exchange) -> dict[str, Any]:
+        made.append(exchange.principal.id if exchange.principal else "nobody")
+        return {"tools": [{"name": "open"}, {"name": "secret"}], "ttlMs": 0, "cacheScope": "public"}
+
+    unit.register("tools/list", listed, cache_key=lambda exchange: 0)
+    return unit, made
+
+
+async def for_root_only(exchange: Exchange, call: Any) -> Any:
+    """Hide a tool from all but one caller."""
+    result = await call(exchange)
+    root = exchange.principal is not None and exchange.principal.id == "root"
+    return {**result, "tools": [tool for tool in result["tools"] if root or tool["name"] != "secret"]}
+
+
+async def names(unit: Kernel, id: str, revision: Revision) -> tuple[list[str], str | None]:
+    asked = exchange("tools/list", revision=revision, principal=Principal(id))
+    result = orjson.loads(encode_result(1, await unit.serve(asked)))["result"]
+    return [tool["name"] for tool in result["tools"]], result.get("cacheScope")
+
+
+@pytest.mark.parametrize("revision", ALL_REVISIONS, ids=lambda revision: revision.name)
+@pytest.mark.parametrize("varies", [None, lambda exchange: exchange.principal, lambda exchange: None])
+async def test_a_page_that_a_hook_filters_is_never_given_to_another_caller(varies: Any, revision: Revision) -> None:
+    unit, made = paged()
+    assert await names(unit, "eve", revision) == (["open", "secret"], await scope(unit, revision))
+    unit.around("tools/list", for_root_only, varies=varies)
+    for _ in range(5):
+        for id, seen in (("root", ["open", "secret"]), ("eve", ["open"])):
+            assert await names(unit, id, revision) in ((seen, "private"), (seen, None))
+    kept = varies is not None and varies(exchange("tools/list", principal=Principal("x"))) is not None
+    assert made[1:] == (["root", "eve"] if kept else ["root", "eve"] * 5)
+
+
+async def scope(unit: Kernel, revision: Revision) -> str | None:
+    """What is said of a list that is the same for all."""
+    return (await names(unit, "eve", revision))[1]
+
+
+async def test_two_hooks_both_say_what_they_depend_on() -> None:
+    for varies in (
+        (lambda exchange: 0, lambda exchange: exchange.principal),
+        (lambda exchange: exchange.principal, None),
+    ):
+        unit, made = paged()
+        for each in varies:
+            unit.around("tools/list", for_root_only, varies=each)
+        for id in ("root", "eve", "root", "eve"):
+            assert (await names(unit, id, NEWEST))[0] == (["open", "secret"] if id == "root" else ["open"])
+        assert len(made) == (4 if None in varies else 2)
+
+
+async def test_a_hook_around_everything_runs_for_each_request() -> None:
+    """It stands outside of what is kept."""
+    unit, made = paged()
+    asked: list[str] = []
+
+    async def hook(exchange: Exchange, call: Any) -> Any:
+        asked.append(exchange.principal.id)  # type: ignore[union-attr]  # all have one here
+        result = await call(exchange)
+        return result if asked[-1] == "root" else {"tools": []}
+
+    unit.use(hook)
+    for id in ("root", "eve", "root", "eve"):
+        assert bool((await names(unit, id, NEWEST))[0]) is (id == "root")
+    assert (asked, len(made)) == (["root", "eve"] * 2, 1)
+
+
+@pytest.mark.parametrize("meta", [None, [], "text", 7, True, 1.5])
+@pytest.mark.parametrize("revision", ALL_REVISIONS, ids=lambda revision: revision.name)
+@pytest.mark.parametrize("hooked", [False, True])
+async def test_meta_is_an_object_or_nothing(revision: Revision, meta: Any, hooked: bool) -> None:
+    """META-01."""
+    heard: list[Any] = []
+
+    async def hook(exchange: Exchange, call: Any) -> Any:
+        heard.append(exchange.params["_meta"])
+        return await call(exchange)
+
+    async def served(exchange: Exchange) -> Any:
+        heard.append(exchange.params["_meta"])
+        return {}
+
+    unit = kernel(x__own=served)
+    unit.on_notification("notifications/roots/list_changed", served)
+    if hooked:
+        unit.use(hook)
+    with pytest.raises(InvalidParams, match="_meta must be an object"):
+        await unit.serve(exchange("x/own", {"_meta": meta}, revision=revision))
+    await unit.notified(exchange("notifications/roots/list_changed", {"_meta": meta}, revision=revision, id=None))
+    assert heard == []

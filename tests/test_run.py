@@ -42,6 +42,18 @@ def block(seconds: float) -> str:
     time.sleep(seconds)
     return "blocked"
 
+@server.tool
+async def interrupt(how: str) -> str:
+    "End by what ends programs."
+    end = {"KeyboardInterrupt": KeyboardInterrupt, "SystemExit": SystemExit}[how.split()[0]]
+    async def fail() -> None:
+        raise end
+    if "task" in how:
+        task = asyncio.create_task(fail())
+        await asyncio.wait([task])
+    await fail()
+    return "not reached"
+
 @server.tool(inline=True)
 def stop() -> str:
     "End the server."
@@ -140,7 +152,7 @@ async def test_three_lines_and_the_last_can_be_copied() -> None:
         connection = await program.connect()
         connection.post(None, body=curl.rpartition(" -d ")[2].strip("'").encode())
         status, _, body = await connection.answer()
-        assert (status, len(orjson.loads(body)["result"]["tools"])) == (200, 4)
+        assert (status, len(orjson.loads(body)["result"]["tools"])) == (200, 5)
         connection.close()
 
 
@@ -302,6 +314,47 @@ async def test_a_call_may_end_a_stdio_server() -> None:
             out = await program.process.stdout.read()
         assert b"stopping" in out
         assert await program.end() == (0, ["served"])
+
+
+def tool(id: int, name: str, **arguments: Any) -> dict[str, Any]:
+    return {"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": {"name": name, "arguments": arguments}}
+
+
+@pytest.mark.parametrize("name", ["wait", "block"])
+async def test_the_grace_of_stdio_is_the_setting_s(name: str) -> None:
+    """STDIO-41: what takes no longer is answered with its result, what does with an error, and the log names it."""
+    async with running("--stdio", MCP_SHUTDOWN_GRACE_SECONDS="30") as program:
+        answers = await talk(program, *opening(), tool(1, name, seconds=1.5))
+        assert answers[1]["result"]["content"][0]["text"].endswith("ed")
+        assert program.process.returncode == 0
+    async with running("--stdio", MCP_SHUTDOWN_GRACE_SECONDS="0.2") as program:
+        answers = await talk(program, *opening(), tool(1, name, seconds=600))
+        assert (answers[1]["id"], answers[1]["error"]["code"]) == (1, -32603)
+        assert program.process.returncode == 0
+    assert any(f"tools/call '{name}' was given up" in line for line in program.lines)
+
+
+@pytest.mark.parametrize("how", ["KeyboardInterrupt", "SystemExit", "KeyboardInterrupt task", "SystemExit task"])
+async def test_no_tool_ends_a_stdio_server(how: str) -> None:
+    """Whatever it raises, also in a task of its own; a signal still ends it."""
+    async with running("--stdio") as program:
+        answers = await talk(program, *opening(), tool(1, "interrupt", how=how), tool(2, "wait", seconds=0))
+    assert {answer["id"]: answer["result"].get("isError") for answer in answers if answer["id"]} == {1: True, 2: None}
+    assert program.process.returncode == 0
+
+
+@pytest.mark.parametrize("how", ["KeyboardInterrupt", "SystemExit", "KeyboardInterrupt task", "SystemExit task"])
+async def test_no_tool_ends_an_http_server(how: str) -> None:
+    async with running() as program:
+        await program.greeting()
+        client = await program.connect()
+        client.post(tool(1, "interrupt", how=how))
+        assert orjson.loads((await client.answer())[2])["result"]["isError"] is True
+        client.post(tool(2, "wait", seconds=0))
+        assert orjson.loads((await client.answer())[2])["result"]["content"][0]["text"] == "waited"
+        client.close()
+        program.process.send_signal(signal.SIGINT)
+        assert (await program.end())[0] == 0
 
 
 # ── small parts ──────────────────────────────────────────────────────────────────────────────────────────────────────

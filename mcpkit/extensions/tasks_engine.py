@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from mcpkit.aio import contain
 from mcpkit.extensions.tasks_state import CANCELLED, COMPLETED, FAILED, Face, Task
 from mcpkit.extensions.tasks_store import Step, TaskStore
 from mcpkit.features.errors import Overloaded
@@ -228,9 +229,9 @@ class Job:
     async def work(self) -> Result:
         """Run the handler, and keep what becomes of it in the task, if it is one by then."""
         try:
-            result = await self.call(self.exchange)
+            result = await contain(self._called())
             if self._id and isinstance(result, dict) and result.get("resultType") == "input_required":
-                result = await self.call(self.exchange)  # the returned form, begun as a result: now it can converse
+                result = await contain(self._called())  # the returned form, begun as a result: now it can converse
         except asyncio.CancelledError:
             if self._id:
                 await self._cancelled()
@@ -246,6 +247,9 @@ class Job:
             return result
         finally:
             self._bury()
+
+    async def _called(self) -> Result:
+        return await self.call(self.exchange)
 
     def stop(self) -> None:
         """Cancel the handler."""

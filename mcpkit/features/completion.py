@@ -89,12 +89,13 @@ class Completions:
         feature.admits(exchange)
         source = feature.sources.get(argument.name, _NOTHING)
         asked = (reference, argument, CompletionContext(chosen))
+        name = f"completion of {argument.name}"
         try:
-            return {"completion": await within(TIMEOUT, self._values(source, asked, exchange))}
+            return {"completion": await within(TIMEOUT, self._values(source, asked, exchange), name)}
         except RpcError:
             raise
         except Exception as error:
-            raise InternalError(failure_text(f"completion of {argument.name}", error, logger)) from None
+            raise InternalError(failure_text(name, error, logger)) from None
 
     async def _values(
         self, source: Source, asked: tuple[Reference, Argument, CompletionContext], exchange: Exchange

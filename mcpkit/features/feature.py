@@ -8,13 +8,14 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Mapping
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, ClassVar, Final, Protocol, TypeAlias
 
 from mcpkit.features.binding import Bound, MakeContext
 from mcpkit.features.errors import InsufficientScope, RegistrationError
 from mcpkit.features.options import Visible, check_options, icons_of, meta_of
 from mcpkit.features.signature import where
+from mcpkit.jsonrpc.codec import encode
 from mcpkit.jsonrpc.messages import JsonObject
 from mcpkit.protocol.exchange import Exchange
 from mcpkit.protocol.types import CacheScope
@@ -85,6 +86,11 @@ class Feature(ABC):
     def name(self) -> str:
         """Its name for programs."""
         return str(self.wire["name"])
+
+    @cached_property
+    def wire_bytes(self) -> int:
+        """How long its entry in the list is as JSON."""
+        return len(encode(self.wire))
 
     # ── the handle ───────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -15,7 +15,7 @@ from mcpkit.features.failures import failure_text
 from mcpkit.features.feature import DEFAULT_TIMEOUT, Feature
 from mcpkit.features.messages import prompt_result
 from mcpkit.features.options import PromptOptions
-from mcpkit.features.registry import LIST_TTL_MS, Registry
+from mcpkit.features.registry import LIST_TTL_MS, PAGE_SIZE, Registry
 from mcpkit.features.running import within
 from mcpkit.features.suggesting import Source, sources_of
 from mcpkit.features.suggestions import clipped, unknown
@@ -69,7 +69,7 @@ class Prompts:
         self,
         make_context: MakeContext,
         *,
-        page_size: int = 100,
+        page_size: int = PAGE_SIZE,
         timeout: float = DEFAULT_TIMEOUT,
         ttl_ms: int = LIST_TTL_MS,
         changed: Callable[[], None] = lambda: None,
@@ -136,7 +136,7 @@ class Prompts:
             raise InvalidParams(f"Invalid arguments for {prompt.key}: {error}") from None
         seconds = self._timeout if prompt.timeout is None else prompt.timeout
         try:
-            value = await within(seconds, prompt.work(arguments, exchange, self._make_context))
+            value = await within(seconds, prompt.work(arguments, exchange, self._make_context), prompt.key)
             return prompt_result(value, prompt.description)
         except RpcError:
             raise

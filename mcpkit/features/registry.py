@@ -7,7 +7,7 @@ feature does.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from threading import RLock
@@ -23,6 +23,12 @@ F = TypeVar("F", bound=Feature)
 
 LIST_TTL_MS: Final = 30_000
 """How long a list may be kept where nobody said otherwise; those who listen hear of changes at once."""
+
+
+PAGE_SIZE: Final = 1000
+"""Entries on one page where nobody said otherwise: many hosts ask for the first page only."""
+PAGE_BYTES: Final = 512 * 1024
+"""A page ends before it is longer than this; one entry is always on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +130,10 @@ class Registry(Generic[F]):
         start = 0 if cursor is None else bisect_right(now.keys, decode_cursor(cursor))
         rest = (now.offered[key] for key in now.keys[start:])
         shown = list(islice((feature for feature in rest if feature.seen_by(exchange)), self._page_size + 1))
-        page: JsonObject = {self._member: [feature.wire for feature in shown[: self._page_size]]}
-        if len(shown) > self._page_size:
-            page["nextCursor"] = encode_cursor(shown[self._page_size - 1].key)
+        fit = min(self._page_size, _fitting(shown))
+        page: JsonObject = {self._member: [feature.wire for feature in shown[:fit]]}
+        if len(shown) > fit:
+            page["nextCursor"] = encode_cursor(shown[fit - 1].key)
         lasting = [feature.listed_ttl_ms for feature in shown]
         page["ttlMs"] = min([self._ttl_ms, *(ttl for ttl in lasting if ttl is not None)])
         page["cacheScope"] = "public" if now.uniform and now.shared else "private"
@@ -141,3 +148,13 @@ class Registry(Generic[F]):
             self._now = _Snapshot(offered, tuple(offered), uniform, shared)
             self.offered = offered
         self._changed()
+
+
+def _fitting(features: Sequence[Feature]) -> int:
+    """How many of the features are on a page because of their length."""
+    size = 0
+    for number, feature in enumerate(features):
+        size += feature.wire_bytes
+        if size > PAGE_BYTES and number:
+            return number
+    return len(features)

@@ -20,7 +20,7 @@ from mcpkit.features.errors import BadArguments, RegistrationError
 from mcpkit.features.failures import failure_text
 from mcpkit.features.feature import DEFAULT_TIMEOUT, Feature
 from mcpkit.features.options import ResourceOptions
-from mcpkit.features.registry import LIST_TTL_MS, Registry
+from mcpkit.features.registry import LIST_TTL_MS, PAGE_SIZE, Registry
 from mcpkit.features.running import within
 from mcpkit.features.suggesting import Source, sources_of
 from mcpkit.jsonrpc.errors import InternalError, InvalidParams, RpcError
@@ -118,7 +118,7 @@ class Resources:
         self,
         make_context: MakeContext,
         *,
-        page_size: int = 100,
+        page_size: int = PAGE_SIZE,
         timeout: float = DEFAULT_TIMEOUT,
         ttl_ms: int = LIST_TTL_MS,
         changed: Callable[[], None] = lambda: None,
@@ -165,6 +165,18 @@ class Resources:
         """Whether this caller could read that URI (a template may still find nothing there)."""
         return self._at(exchange, uri) is not None
 
+    def watchable(self, exchange: Exchange, uri: str) -> bool:
+        """Whether this caller may hear of changes there: as of reading. A URI where nothing is may get something later.
+
+        Raises: InsufficientScope.
+        """
+        found = self._at(exchange, uri)
+        if found is not None:
+            return found[0].admits(exchange)
+        return uri not in self._static.offered and not any(
+            template.template is not None and template.template.match(uri) is not None for template in self._ordered
+        )
+
     async def list(self, exchange: Exchange) -> JsonObject:
         """``resources/list`` (RSRC-02). Raises: InvalidParams for a bad cursor."""
         return self._static.page(exchange)
@@ -192,7 +204,7 @@ class Resources:
         resource.admits(exchange)
         seconds = self._timeout if resource.timeout is None else resource.timeout
         try:
-            value = await within(seconds, resource.work(arguments, exchange, self._make_context))
+            value = await within(seconds, resource.work(arguments, exchange, self._make_context), resource.name)
             return _result(resource, uri, value)
         except RpcError:
             raise

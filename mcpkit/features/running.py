@@ -7,16 +7,23 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Awaitable, Callable, Coroutine, Generator
+import logging
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 from threading import Lock, Thread
-from typing import Any, Final, Generic, TypeAlias, TypeVar
+from time import perf_counter
+from typing import Any, Final, TypeAlias, TypeVar
 
+from mcpkit.aio import HandlerSteps, as_exception, cancel_requests, take_back
 from mcpkit.jsonrpc.errors import McpKitError
 
+logger = logging.getLogger("mcpkit.running")
+
 T = TypeVar("T")
+BLOCKED_SECONDS: Final = 1.0
+"""A function that keeps the event loop longer than this in one go is named in the log."""
 MOST_THREADS: Final = 256
 """Threads in all, with those that hang."""
 Outcome: TypeAlias = tuple[Any, BaseException | None]
@@ -34,23 +41,42 @@ class DeadlineExpired(McpKitError):
         self.seconds = seconds
 
 
-async def within(seconds: float, work: Coroutine[Any, Any, T]) -> T:
-    """Await ``work`` for at most ``seconds`` (0: for ever).
+async def within(seconds: float, work: Coroutine[Any, Any, T], name: str = "") -> T:
+    """Await a function of an author's for at most ``seconds`` (0: for ever); ``name`` is what messages call it.
 
-    It is driven one step first: work that never waits never meets a timer. On expiry the work is cancelled; a
-    cancellation that comes from outside goes through untouched.
+    It is driven one step first: work that never waits never meets a timer. On expiry the work is cancelled. A
+    cancellation that comes from outside goes through untouched; one of the function's own ends nothing but its call.
 
-    Raises: DeadlineExpired, whatever ``work`` raises, and RuntimeError where it calls ``sys.exit()``.
+    Raises: DeadlineExpired, whatever Exception ``work`` raises, and HandlerExit where it ends by anything else.
     """
+    began = perf_counter()
     try:
-        waits_for = work.send(None)
-        if not seconds:
-            return await _Begun(work, waits_for)
-        return await _until(seconds, _Begun(work, waits_for))
+        waited = work.send(None)
     except StopIteration as stop:
+        if perf_counter() - began > BLOCKED_SECONDS:
+            _tell_blocked(name, perf_counter() - began)
         return stop.value  # type: ignore[no-any-return]  # StopIteration is not generic
-    except SystemExit as end:
-        raise RuntimeError("the function called sys.exit()") from end
+    except BaseException as error:
+        raise as_exception(error)  # noqa: B904 - it knows its cause
+    steps = HandlerSteps(work, waited, cancel_requests(), perf_counter() - began)
+    try:
+        return await (_until(seconds, steps) if seconds else steps)
+    except BaseException as error:
+        raise steps.ended(error)  # noqa: B904 - as above
+    finally:
+        if steps.longest > BLOCKED_SECONDS:
+            _tell_blocked(name, steps.longest)
+        if not steps.closed:
+            await take_back(steps.own)
+
+
+def _tell_blocked(name: str, seconds: float) -> None:
+    logger.warning(
+        "%s blocked the event loop for %.1f s, and every other call with it; "
+        "write it with def, then it runs in a thread, or await asyncio.to_thread(...) for what blocks",
+        name or "a function",
+        seconds,
+    )
 
 
 async def _until(seconds: float, work: Awaitable[T]) -> T:
@@ -62,29 +88,6 @@ async def _until(seconds: float, work: Awaitable[T]) -> T:
         if limit.expired():
             raise DeadlineExpired(seconds) from None
         raise
-
-
-@dataclass(slots=True)
-class _Begun(Generic[T]):
-    """A coroutine that has been driven to its first wait already."""
-
-    work: Coroutine[Any, Any, T]
-    waits_for: Any
-
-    def __await__(self) -> Generator[Any, Any, T]:
-        try:
-            while True:
-                try:
-                    yield self.waits_for
-                except GeneratorExit:
-                    self.work.close()
-                    raise
-                except BaseException as error:
-                    self.waits_for = self.work.throw(error)
-                else:
-                    self.waits_for = self.work.send(None)
-        except StopIteration as stop:
-            return stop.value  # type: ignore[no-any-return]  # as above
 
 
 @dataclass(slots=True)
@@ -103,7 +106,7 @@ class _Job:
         try:
             return self.call(), None
         except BaseException as error:
-            return None, _carried(error)
+            return None, as_exception(error)
 
     def tell(self, outcome: Outcome) -> None:
         """From the thread: let the caller know."""
@@ -118,15 +121,6 @@ class _Job:
             self.future.set_result(value)
         else:
             self.future.set_exception(error)
-
-
-def _carried(error: BaseException) -> BaseException:
-    """What a future can carry to the caller without ending more than the call."""
-    if isinstance(error, StopIteration | SystemExit | KeyboardInterrupt | GeneratorExit | asyncio.CancelledError):
-        wrapped = RuntimeError(f"the function ended by {type(error).__name__}")
-        wrapped.__cause__ = error
-        return wrapped
-    return error
 
 
 @dataclass(slots=True)

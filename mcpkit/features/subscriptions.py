@@ -65,6 +65,9 @@ class Subscriptions:
     keyed: dict[str, str] = field(default_factory=lambda: dict(KEYED))
     permits: dict[str, Permits] = field(default_factory=dict)
     """A keyed filter's name → whether this caller may watch that key; a key it may not is left out of the ack."""
+    hears: Callable[[Exchange, str, str], bool] = lambda exchange, name, key: True
+    """Whether this caller may hear of a keyed filter's key. One that it may not know of is acknowledged all the same,
+    as if nothing were there; may raise InsufficientScope."""
     _crowds: dict[asyncio.AbstractEventLoop, _Crowd] = field(default_factory=dict)
     _held: Counter[str] = field(default_factory=Counter)
     """How many streams each authenticated caller holds."""
@@ -83,7 +86,8 @@ class Subscriptions:
         wanted = exchange.params.get("notifications")
         if not isinstance(wanted, dict):
             raise InvalidParams('notifications must be an object such as {"toolsListChanged": true}')
-        stream = _Stream(exchange, await self._honoured(exchange, wanted), self.keyed)
+        honoured = await self._honoured(exchange, wanted)
+        stream = _Stream(exchange, honoured, self._heard(exchange, honoured))
         with self._room(exchange.principal), self._counted(exchange.caller, stream), self._among(stream):
             return await stream.tell()
 
@@ -154,6 +158,15 @@ class Subscriptions:
                 keys, permits = _keys(name, wanted[name]), self.permits.get(name)
                 honoured[name] = [key for key in keys if not permits or await settled(permits(exchange, key))]
         return honoured
+
+    def _heard(self, exchange: Exchange, honoured: JsonObject) -> frozenset[Subject]:
+        """What a stream is told of. Raises: InsufficientScope."""
+        switches = {(SWITCHES[name], None) for name in honoured if name in SWITCHES}
+        keyed = {name: method for name, method in self.keyed.items() if name in honoured}
+        keys = {
+            (method, key) for name, method in keyed.items() for key in honoured[name] if self.hears(exchange, name, key)
+        }
+        return frozenset(switches | keys)
 
 
 def watched_bytes(keys: Iterable[str]) -> int:
@@ -256,10 +269,8 @@ class _Stream:
 
     __slots__ = ("_closed", "_exchange", "_honoured", "_meta", "_sleeper", "_waiting", "wanted")
 
-    def __init__(self, exchange: Exchange, honoured: JsonObject, keyed: Mapping[str, str]) -> None:
-        switches = {(SWITCHES[name], None) for name in honoured if name in SWITCHES}
-        keys = {(keyed[name], key) for name in honoured if name in keyed for key in honoured[name]}
-        self.wanted: frozenset[Subject] = frozenset(switches | keys)
+    def __init__(self, exchange: Exchange, honoured: JsonObject, wanted: frozenset[Subject]) -> None:
+        self.wanted = wanted
         self._exchange = exchange
         self._honoured = honoured
         self._meta = {META_SUBSCRIPTION_ID: exchange.id}

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, Unpack
 
+from mcpkit.aio import as_exception
 from mcpkit.features.binding import MakeContext, bind_json
 from mcpkit.features.caching import Cached
 from mcpkit.features.errors import BadArguments, InsufficientScope, RegistrationError
@@ -17,7 +18,7 @@ from mcpkit.features.failures import failure_text
 from mcpkit.features.feature import DEFAULT_TIMEOUT, Feature
 from mcpkit.features.in_flight import CallsInFlight
 from mcpkit.features.options import ToolAnnotations, ToolOptions, check_tool_name
-from mcpkit.features.registry import LIST_TTL_MS, Registry
+from mcpkit.features.registry import LIST_TTL_MS, PAGE_SIZE, Registry
 from mcpkit.features.returns import Returns, returns_of
 from mcpkit.features.running import within
 from mcpkit.features.suggestions import unknown
@@ -104,7 +105,7 @@ class Tools:
         self,
         make_context: MakeContext,
         *,
-        page_size: int = 100,
+        page_size: int = PAGE_SIZE,
         timeout: float = DEFAULT_TIMEOUT,
         calls: CallsInFlight | None = None,
         ttl_ms: int = LIST_TTL_MS,
@@ -185,7 +186,11 @@ class Tools:
         calls.take(caller)
         try:
             work = tool.work if tool.keeps is None else partial(self.cached.call, tool)
-            return tool.returns.result(await within(seconds, work(arguments, exchange, self._make_context)))
+            value = await within(seconds, work(arguments, exchange, self._make_context), tool.key)
+            try:
+                return tool.returns.result(value)
+            except BaseException as error:
+                raise as_exception(error)  # noqa: B904 - it knows its cause
         except RpcError:
             raise
         except Exception as error:

@@ -8,6 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+from mcpkit.framing.breaks import escape_breaks
+
+BOM: Final = b"\xef\xbb\xbf"
 _PADDING: Final = b" \t\r"
 
 
@@ -22,23 +25,29 @@ Line: TypeAlias = bytes | Overlong
 
 
 def encode_line(data: bytes) -> bytes:
-    """The line that carries ``data``, which must not hold a newline (JSON from the codec never does)."""
-    return data + b"\n"
+    """The line that carries ``data``, JSON without a newline; what some readers take for one is escaped."""
+    return escape_breaks(data) + b"\n"
 
 
 class LineDecoder:
-    """Chunks of bytes in, lines out: CRLF is taken for LF, blank lines are skipped, memory stays bounded."""
+    """Chunks of bytes in, lines out: CRLF is taken for LF, blank lines are skipped, memory stays bounded.
 
-    __slots__ = ("_max", "_overlong", "_partial")
+    A byte order mark before the first line is left out: some shells put one before what they pipe (RFC 8259 §8.1).
+    """
+
+    __slots__ = ("_began", "_max", "_overlong", "_partial")
 
     def __init__(self, max_line_bytes: int) -> None:
         self._max = max_line_bytes
         self._partial = bytearray()  # the line whose end has not come yet
         self._overlong = False
+        self._began = False
 
     def feed(self, chunk: bytes) -> list[Line]:
         """The lines that ``chunk`` completes; an over-long one is reported once, as soon as it is too long."""
         lines: list[Line] = []
+        if not self._began:
+            chunk = self._begin(chunk)
         *ended, rest = chunk.split(b"\n")
         for piece in ended:
             if self._partial or self._overlong:
@@ -57,6 +66,16 @@ class LineDecoder:
         lines: list[Line] = []
         self._end(lines)
         return lines
+
+    def _begin(self, chunk: bytes) -> bytes:
+        """The first bytes of the stream without a byte order mark; nothing as long as there may be one."""
+        chunk = bytes(self._partial) + chunk
+        self._partial.clear()
+        if len(chunk) < len(BOM) and BOM.startswith(chunk):
+            self._partial += chunk
+            return b""
+        self._began = True
+        return chunk.removeprefix(BOM)
 
     def _grow(self, piece: bytes, lines: list[Line]) -> None:
         if self._overlong:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mcpkit.framing.breaks import escape_breaks
+
 
 class EventTooLarge(ValueError):
     """The peer sends an event larger than we are willing to hold; the stream can't be read any further."""
@@ -28,10 +30,13 @@ class Event:
 def encode_event(data: bytes, *, id: str | None = None, event: str | None = None, retry: int | None = None) -> bytes:
     """One event, ready to be sent; ``retry`` in milliseconds. Without ``event`` its name is "message".
 
+    ``data`` is JSON or ASCII: what some readers take for a line break in it is escaped.
+
     Raises: ValueError when ``data``, ``id`` or ``event`` holds a line break, which would end the field.
     """
     if b"\n" in data or b"\r" in data:
         raise ValueError("the data of an event must be one line")
+    data = escape_breaks(data)
     if id is None and event is None and retry is None:
         return b"data: %b\n\n" % data
     head = b"" if event is None else _field(b"event", event)

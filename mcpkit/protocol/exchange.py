@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, ClassVar, Final, NamedTuple, Protocol
 
 from mcpkit.jsonrpc.codec import encode_notification
 from mcpkit.jsonrpc.errors import McpKitError
@@ -32,6 +32,9 @@ class InputRequired(BaseException):
 
     It derives from BaseException so that a handler's ``except Exception`` can't swallow the question.
     """
+
+    control_flow: ClassVar[bool] = True
+    """It passes through handlers (aio.as_exception)."""
 
 
 class Channel(Protocol):

@@ -55,7 +55,7 @@ class Entry:
         "MCP_SHUTDOWN_GRACE_SECONDS",
         8.0,
         values.seconds(0, 600),
-        "how long calls in flight may go on at shutdown",
+        "how long calls in flight may go on at shutdown; over stdio, also once the input has ended",
         unit="s",
     )
     drain_seconds: float = _setting(

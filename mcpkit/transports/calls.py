@@ -1,15 +1,17 @@
-"""What every door over HTTP does with calls: serve one, serve a batch, answer in JSON-RPC's words.
+"""Serving a call, the same at every door: the kernel's result, or whatever went wrong, becomes the bytes of an answer.
 
 What must never stand here: which door it is, sessions.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 from mcpkit.jsonrpc.codec import BadParams, encode, encode_batch, encode_error, encode_result
-from mcpkit.jsonrpc.errors import InternalError, InvalidRequest
+from mcpkit.jsonrpc.errors import InternalError, InvalidRequest, McpKitError, RpcError
 from mcpkit.jsonrpc.messages import Batch, Id, Message, Notification, Request, Result
 from mcpkit.kernel import Kernel
 from mcpkit.protocol.exchange import Exchange
@@ -22,6 +24,60 @@ logger = logging.getLogger("mcpkit.transports")
 CALL = "tools/call"
 LISTEN = frozenset({"subscriptions/listen"})
 """Methods whose answer is a stream by nature (SUB-04)."""
+
+
+T = TypeVar("T")
+CallResponse: TypeAlias = tuple[bytes, RpcError | None]
+"""The answer to a call, and the error that it tells, from which HTTP takes its status."""
+
+
+class CallCancelled(McpKitError):
+    """The call was given up by its caller, or by the server's end: there is nobody to answer."""
+
+
+class CallChannel(Protocol):
+    """How a call runs at its door."""
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the caller, or the server, has given the call up."""
+
+    def run(self, work: Coroutine[Any, Any, T]) -> Awaitable[T]:
+        """Await what serves the call.
+
+        Raises: whatever Exception ``work`` raises, HandlerExit where it ends by anything else, and CancelledError where
+        the task that it runs in was cancelled by somebody else.
+        """
+
+
+async def serve_call(kernel: Kernel, exchange: Exchange, channel: CallChannel) -> CallResponse:
+    """Serve one request and encode its result or its error: whatever a handler or a hook ends by, it is answered.
+
+    Raises: CallCancelled when the call was given up; CancelledError when the task was, by somebody outside.
+    """
+    try:
+        result = await channel.run(kernel.serve(exchange))
+        if not channel.cancelled:
+            return encoded(kernel, exchange, result), None
+    except RpcError as error:
+        if not channel.cancelled:
+            return _refused(exchange, error)
+    except Exception:
+        if not channel.cancelled:
+            logger.exception("%s could not be answered", exchange.method)
+            return _refused(exchange, InternalError())
+    except asyncio.CancelledError:
+        if not channel.cancelled:
+            raise
+    raise CallCancelled
+
+
+def _refused(exchange: Exchange, error: RpcError) -> CallResponse:
+    try:
+        return encode_error(exchange.id, error), error
+    except (TypeError, ValueError, RecursionError):
+        logger.exception("the error that %s raised is not JSON", exchange.method)
+        return encode_error(exchange.id, InternalError()), InternalError()
 
 
 def encoded(kernel: Kernel, exchange: Exchange, result: Result) -> bytes:
@@ -81,7 +137,7 @@ async def serve_batch(
     answers: list[bytes] = []
     for entry in batch.messages:
         if isinstance(entry, Request):
-            answers.append(await serve(entry))
+            answers.append(await _served(entry, serve))
         elif isinstance(entry, Notification):
             await notified(entry)
         elif isinstance(entry, InvalidRequest):
@@ -89,3 +145,10 @@ async def serve_batch(
         elif answered is not None:
             await answered(entry)
     return encode_batch(answers) if answers else None
+
+
+async def _served(request: Request, serve: Callable[[Request], Awaitable[bytes]]) -> bytes:
+    try:
+        return await serve(request)
+    except CallCancelled:
+        return encode_error(request.id, InvalidRequest("This call was cancelled"))

@@ -20,7 +20,7 @@ from mcpkit.jsonrpc.codec import (
     encode_error,
     encode_notification,
 )
-from mcpkit.jsonrpc.errors import InternalError, InvalidRequest, RpcError
+from mcpkit.jsonrpc.errors import InvalidRequest, RpcError
 from mcpkit.jsonrpc.messages import Batch, Id, JsonObject, Message, Notification, Request
 from mcpkit.jsonrpc.peer import Peer
 from mcpkit.kernel import Kernel
@@ -30,9 +30,9 @@ from mcpkit.protocol.exchange import Exchange, NoBackChannel
 from mcpkit.protocol.lifecycle import Phase, admit, negotiate, read_initialize
 from mcpkit.protocol.revisions.registry import NEWEST_HANDSHAKE
 from mcpkit.settings import Settings
-from mcpkit.transports.calls import check_arguments, encoded
-from mcpkit.transports.in_flight import LISTEN, InFlight
-from mcpkit.transports.pipe_call import CANCELLED, BatchReply, Call, Outlet, PipeSession, Reply
+from mcpkit.transports.calls import CallCancelled, check_arguments, serve_call
+from mcpkit.transports.in_flight import InFlight
+from mcpkit.transports.pipe_call import CANCELLED, LISTEN, BatchReply, Call, Outlet, PipeSession, Reply
 from mcpkit.transports.pipe_notices import PipeNotices
 
 log: Final = logging.getLogger("mcpkit.transports")
@@ -57,6 +57,7 @@ class Duplex:
         self._opening = False  # initialize is being served; lines wait for what it agrees on (INIT-14)
         self._held: list[Line] = []
         self._ending = False
+        self._leaving = False  # what is read now is answered, and not served
         self._calls = InFlight(self._serve, settings.max_session_calls, self._settle)
         self._notices = PipeNotices(kernel.changes, lambda: self._session, outlet)
 
@@ -75,8 +76,17 @@ class Duplex:
         self._ending = True
         self._peer.fail_all(NoBackChannel("the client has closed its end of the pipe"))
         self._calls.cancel(LISTEN)
-        self._loop.call_later(grace, self.close)
+        self._loop.call_later(grace, self.give_up)
         self._settle()
+
+    def give_up(self) -> None:
+        """Be over now, while the client can still read: what runs or waits is answered with an error."""
+        if self.over.done():
+            return
+        self._calls.give_up()
+        held, self._held, self._opening, self._leaving = self._held, [], False, True
+        self.receive(held)
+        self.close()
 
     def close(self) -> None:
         """Be over now: nothing more is answered, whatever runs is cancelled. May be called twice."""
@@ -160,7 +170,9 @@ class Duplex:
         except RpcError as error:
             reply(encode_error(request.id, error))
             return
-        if request.method == INITIALIZE and call.exchange.session is not None:
+        if self._leaving:
+            call.give_up()
+        elif request.method == INITIALIZE and call.exchange.session is not None:
             self._calls.start(call, self._open(call))
         else:
             self._calls.launch(call)
@@ -195,20 +207,14 @@ class Duplex:
             await self._kernel.notified(exchange)
             return
         try:
-            data = encoded(self._kernel, exchange, await self._kernel.serve(exchange))
-        except RpcError as error:
-            data = encode_error(exchange.id, error)
-        except asyncio.CancelledError:
-            # By its caller, or because all is over: nobody waits. By its own doing: somebody does.
-            data = encode_error(exchange.id, InternalError())
-        except Exception:
-            log.exception("the result of %s is not JSON", exchange.method)
-            data = encode_error(exchange.id, InternalError())
-        else:
+            data, error = await serve_call(self._kernel, exchange, call)
+        except CallCancelled:
+            return
+        if error is None:
             self._succeeded(call)
         call.answer(data)
         if call.hung_up:
-            self._loop.call_soon(self.close)
+            self._loop.call_soon(self.give_up)
 
     def _succeeded(self, call: Call) -> None:
         exchange = call.exchange
@@ -243,6 +249,8 @@ class Duplex:
             reason = message.params.get("reason")
             if self._peer.cancel(message.params.get("requestId"), reason if isinstance(reason, str) else None):
                 log.debug("a request was cancelled by its caller: %r", reason)
+            return
+        if self._leaving:
             return
         try:
             route = classify(None, None, message)

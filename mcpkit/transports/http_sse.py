@@ -6,13 +6,14 @@ The stream is carried by sse-starlette. What must never stand here: Streamable H
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import suppress
-from typing import Any, Final, cast
+from typing import Any, Final, TypeVar, cast
 from urllib.parse import quote
 
 from sse_starlette import EventSourceResponse
 
+from mcpkit.aio import contain
 from mcpkit.framing.sse import encode_event
 from mcpkit.jsonrpc.codec import BadParams, Limits, decode, encode_error, encode_notification, encode_request
 from mcpkit.jsonrpc.errors import InvalidParams, InvalidRequest, RpcError
@@ -28,7 +29,7 @@ from mcpkit.sessions.session import Session
 from mcpkit.sessions.store import Posted, StoreAway
 from mcpkit.settings import Settings
 from mcpkit.transports.asgi import Event, Header, Receive, Refused, Scope, Send, Visit, refuse
-from mcpkit.transports.calls import encoded, id_of
+from mcpkit.transports.calls import CallCancelled, id_of, serve_call
 from mcpkit.transports.gate import EVENTS, Gate
 from mcpkit.transports.load import Load, Scales
 from mcpkit.transports.outbox import StreamOutbox
@@ -36,6 +37,7 @@ from mcpkit.transports.question import Question
 from mcpkit.transports.reception import Reception, exchange_in, hear, refusal_of, unknown_session
 from mcpkit.transports.streams import KEEP_ALIVE
 
+T = TypeVar("T")
 ALLOW_GET: Final[Header] = (b"allow", b"GET, OPTIONS")
 ALLOW_NOTHING: Final[Header] = (b"allow", b"OPTIONS")
 SECRET: Final = frozenset({"authorization", "cookie", "proxy-authorization"})
@@ -48,12 +50,13 @@ class StreamCall:
     A :class:`~mcpkit.protocol.exchange.Channel` for the handler and a ``Cancellable`` for the session's peer.
     """
 
-    __slots__ = ("_outbox", "_session", "caller", "hung_up", "task", "weight")
+    __slots__ = ("_outbox", "_session", "caller", "cancelled", "hung_up", "task", "weight")
 
     def __init__(self, session: Session, outbox: StreamOutbox) -> None:
         self._session = session
         self._outbox = outbox
         self.task: asyncio.Task[None] | None = None
+        self.cancelled = False
         self.hung_up = False
         self.weight = 0
         """What its request was found to weigh (load.Scales), until that is given back."""
@@ -90,8 +93,13 @@ class StreamCall:
         """End the session once this is answered."""
         self.hung_up = True
 
+    def run(self, work: Coroutine[Any, Any, T]) -> Awaitable[T]:
+        """Await the handler in the call's own task."""
+        return contain(work)
+
     def cancel(self, reason: str | None) -> None:
         """Stop the handler."""
+        self.cancelled = True
         if self.task is not None:
             self.task.cancel()
 
@@ -298,24 +306,21 @@ class HttpSse:
     ) -> None:
         id = request.id
         try:
-            body = await self._answer(visit, session, request, call)
-            del visit, request  # what was asked takes no room any more
+            exchange = exchange_in(session, visit, request, call)
+            try:
+                body, _ = await serve_call(self._kernel, exchange, call)
+            finally:
+                self._relieve(call)
+            del visit, request, exchange  # what was asked takes no room any more
             await outbox.put(body)  # in flight while it waits for its reader: such calls are bounded
+        except CallCancelled:
+            return
         finally:
             session.peer.end(id)
             outbox.look()
         if call.hung_up:
             with suppress(StoreAway):
                 await self._reception.store.end(session)
-
-    async def _answer(self, visit: Visit, session: Session, request: Request, call: StreamCall) -> bytes:
-        try:
-            exchange = exchange_in(session, visit, request, call)
-            return encoded(self._kernel, exchange, await self._kernel.serve(exchange))
-        except RpcError as error:
-            return encode_error(request.id, error)
-        finally:
-            self._relieve(call)
 
     def _relieve(self, call: StreamCall) -> None:
         weight, call.weight = call.weight, 0

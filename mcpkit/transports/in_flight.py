@@ -13,10 +13,8 @@ from typing import Final
 from mcpkit.jsonrpc.codec import encode_error
 from mcpkit.jsonrpc.errors import InternalError
 from mcpkit.transports.eager import Starter, Work
-from mcpkit.transports.pipe_call import Call
+from mcpkit.transports.pipe_call import LISTEN, Call
 
-LISTEN: Final = "subscriptions/listen"
-"""Lasts until somebody ends it: neither counted as work, nor waited for."""
 MAX_WAITING: Final = 10_000
 """Calls that may wait for one in flight to end: a whole file of them may be piped in."""
 
@@ -61,6 +59,12 @@ class InFlight:
         for call in tuple(self._tasks.values()):
             if method is None or call.exchange.method == method:
                 call.cancel(None)
+
+    def give_up(self) -> None:
+        """Stop everything, and tell whoever waits for an answer that none will come."""
+        waiting, self._waiting = tuple(self._waiting), deque()
+        for call in (*self._tasks.values(), *waiting):
+            call.give_up()
 
     def close(self) -> None:
         """Cancel everything; what waits is never served."""

@@ -6,12 +6,15 @@ What must never stand here: reading or writing bytes, what is served when (duple
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import Final, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
-from mcpkit.jsonrpc.codec import encode_batch, encode_notification, encode_request
+from mcpkit.aio import contain
+from mcpkit.jsonrpc.codec import encode_batch, encode_error, encode_notification, encode_request
+from mcpkit.jsonrpc.errors import LONGEST_NAME, InternalError
 from mcpkit.jsonrpc.messages import JsonObject
 from mcpkit.jsonrpc.peer import Peer
 from mcpkit.protocol.exchange import Client, Exchange, NoBackChannel
@@ -19,8 +22,13 @@ from mcpkit.protocol.lifecycle import Phase
 from mcpkit.protocol.revisions.revision import Revision
 from mcpkit.transports.question import Question
 
-CANCELLED: Final = "notifications/cancelled"
+log: Final = logging.getLogger("mcpkit.transports")
 
+CANCELLED: Final = "notifications/cancelled"
+LISTEN: Final = "subscriptions/listen"
+"""Lasts until somebody ends it: neither counted as work, nor waited for."""
+
+T = TypeVar("T")
 Reply: TypeAlias = Callable[[bytes | None], None]
 """Takes the answer to one request; None when there is none to give."""
 
@@ -111,6 +119,10 @@ class Call:
 
     # ── the pipe's side ──────────────────────────────────────────────────────────────────────────────────────────
 
+    def run(self, work: Coroutine[Any, Any, T]) -> Awaitable[T]:
+        """Await the handler in the call's own task."""
+        return contain(work)
+
     def answer(self, data: bytes) -> None:
         """The handler is done; what it has to say to a call that was cancelled stays unsaid."""
         if self.cancelled:
@@ -128,10 +140,31 @@ class Call:
         if self.task is not None:
             self.task.cancel()
 
+    def give_up(self) -> None:
+        """Stop the handler, whose time is over, and tell the caller so."""
+        id = self.exchange.id
+        if self.cancelled or id is None or self.exchange.method == LISTEN:
+            self.cancel(None)
+            return
+        log.warning("%s was given up: the server ends, and MCP_SHUTDOWN_GRACE_SECONDS are over", named(self.exchange))
+        self._reply, reply = _unheard, self._reply
+        self.cancel(None)
+        reply(encode_error(id, InternalError("The server is going down, and the call was given up; call it again")))
+
     def _end(self, data: bytes | None) -> None:
         if self.exchange.id is not None:
             self._peer.end(self.exchange.id)
         self._reply(data)
+
+
+def named(exchange: Exchange) -> str:
+    """The call as a log names it: its method, and the tool, prompt or resource that it means."""
+    target = exchange.params.get("name", exchange.params.get("uri"))
+    return f"{exchange.method} {target[:LONGEST_NAME]!r}" if isinstance(target, str) else exchange.method
+
+
+def _unheard(data: bytes | None) -> None:
+    """The reply of a call that is answered already."""
 
 
 class BatchReply:

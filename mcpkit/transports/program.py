@@ -21,6 +21,7 @@ from wsgiref.handlers import format_date_time
 
 import uvicorn
 
+from mcpkit.aio import run_to_end
 from mcpkit.settings import Settings
 from mcpkit.transports.listener import Deadlines, bounded_protocol
 from mcpkit.transports.newcomers import turn_away
@@ -75,7 +76,7 @@ class HttpProgram(uvicorn.Server):
     def run(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve, as the one thing that this process does."""
         self._owns_process = True
-        super().run(sockets=sockets)
+        run_to_end(self.serve(sockets=sockets), self.config.get_loop_factory())
 
     def stop(self) -> None:
         """End gracefully; the second time at once. May be called from any thread."""

@@ -11,9 +11,9 @@ from collections.abc import Awaitable, Coroutine
 from contextlib import suppress
 from typing import Any, Final, TypeVar
 
+from mcpkit.aio import HandlerSteps, as_exception, cancel_requests, take_back
 from mcpkit.framing.sse import encode_event
 from mcpkit.jsonrpc.codec import encode_notification, encode_request
-from mcpkit.jsonrpc.errors import McpKitError
 from mcpkit.jsonrpc.messages import Id, JsonObject
 from mcpkit.protocol.exchange import NoBackChannel
 from mcpkit.protocol.revisions.revision import HttpRules
@@ -23,15 +23,11 @@ from mcpkit.sessions.store import StoreAway
 from mcpkit.transports.asgi import Visit
 from mcpkit.transports.gate import EVENTS, JSON
 from mcpkit.transports.question import Question
-from mcpkit.transports.steps import Resumed, Turns, forgiven
+from mcpkit.transports.steps import Turns, forgiven
 from mcpkit.transports.streams import KEEP_ALIVE, EventResponse, Guard, Patience
 
 T = TypeVar("T")
 CANCELLED: Final = "notifications/cancelled"
-
-
-class Cancelled(McpKitError):
-    """The call was cancelled by its caller: there is nobody to answer."""
 
 
 class ReplyChannel:
@@ -132,27 +128,32 @@ class ReplyChannel:
     async def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Await the handler in this very task; watch the caller only if it suspends.
 
-        Raises: Cancelled, and what the handler raises.
+        Raises: as calls.CallChannel says.
         """
         try:
             waited = work.send(None)
         except StopIteration as done:
             result: T = done.value
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                await take_back(task.cancelling())
             return result
-        self._task = asyncio.current_task()
+        except BaseException as error:
+            await take_back(cancel_requests())
+            raise as_exception(error)  # noqa: B904 - it knows its cause
+        task = asyncio.current_task()
+        self._task = task
         patience = self._patience
         self._guard = Guard(self._visit.receive, patience.keep_alive, self._gone, self._breathe)
         self._guard.arm(patience.watch_after)
+        steps = HandlerSteps(work, waited, 0)
         try:
-            result = await Resumed(work.__await__(), waited)
-        except asyncio.CancelledError:
-            if not self.cancelled:
-                raise
+            return await steps
+        except BaseException as error:
+            raise steps.ended(error)  # noqa: B904 - as above
         finally:
-            await self._settle()
-        if self.cancelled:
-            raise Cancelled
-        return result
+            if not steps.closed:
+                await self._settle(steps)
 
     def finish(self, status: int, body: bytes) -> Awaitable[None]:
         """Send the answer: on the stream if there is one, else in the form that the caller takes."""
@@ -177,13 +178,15 @@ class ReplyChannel:
 
     # ── inside ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def _settle(self) -> None:
+    async def _settle(self, steps: HandlerSteps[Any]) -> None:
         """The handler is done: nobody may cancel this task for its sake any more, and no cancel may come late."""
         task, self._task = self._task, None
         if self._guard is not None:
             self._guard.disarm()
         if self.cancelled and task is not None:
             await forgiven(task)
+        else:
+            await take_back(steps.own)
 
     async def _say(self, data: bytes | None) -> None:
         """Send a message, or where there is none a sign of life."""

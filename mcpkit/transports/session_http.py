@@ -22,10 +22,10 @@ from mcpkit.sessions.delivery import GENERAL, Reader, Stored, UnknownEvent
 from mcpkit.sessions.session import Session
 from mcpkit.sessions.store import SessionStore, StoreAway
 from mcpkit.transports.asgi import DONE, Refused, Visit
-from mcpkit.transports.calls import encoded, id_of, not_acceptable, serve_batch
+from mcpkit.transports.calls import CallCancelled, id_of, not_acceptable, serve_batch, serve_call
 from mcpkit.transports.gate import EVENTS, Gate
 from mcpkit.transports.reception import Reception, exchange_in, hear, unknown_session
-from mcpkit.transports.reply import Cancelled, ReplyChannel
+from mcpkit.transports.reply import ReplyChannel
 from mcpkit.transports.streams import KEEP_ALIVE, EventResponse, Guard, Patience
 
 MAX_READERS: Final = 8
@@ -61,17 +61,20 @@ class SessionHttp:
         session.revision, session.client, session.phase = negotiate(offered), client, Phase.INITIALIZING
         channel = ReplyChannel(visit, session.revision.http, session, self._patience)
         try:
-            exchange = exchange_in(session, visit, request, channel)
-            result = await channel.run(self._kernel.serve(exchange))
-            body = encoded(self._kernel, exchange, result)
-            await session.keep()
-        except RpcError as error:
+            body, failure = await serve_call(self._kernel, exchange_in(session, visit, request, channel), channel)
+            if failure is None:
+                await session.keep()
+        except CallCancelled:
             await self._store.end(session)
-            await channel.finish(200, encode_error(request.id, error))
+            await channel.abandon()
             return
         except BaseException:
             await self._store.end(session)
             raise
+        if failure is not None:
+            await self._store.end(session)
+            await channel.finish(200, body)
+            return
         if self._store.keeps:
             visit.extra += ((b"mcp-session-id", session.id.encode("latin-1")),)
         await channel.finish(200, body)
@@ -122,7 +125,7 @@ class SessionHttp:
         try:
             exchange = exchange_in(session, visit, request, channel)
             body = await self._served(exchange, channel, session.phase, alone=True)
-        except Cancelled:
+        except CallCancelled:
             await self._abandon(visit, session, channel, request.id)
             return
         finally:
@@ -147,13 +150,12 @@ class SessionHttp:
         assert id is not None
         try:
             admit(phase, exchange.method)
-            return encoded(self._kernel, exchange, await channel.run(self._kernel.serve(exchange)))
         except RpcError as error:
-            if channel.cancelled:
-                raise Cancelled from None
-            if alone and not channel.started:
-                self._gate.turn_away(error, id)
             return encode_error(id, error)
+        body, failure = await serve_call(self._kernel, exchange, channel)
+        if failure is not None and alone and not channel.started:
+            self._gate.turn_away(failure, id)
+        return body
 
     async def _abandon(self, visit: Visit, session: Session, channel: ReplyChannel, id: Id) -> None:
         if session.phase is Phase.CLOSED and not channel.started:
@@ -203,8 +205,6 @@ class SessionHttp:
             return refusal.body
         try:
             return await self._served(exchange_in(session, visit, request, channel), channel, session.phase)
-        except Cancelled:
-            return encode_error(request.id, InvalidRequest("This call was cancelled"))
         finally:
             session.peer.end(request.id)
 

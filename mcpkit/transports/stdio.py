@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from mcpkit.framing.ndjson import LineDecoder
+from mcpkit.framing.ndjson import LineDecoder, encode_line
 from mcpkit.kernel import Kernel
 from mcpkit.settings import Settings
 from mcpkit.transports.duplex import Duplex
@@ -26,8 +26,6 @@ HIGH: Final = 1 << 20
 """Unread bytes above which a handler that speaks waits for the client to read."""
 CHOKED: Final = 16 << 20
 """Unread bytes above which we stop reading. Far more, since a client may write all it has before it reads."""
-GRACE_SECONDS: Final = 1.2
-"""What calls in flight have after the end of input; with what follows a process is gone in two seconds (STDIO-41)."""
 FLUSH_SECONDS: Final = 0.2
 
 
@@ -66,8 +64,9 @@ def take_stdio() -> Pipes:
 async def serve_stdio(kernel: Kernel, *, settings: Settings | None = None, pipes: Pipes | None = None) -> None:
     """Serve the client at the other end of the standard streams until it ends the conversation.
 
-    Every request that came before the end of input is answered, as far as that takes no longer than
-    :data:`GRACE_SECONDS`. ``pipes`` are those of an earlier :func:`take_stdio`. Cancel it to stop serving at once.
+    Every request that came before the end of input is answered: with its result where that takes no longer than
+    ``settings.grace_seconds``, else with an error that says so. ``pipes`` are those of an earlier :func:`take_stdio`.
+    Cancel it to stop serving at once: then each call in flight is answered with that error.
     """
     conversation = _Conversation(kernel, settings or Settings(), pipes or take_stdio())
     try:
@@ -90,6 +89,7 @@ class _Conversation:
     """Ties the two ends of the pipes to one :class:`Duplex`."""
 
     def __init__(self, kernel: Kernel, settings: Settings, pipes: Pipes) -> None:
+        self._grace = settings.grace_seconds
         self._lines = LineDecoder(settings.max_body_bytes)
         self._writer = _Writer(pipes.write, self._moved)
         self._duplex = Duplex(kernel, self._writer, settings)
@@ -99,7 +99,7 @@ class _Conversation:
     async def close(self) -> None:
         """End in order: nothing more is read, what was written gets out, what was cancelled cleans up."""
         self._reader.close()
-        self._duplex.close()
+        self._duplex.give_up()
         await self._duplex.gone(FLUSH_SECONDS)
         try:
             async with asyncio.timeout(FLUSH_SECONDS):
@@ -115,7 +115,7 @@ class _Conversation:
         else:
             self._reader.close()
             self._duplex.receive(self._lines.finish())
-            self._duplex.end(GRACE_SECONDS)
+            self._duplex.end(self._grace)
         if self._writer.waiting > CHOKED:
             self._reader.pause()
 
@@ -224,8 +224,9 @@ class _Writer:
         """Send a message, at the latest when the event loop comes round."""
         if self.broken:
             return
-        self._messages.append(message)
-        self.waiting += len(message) + 1
+        line = encode_line(message)
+        self._messages.append(line)
+        self.waiting += len(line)
         if not self._due:
             self._due = True
             self._loop.call_soon(self.flush)
@@ -252,7 +253,7 @@ class _Writer:
         try:
             while self.waiting:
                 if not self._rest:
-                    self._rest = memoryview(b"\n".join([*self._messages, b""]))
+                    self._rest = memoryview(b"".join(self._messages))
                     self._messages.clear()
                 written = os.write(self._fd, self._rest)
                 self._rest = self._rest[written:]

@@ -17,10 +17,10 @@ from mcpkit.protocol.headers import check_params
 from mcpkit.protocol.revisions.registry import PLAIN
 from mcpkit.protocol.revisions.revision import Revision
 from mcpkit.transports.asgi import CLOSE, DONE, Refused, Visit
-from mcpkit.transports.calls import CALL, LISTEN, encoded, not_acceptable, serve_batch
+from mcpkit.transports.calls import CALL, LISTEN, CallCancelled, not_acceptable, serve_batch, serve_call
 from mcpkit.transports.gate import EVENTS, Gate
 from mcpkit.transports.reception import Reception
-from mcpkit.transports.reply import Cancelled, ReplyChannel
+from mcpkit.transports.reply import ReplyChannel
 from mcpkit.transports.streams import Patience
 
 
@@ -97,15 +97,14 @@ class Unsessioned:
     async def _respond(self, visit: Visit, request: Request, exchange: Exchange, channel: ReplyChannel) -> None:
         status = 200
         try:
-            body = encoded(self._kernel, exchange, await channel.run(self._kernel.serve(exchange)))
-        except RpcError as error:
+            body, error = await serve_call(self._kernel, exchange, channel)
+        except CallCancelled:
+            await channel.abandon()
+            return
+        if error is not None:
             if not channel.started:
                 self._gate.turn_away(error, request.id)
             status = exchange.revision.http.status.get(error.code, 200)
-            body = encode_error(request.id, error)
-        except Cancelled:
-            await channel.abandon()
-            return
         if channel.hung_up:
             visit.extra += (CLOSE,)
         rest = channel.finish(status, body)
@@ -120,11 +119,10 @@ class Unsessioned:
 
     async def _batch(self, visit: Visit, revision: Revision, batch: Batch) -> None:
         async def serve(request: Request) -> bytes:
-            try:
-                exchange = _exchange(visit, request, revision, SILENT)
-                return encoded(self._kernel, exchange, await self._kernel.serve(exchange))
-            except RpcError as error:
-                return encode_error(request.id, error)
+            channel = ReplyChannel(visit, revision.http, None, self._patience)
+            channel.speaks = False
+            body, _ = await serve_call(self._kernel, _exchange(visit, request, revision, SILENT), channel)
+            return body
 
         async def notified(notification: Notification) -> None:
             await self._kernel.notified(_exchange(visit, notification, revision, SILENT))

@@ -501,3 +501,29 @@ async def test_an_end_is_kept_when_the_store_is_back(monkeypatch: pytest.MonkeyP
     work.go_on.set()
     assert text((await call.until(id, "completed"))["result"]) == "kept"
     assert store.away == 0
+
+
+@pytest.mark.parametrize("end", [asyncio.CancelledError, KeyboardInterrupt, SystemExit, GeneratorExit])
+async def test_what_a_handler_ends_by_ends_its_task_and_nothing_else(call: Caller, end: type[BaseException]) -> None:
+    """A tool's end is its error; that of a hook fails the task."""
+
+    async def ends() -> str:
+        await asyncio.sleep(0)
+        raise end
+
+    async def fine() -> str:
+        return "fine"
+
+    async def hook(exchange: Any, handler: Any) -> JsonObject:
+        result: JsonObject = await handler(exchange)
+        if exchange.params["name"] == "fine":
+            raise end
+        return result
+
+    offer(call, ends)
+    offer(call, fine)
+    call.server.kernel.around("tools/call", hook)
+    done = await call.until(await call.start("ends"), "completed")
+    assert done["result"]["isError"] is True
+    failed = await call.until(await call.start("fine"), "failed")
+    assert failed["error"] == InternalError().to_wire()

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
 import pytest
 
+from mcpkit import Server
+from mcpkit.features import registry as registry_module
 from mcpkit.features.errors import RegistrationError
 from mcpkit.features.registry import LIST_TTL_MS, Registry
 from mcpkit.features.tools import Tool
@@ -147,3 +150,28 @@ def test_removing_what_is_not_there_is_silent() -> None:
     subject.remove("a")
     assert changes == []
     assert subject.find("a") is None
+
+
+async def test_a_page_ends_before_it_is_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PAGE-01: whatever their length all are listed, and an entry that is longer by itself stands alone."""
+    monkeypatch.setattr(registry_module, "PAGE_BYTES", 2_000)
+    long = Tool.from_function(lambda: None, name="t4", description="x" * 3_000)
+    others = [Tool.from_function(lambda: None, name=f"t{n}", description="x" * 500) for n in (0, 1, 2, 3, 5, 6)]
+    subject, pages, cursor = registry(*others, long), list[list[str]](), None
+    while True:
+        page = subject.page(exchange("tools/list", {} if cursor is None else {"cursor": cursor}))
+        pages.append([entry["name"] for entry in page["tools"]])
+        cursor = page.get("nextCursor")
+        if cursor is None:
+            break
+    assert pages == [["t0", "t1", "t2"], ["t3"], ["t4"], ["t5", "t6"]]
+
+
+async def test_hosts_that_ask_once_see_them_all() -> None:
+    """Many never ask for a second page."""
+    server = Server("many")
+    for number in range(400):
+        server.add_tool(lambda: None, name=f"t{number}")
+    page: Any = orjson.loads(bytes(await server.kernel.serve(exchange("tools/list"))))
+    assert len(page["tools"]) == 400
+    assert "nextCursor" not in page

@@ -6,10 +6,13 @@ import asyncio
 import contextvars
 import threading
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
+from mcpkit import aio
+from mcpkit.features import running
 from mcpkit.features.running import DeadlineExpired, Workers, within
 
 SOON = 0.01
@@ -255,3 +258,39 @@ async def test_threads_have_an_end() -> None:
     assert workers._started == 2
     release.set()
     assert await asyncio.wait_for(workers.run(lambda: 1), 5) == 1
+
+
+class Clock:
+    """Says what it is told to."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 0.0
+        for module in (running, aio):
+            monkeypatch.setattr(module, "perf_counter", lambda: self.now)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.parametrize(("waits", "told"), [((7.0,), "7.0"), ((0.0, 0.5, 3.0, 0.0), "3.0"), ((0.9, 0.9), "")])
+async def test_who_blocks_the_event_loop_is_named(
+    waits: tuple[float, ...],
+    told: str,
+    fails: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """One line, for the longest of the steps between two waits."""
+    clock = Clock(monkeypatch)
+
+    async def work() -> None:
+        for seconds in waits:
+            clock.now += seconds
+            await asyncio.sleep(0)
+        if fails:
+            raise ValueError
+
+    with suppress(ValueError):
+        await within(0, work(), "slow")
+    lines = [record.getMessage() for record in caplog.records]
+    assert [line.partition(" s, ")[0] for line in lines] == (
+        [f"slow blocked the event loop for {told}"] if told else []
+    )

@@ -40,6 +40,26 @@ def test_lines_of_any_cut(wire: bytes, expected: list[Line]) -> None:
     assert lines(*(wire[i : i + 1] for i in range(len(wire)))) == expected
 
 
+@pytest.mark.parametrize(
+    ("wire", "expected"),
+    [
+        (b"\xef\xbb\xbf{}\n{}\n", [b"{}", b"{}"]),
+        (b"\xef\xbb\xbf\r\n{}", [b"{}"]),
+        (b"\xef\xbb\xbf", []),
+        (b"{}\n\xef\xbb\xbf{}\n", [b"{}", b"\xef\xbb\xbf{}"]),
+        (b"\xef\xbb\xbf\xef\xbb\xbf{}\n", [b"\xef\xbb\xbf{}"]),
+        (b"\xef\xbb\n", [b"\xef\xbb"]),
+        (b"\xef", [b"\xef"]),
+    ],
+)
+def test_one_byte_order_mark_may_stand_before_everything(wire: bytes, expected: list[Line]) -> None:
+    """Some shells write it first; anywhere else it is an error like other junk."""
+    assert lines(wire) == expected
+    for cut in range(len(wire)):
+        assert lines(wire[:cut], wire[cut:]) == expected
+    assert lines(*(wire[i : i + 1] for i in range(len(wire)))) == expected
+
+
 def test_an_overlong_line_is_told_at_once_and_once() -> None:
     """STDIO-09: thrown away up to the next newline, without being held."""
     decoder = LineDecoder(8)

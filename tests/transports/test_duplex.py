@@ -455,16 +455,42 @@ class TestTheEnd:
         pipe.duplex.end(60)
         assert pipe.duplex.over.done()
 
-    async def test_what_takes_too_long_is_cancelled(self, pipe: Pipe, desk: Desk) -> None:
-        """STDIO-41: grace is over, nothing more is said, handlers clean up, calls that wait are never made."""
+    async def test_what_takes_too_long_is_given_up(
+        self, pipe: Pipe, desk: Desk, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """STDIO-41: grace is over, its caller is told so, handlers clean up, calls that come later are never made."""
         await pipe.say(modern(1, "wait"))
         await pipe.hear()
         pipe.duplex.end(0)
+        assert code((await pipe.hear())[0]) == (1, -32603)
         await pipe.over()
         assert desk.log == ["cancelled 1", "left 1"]
+        assert "tools/call 'wait' was given up" in caplog.text
         await pipe.say(modern(2))
         assert await pipe.quiet() == []
         assert len(desk.seen) == 1
+
+    async def test_whatever_was_asked_is_answered_at_the_end(self, pipe: Pipe, desk: Desk) -> None:
+        """STDIO-41: what runs, a batch, what waits for its turn, what waits for initialize; a stream just ends."""
+
+        async def never(exchange: Exchange, serve: Any) -> Any:
+            if exchange.method in ("initialize", "subscriptions/listen"):
+                await asyncio.get_running_loop().create_future()
+            return await serve(exchange)
+
+        crowded = Pipe(desk.kernel, max_session_calls=1)
+        batching = Pipe(desk.kernel)
+        await batching.open(BATCHING)
+        desk.kernel.use(never)
+        await crowded.say(enveloped("s", "subscriptions/listen"), modern(1, "wait"), modern(2, "wait"))
+        await batching.say([call(1, "wait"), call(2)])
+        await pipe.say(initialize(0), call(1), notification("notifications/initialized"), modern(2))
+        for each in (crowded, batching, pipe):
+            each.duplex.give_up()
+            await each.over()
+        assert [code(message) for message in crowded.heard[-2:]] == [(1, -32603), (2, -32603)]
+        assert sorted(answer["id"] for answer in batching.heard[-1]) == [1, 2]
+        assert [message["id"] for message in pipe.heard if "error" in message] == [0, 1, 2]
 
     async def test_what_can_not_end_by_itself_is_ended(self, pipe: Pipe, desk: Desk) -> None:
         """STDIO-41, SUB-07: nobody will answer a question or cancel a stream any more, so nothing waits for it."""
