@@ -72,6 +72,7 @@ def prepare(server: Server, settings: Settings, store: SessionStore | None) -> R
     """
     if settings.extensions:
         install_named(server, settings.extensions)
+    server.configure(settings)
     server.kernel.max_result_bytes = settings.max_result_bytes
     return replica_of(server, settings) if store is None else None
 

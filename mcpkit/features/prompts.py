@@ -11,7 +11,7 @@ from typing import Any, Unpack
 
 from mcpkit.features.binding import MakeContext, bind_text
 from mcpkit.features.errors import BadArguments, RegistrationError
-from mcpkit.features.failures import failure_text
+from mcpkit.features.failures import ErrorPolicy
 from mcpkit.features.feature import DEFAULT_TIMEOUT, Feature
 from mcpkit.features.messages import prompt_result
 from mcpkit.features.options import PromptOptions
@@ -73,9 +73,11 @@ class Prompts:
         timeout: float = DEFAULT_TIMEOUT,
         ttl_ms: int = LIST_TTL_MS,
         changed: Callable[[], None] = lambda: None,
+        errors: ErrorPolicy | None = None,
     ) -> None:
         """``timeout`` (seconds, 0: none) holds for those that name none; ``changed`` is called after every change."""
         self._make_context = make_context
+        self._errors = errors or ErrorPolicy()
         self._timeout = timeout
         self._prompts: Registry[Prompt] = Registry("prompts", changed, page_size=page_size, ttl_ms=ttl_ms)
         self.find = self._prompts.find
@@ -141,7 +143,7 @@ class Prompts:
         except RpcError:
             raise
         except Exception as error:
-            raise InternalError(failure_text(prompt.key, error, logger)) from None
+            raise InternalError(self._errors.text(prompt.key, prompt.function, error, logger)) from None
 
 
 def texts_of(value: Any, what: str) -> dict[str, str]:

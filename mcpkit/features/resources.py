@@ -17,7 +17,7 @@ from mcpkit.features.binding import MakeContext, bind_text
 from mcpkit.features.content import Annotations
 from mcpkit.features.contents import ResourceResult, constant, contents_list, declared_mime, size_of
 from mcpkit.features.errors import BadArguments, RegistrationError
-from mcpkit.features.failures import failure_text
+from mcpkit.features.failures import ErrorPolicy, says_not_found
 from mcpkit.features.feature import DEFAULT_TIMEOUT, Feature
 from mcpkit.features.options import ResourceOptions
 from mcpkit.features.registry import LIST_TTL_MS, Registry
@@ -122,9 +122,11 @@ class Resources:
         timeout: float = DEFAULT_TIMEOUT,
         ttl_ms: int = LIST_TTL_MS,
         changed: Callable[[], None] = lambda: None,
+        errors: ErrorPolicy | None = None,
     ) -> None:
         """``timeout`` (seconds, 0: none) holds for those that name none; ``changed`` is called after every change."""
         self._make_context = make_context
+        self._errors = errors or ErrorPolicy()
         self._timeout = timeout
         self._changed = changed
         self._static: Registry[Resource] = Registry("resources", changed, page_size=page_size, ttl_ms=ttl_ms)
@@ -196,10 +198,12 @@ class Resources:
             return _result(resource, uri, value)
         except RpcError:
             raise
-        except FileNotFoundError:
+        except FileNotFoundError as error:
+            logger.info("%s failed: %s", resource.name, error)
             raise ResourceNotFound(uri) from None
         except Exception as error:
-            raise InternalError(failure_text(resource.name, error, logger)) from None
+            text = self._errors.text(resource.name, resource.function, error, logger)
+            raise ResourceNotFound(uri, text) if says_not_found(error) else InternalError(text) from None
 
     def template_for(self, exchange: Exchange, uri: str) -> Resource | None:
         """The template with this text, or the one that a URI belongs to (COMP-02)."""

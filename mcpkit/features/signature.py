@@ -86,7 +86,7 @@ def read_signature(function: Callable[..., Any], *, schema_given: bool = False) 
     ``schema_given`` says that its author wrote the schema, so that ``**kwargs`` and untyped parameters are fine.
     Raises: RegistrationError.
     """
-    code = _code_of(function)
+    code = code_of(function)
     doc = read_docstring(inspect.getdoc(code if isinstance(function, partial) else function))
     blank = Signature(name_of(function), where(function), doc, (), None, (), False, EMPTY, _is_async(function))
     if inspect.isclass(function) or not callable(function):
@@ -98,7 +98,7 @@ def read_signature(function: Callable[..., Any], *, schema_given: bool = False) 
 
 def where(function: Any) -> str:
     """Where a function is written: ``file:line``."""
-    code = getattr(_code_of(function), "__code__", None)
+    code = getattr(code_of(function), "__code__", None)
     if code is None:
         return "unknown place"
     path = Path(code.co_filename)
@@ -145,7 +145,7 @@ def annotations_of(function: Callable[..., Any]) -> Mapping[str, Any]:
     Raises: RegistrationError.
     """
     blank = Signature(name_of(function), where(function), Docstring(), (), None, (), False, EMPTY, False)
-    return _hints(blank, _code_of(function))
+    return _hints(blank, code_of(function))
 
 
 def _check(blank: Signature, parameter: inspect.Parameter, annotation: Any, schema_given: bool) -> None:
@@ -191,7 +191,7 @@ def is_context(annotation: Any) -> bool:
     return isinstance(kind, type) and getattr(kind, "__mcp_context__", False) is True
 
 
-def _code_of(function: Any) -> Any:
+def code_of(function: Any) -> Any:
     """What was written with ``def`` behind a partial, a decorator's wrapper, or an object that can be called."""
     while isinstance(function, partial):
         function = function.func

@@ -43,6 +43,11 @@ class Source:
         """Whether an author wrote it as a function."""
         return self._asker is not None
 
+    @property
+    def function(self) -> Callable[..., Any] | None:
+        """The author's function, if that is what suggests."""
+        return self._asker.function if self._asker is not None else None
+
     async def suggest(
         self, typed: str, others: Mapping[str, str], exchange: Exchange, make_context: MakeContext
     ) -> JsonObject:

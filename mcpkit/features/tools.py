@@ -13,7 +13,7 @@ from typing import Any, Final, Unpack
 from mcpkit.features.binding import MakeContext, bind_json
 from mcpkit.features.caching import Cached
 from mcpkit.features.errors import BadArguments, InsufficientScope, Overloaded, RegistrationError
-from mcpkit.features.failures import failure_text
+from mcpkit.features.failures import ErrorPolicy
 from mcpkit.features.feature import DEFAULT_TIMEOUT, Feature
 from mcpkit.features.options import ToolAnnotations, ToolOptions, check_tool_name
 from mcpkit.features.registry import LIST_TTL_MS, Registry
@@ -111,6 +111,7 @@ class Tools:
         most_calls: int = MOST_CALLS,
         ttl_ms: int = LIST_TTL_MS,
         changed: Callable[[], None] = lambda: None,
+        errors: ErrorPolicy | None = None,
     ) -> None:
         """``timeout`` (seconds, 0: none) holds for tools that name none; ``most_calls`` run at once; ``changed`` is
         called after every change."""
@@ -119,6 +120,7 @@ class Tools:
         self.cached = Cached()
         """Where results of tools with ``cache`` are kept."""
         self._make_context = make_context
+        self._errors = errors or ErrorPolicy()
         self._timeout = timeout
         self._tools: Registry[Tool] = Registry("tools", changed, page_size=page_size, ttl_ms=ttl_ms)
         self.find = self._tools.find
@@ -193,7 +195,7 @@ class Tools:
         except RpcError:
             raise
         except Exception as error:
-            return error_result(failure_text(tool.key, error, logger))
+            return error_result(self._errors.text(tool.key, tool.function, error, logger))
         finally:
             self._active -= 1
 

@@ -276,6 +276,13 @@ class Settings(Bounds):
         values.url,
         "base URL of the weather service (Open-Meteo's API)",
     )
+    # ── calls of tools ──
+    tell_errors: Literal["own", "all", "tool_errors"] = _setting(
+        "MCP_TELL_ERRORS",
+        "own",
+        values.one_of("own", "all", "tool_errors"),
+        "exceptions that callers are told: ToolError alone, also ValueErrors that the author's own code raises, or all",
+    )
     # ── the rest ──
     state_key: str | None = _setting(
         "MCP_STATE_KEY",
