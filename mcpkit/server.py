@@ -12,6 +12,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcon
 from typing import Any, ClassVar, Final, Protocol, TypedDict, TypeVar, Unpack, get_args, overload
 
 from mcpkit.features import logging, subscriptions
+from mcpkit.features.arguments import ArgumentOptions, ExtraArguments
 from mcpkit.features.asking import rounds, settled
 from mcpkit.features.completion import Completions
 from mcpkit.features.context import Context, Services
@@ -79,6 +80,12 @@ class Options(TypedDict, total=False):
     """Which exceptions callers are told: ``own`` (default): ToolError, HTTPException, and ValueErrors that a ``raise``
     in the failed function's own package or script raised; ``tool_errors``: the first two; ``all``. The rest is only
     logged. Without it ``MCP_TELL_ERRORS`` says it."""
+    extra_arguments: ExtraArguments
+    """``refuse`` (default): a call with arguments that its tool doesn't know fails; ``ignore``: they are dropped.
+    Without it ``MCP_EXTRA_ARGUMENTS`` says it."""
+    lenient: bool
+    """False: arguments must fit their schema as they come. True (default): where they fail it, a text that spells an
+    integer, a number, a boolean, null, an object or an array is taken for that, unless a text may be meant there."""
 
 
 class Server:
@@ -113,6 +120,10 @@ class Server:
         self.tools = Tools(
             self._context, page_size=page_size, timeout=timeout, most_calls=most, changed=changed, errors=errors
         )
+        self.tools.argument_options = ArgumentOptions(
+            lenient=options.get("lenient", True),
+            extra=_one_of("extra_arguments", options.get("extra_arguments") or "refuse", ExtraArguments),
+        )
         self.resources = Resources(self._context, page_size=page_size, changed=self._resources_changed, errors=errors)
         self.prompts = Prompts(self._context, page_size=page_size, changed=self._prompts_changed, errors=errors)
         self.completions = Completions(self.prompts, self.resources, self._context, errors=errors)
@@ -123,6 +134,8 @@ class Server:
         """Take from ``settings`` what the constructor was not told; whoever serves it does this."""
         if "tell_errors" in self._unsaid:
             self._error_policy.tell = settings.tell_errors
+        if "extra_arguments" in self._unsaid:
+            self.tools.argument_options.extra = settings.extra_arguments
 
     # ── what a program offers ────────────────────────────────────────────────────────────────────────────────────
 
@@ -397,7 +410,7 @@ def _identity(name: str, version: str, options: Options) -> JsonObject:
     return {"name": name, "version": version, **{key: value for key, value in fields.items() if value is not None}}
 
 
-_CONFIGURABLE: Final = ("tell_errors",)
+_CONFIGURABLE: Final = ("tell_errors", "extra_arguments")
 """Options that the settings say where the constructor was not told."""
 
 

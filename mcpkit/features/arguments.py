@@ -7,7 +7,8 @@ What must never stand here: the function, its context, its result.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from mcpkit.features.errors import BadArguments
 from mcpkit.features.parameters import adapter_of, is_filled, is_required, plain_types
@@ -23,6 +24,18 @@ if TYPE_CHECKING:  # loaded for whoever needs them
 
 Bind: TypeAlias = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 """Turns what a caller gave into keyword arguments; raises BadArguments."""
+
+
+ExtraArguments: TypeAlias = Literal["refuse", "ignore"]
+"""What becomes of arguments that a tool doesn't know."""
+
+
+@dataclass(slots=True)
+class ArgumentOptions:
+    """How one server takes arguments that fail their schema."""
+
+    lenient: bool = True
+    extra: ExtraArguments = "refuse"
 
 
 class Arguments(Protocol):
@@ -66,6 +79,12 @@ class JsonArguments:
 
     def _checked(self, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
         return self._judged().bind(arguments)
+
+    def coerce(
+        self, arguments: Mapping[str, Any], options: ArgumentOptions
+    ) -> tuple[Mapping[str, Any], list[str]] | None:
+        """Arguments that :attr:`bind` refused as keyword arguments once they are mended, and where; None where not."""
+        return self._judged().coerce(arguments, options)
 
     def _judged(self, input_schema: JsonObject | None = None) -> Judge:
         """What judges all that is not plainly right; where types are plain it is made when it is needed first."""

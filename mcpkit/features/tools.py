@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, Final, Unpack
 
+from mcpkit.features.arguments import ArgumentOptions, JsonArguments
 from mcpkit.features.binding import MakeContext, bind_json
 from mcpkit.features.caching import Cached
 from mcpkit.features.errors import BadArguments, InsufficientScope, Overloaded, RegistrationError
@@ -37,6 +38,7 @@ class Tool(Feature):
 
     what = "tool"
     known_options = frozenset(ToolOptions.__annotations__)
+    arguments: JsonArguments
     returns: Returns
     param_headers: tuple[ParamHeader, ...]
     """The arguments that callers repeat in HTTP headers."""
@@ -81,6 +83,7 @@ class Tool(Feature):
         self.bound, arguments = bind_json(
             self.function, input_schema=options.get("input_schema"), inline=options.get("inline", False)
         )
+        self.arguments = arguments
         signature = self.bound.signature
         self.key = check_tool_name(options.get("name") or signature.name, self.where)
         self.returns = returns_of(signature, options.get("output_schema"), structured=options.get("structured_output"))
@@ -121,6 +124,8 @@ class Tools:
         """Where results of tools with ``cache`` are kept."""
         self._make_context = make_context
         self._errors = errors or ErrorPolicy()
+        self.argument_options = ArgumentOptions()
+        """How arguments are taken that fail their schema."""
         self._timeout = timeout
         self._tools: Registry[Tool] = Registry("tools", changed, page_size=page_size, ttl_ms=ttl_ms)
         self.find = self._tools.find
@@ -182,7 +187,11 @@ class Tools:
         try:
             arguments = tool.bound.bind(given if type(given) is dict else _object(given))
         except BadArguments as error:
-            return self._refused(tool, error, exchange)
+            found = tool.arguments.coerce(given or {}, self.argument_options)
+            if found is None:
+                return self._refused(tool, error, exchange)
+            arguments, places = found
+            logger.debug("%s: arguments were mended at %s", tool.key, ", ".join(places))
         seconds = tool.timeout
         if seconds is None:
             seconds = 0 if BEGUN in exchange.state else self._timeout
