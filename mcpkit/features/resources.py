@@ -28,7 +28,7 @@ from mcpkit.jsonrpc.messages import JsonObject
 from mcpkit.protocol.errors import ResourceNotFound
 from mcpkit.protocol.exchange import Exchange
 from mcpkit.protocol.types import CacheScope
-from mcpkit.protocol.uri_template import LONGEST_URI, UriTemplate
+from mcpkit.protocol.uri_template import LONGEST_URI, UriTemplate, normalize_uri
 
 logger = logging.getLogger("mcpkit.resources")
 
@@ -129,11 +129,15 @@ class Resources:
         self._errors = errors or ErrorPolicy()
         self._timeout = timeout
         self._changed = changed
-        self._static: Registry[Resource] = Registry("resources", changed, page_size=page_size, ttl_ms=ttl_ms)
+        self._static: Registry[Resource] = Registry(
+            "resources", self._static_changed, page_size=page_size, ttl_ms=ttl_ms
+        )
         self._templates: Registry[Resource] = Registry(
             "resourceTemplates", self._templates_changed, page_size=page_size, ttl_ms=ttl_ms
         )
         self._ordered: tuple[Resource, ...] = ()
+        self._normal: Mapping[str, Resource] = {}
+        """The offered resources by their normal URIs, for URIs that are spelled in another way."""
 
     def add(self, uri: str, function: Any, **options: Unpack[ResourceOptions]) -> Resource:
         """Offer a function's data, or data, at a URI or at every URI of a template; get its handle.
@@ -207,7 +211,7 @@ class Resources:
 
     def template_for(self, exchange: Exchange, uri: str) -> Resource | None:
         """The template with this text, or the one that a URI belongs to (COMP-02)."""
-        named = self.find(uri)
+        named = self.find(uri) or self._template_like(uri)
         if named is not None and named.enabled and named.seen_by(exchange):
             return named
         found = self._at(exchange, uri)
@@ -220,6 +224,9 @@ class Resources:
             return resource, {}
         if len(uri) > LONGEST_URI:
             return None
+        resource = self._normal.get(normalize_uri(uri))
+        if resource is not None and resource.seen_by(exchange):
+            return resource, {}
         for template in self._ordered:
             assert template.template is not None
             values = template.template.match(uri)
@@ -230,6 +237,17 @@ class Resources:
             except BadArguments:  # `{id}` that is no int names nothing: perhaps another template does
                 continue
         return None
+
+    def _template_like(self, text: str) -> Resource | None:
+        """The template with this text in another spelling: URI libraries escape braces too."""
+        if len(text) > LONGEST_URI:
+            return None
+        normal = normalize_uri(text)
+        return next((template for template in self._ordered if normalize_uri(template.key) == normal), None)
+
+    def _static_changed(self) -> None:
+        self._normal = {normalize_uri(resource.key): resource for resource in self._static}
+        self._changed()
 
     def _templates_changed(self) -> None:
         self._ordered = tuple(sorted(self._templates, key=_generality))
