@@ -19,6 +19,7 @@ from mcpkit.features.contents import ResourceResult, constant, contents_list, de
 from mcpkit.features.errors import BadArguments, RegistrationError
 from mcpkit.features.failures import ErrorPolicy, says_not_found
 from mcpkit.features.feature import DEFAULT_TIMEOUT, Feature
+from mcpkit.features.media import guess_by_name
 from mcpkit.features.options import ResourceOptions
 from mcpkit.features.registry import LIST_TTL_MS, Registry
 from mcpkit.features.running import within
@@ -45,6 +46,7 @@ class Resource(Feature):
     sources: Mapping[str, Source]
     """What suggests values for the template's variables."""
     mime_type: str | None
+    """What its author or its URI's ending says; None where each value tells it."""
 
     def __init__(self, uri: str, function: Any, options: ResourceOptions | None = None) -> None:
         """``function`` may also be the data itself: a text, bytes, a Path, or anything with a JSON form.
@@ -83,10 +85,10 @@ class Resource(Feature):
         self.template = _template(self.key, self.where)
         self._check_variables(arguments)
         self.sources = sources_of(options.get("completions", {}), arguments.properties, self.where)
-        self.mime_type = options.get("mime_type") or declared_mime(self.bound.signature.returns, self.key)
+        self.mime_type = options.get("mime_type") or guess_by_name(self.key)
         annotations = options.get("annotations")
         members = {
-            "mimeType": self.mime_type,
+            "mimeType": self.mime_type or declared_mime(self.bound.signature.returns),
             "annotations": annotations.to_wire() if isinstance(annotations, Annotations) else annotations,
             "size": options.get("size"),
         }
