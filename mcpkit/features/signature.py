@@ -87,7 +87,7 @@ def read_signature(function: Callable[..., Any], *, schema_given: bool = False) 
     Raises: RegistrationError.
     """
     code = code_of(function)
-    doc = read_docstring(inspect.getdoc(code if isinstance(function, partial) else function))
+    doc = read_docstring(_documentation(function, code))
     blank = Signature(name_of(function), where(function), doc, (), None, (), False, EMPTY, _is_async(function))
     if inspect.isclass(function) or not callable(function):
         raise blank.refuse(f"only a function can be offered, not {type(function).__name__}")
@@ -193,12 +193,28 @@ def is_context(annotation: Any) -> bool:
 
 def code_of(function: Any) -> Any:
     """What was written with ``def`` behind a partial, a decorator's wrapper, or an object that can be called."""
-    while isinstance(function, partial):
-        function = function.func
-    function = inspect.unwrap(function)
+    function = _unwrapped(function)
     if inspect.isroutine(function) or inspect.isclass(function):
         return function
     return getattr(function, "__call__", function)  # noqa: B004  # the method itself is wanted, not whether it is there
+
+
+def _unwrapped(function: Any) -> Any:
+    """What partials and wrappers stand for."""
+    while isinstance(function, partial):
+        function = function.func
+    return inspect.unwrap(function)
+
+
+def _documentation(function: Any, code: Any) -> str | None:
+    """The docstring of what was written; of an object that can be called its ``__call__``'s, else its class's."""
+    written = _unwrapped(function)
+    if inspect.isroutine(written) or inspect.isclass(written):
+        return inspect.getdoc(code if isinstance(function, partial) else function)
+    kind = type(written)
+    own = next((call.__doc__ for each in kind.__mro__ if (call := vars(each).get("__call__")) and call.__doc__), None)
+    generated = (inspect.getdoc(kind) or "").startswith(f"{kind.__name__}(")  # by dataclasses
+    return own or (None if generated else inspect.getdoc(written))
 
 
 def name_of(function: Any) -> str:
