@@ -187,14 +187,20 @@ def _returns_as(signature: Signature, annotation: Any, structured: bool | None) 
     """
     from pydantic import TypeAdapter  # noqa: PLC0415 - see above
     from pydantic.errors import PydanticUserError  # noqa: PLC0415
+    from pydantic_core import SchemaError  # noqa: PLC0415
 
     from mcpkit.features.schema import schema_of  # noqa: PLC0415
 
     try:
         adapter: TypeAdapter[Any] = TypeAdapter(annotation)
         document = schema_of(adapter, "serialization")
-    except (PydanticUserError, TypeError, ValueError, NameError) as error:
-        return _none(signature, structured, str(error).split("\n", 1)[0])
+    except (PydanticUserError, SchemaError, TypeError, ValueError, NameError) as error:
+        from mcpkit.features.type_faults import fault_of, is_undefined  # noqa: PLC0415 - needed only for a fault
+
+        fault = f"its return type {fault_of(annotation, error)}"
+        if is_undefined(error):
+            raise signature.refuse(fault) from None
+        return _none(signature, structured, fault)
     if document.get("title") == getattr(annotation, "__name__", None):
         document.pop("title", None)
     wrapped = document.get("type") != "object"

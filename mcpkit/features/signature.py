@@ -240,14 +240,14 @@ def _hints(blank: Signature, code: Any) -> dict[str, Any]:
         return typing.get_type_hints(code, include_extras=True)
     except NameError:
         pass
-    except TypeError as error:
+    except (TypeError, AttributeError, SyntaxError) as error:
         raise blank.refuse(f"its annotations can't be read: {error}") from None
     try:
         return typing.get_type_hints(code, localns=_names_around(code), include_extras=True)
     except NameError as error:
         raise blank.refuse(
-            f"the annotation {error.name!r} can't be found at run time: import it outside of `if TYPE_CHECKING:`, "
-            "before the function is offered"
+            f"the annotation {error.name!r} can't be found at run time: define it before the function is offered, and "
+            "import it outside of `if TYPE_CHECKING:`"
         ) from None
 
 
