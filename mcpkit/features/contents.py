@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final, Union, get_args, get_origin
 
 from mcpkit.features.content import as_text, contents_of, decoded
 from mcpkit.features.errors import BadReturn
+from mcpkit.features.json_values import fault_of
 from mcpkit.features.media import guess_by_bytes, guess_by_name
 from mcpkit.features.signature import EMPTY
 from mcpkit.jsonrpc.messages import JsonObject
@@ -58,7 +59,7 @@ def contents_list(value: Any, uri: str, mime_type: str | None) -> list[JsonObjec
     try:
         return [_one(item, uri, mime_type) for item in (value if several else [value])]
     except ValueError as error:
-        raise BadReturn(f"the returned value has no JSON form: {error}") from None
+        raise fault_of(value) or BadReturn(f"the returned value has no JSON form: {error}") from None
 
 
 def _one(value: Any, uri: str, mime_type: str | None) -> JsonObject:
