@@ -12,7 +12,6 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcon
 from typing import Any, ClassVar, Final, Protocol, TypedDict, TypeVar, Unpack, get_args, overload
 
 from mcpkit.features import logging, subscriptions
-from mcpkit.features.arguments import ArgumentOptions, ExtraArguments
 from mcpkit.features.asking import rounds, settled
 from mcpkit.features.completion import Completions
 from mcpkit.features.context import Context, Services
@@ -20,7 +19,7 @@ from mcpkit.features.errors import RegistrationError
 from mcpkit.features.failures import ErrorPolicy, TellErrors
 from mcpkit.features.lifecycle import Lifecycle
 from mcpkit.features.lifespan import SharedLifespan
-from mcpkit.features.options import PromptOptions, ResourceOptions, ToolOptions
+from mcpkit.features.options import ArgumentOptions, ExtraArguments, PromptOptions, ResourceOptions, ToolOptions
 from mcpkit.features.prompts import Prompt, Prompts
 from mcpkit.features.resources import Resource, Resources
 from mcpkit.features.subscriptions import Subscriptions

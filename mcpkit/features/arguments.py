@@ -7,10 +7,10 @@ What must never stand here: the function, its context, its result.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from mcpkit.features.errors import BadArguments
+from mcpkit.features.options import ArgumentOptions
 from mcpkit.features.parameters import adapter_of, is_filled, is_required, plain_types
 from mcpkit.features.plain import plain_document
 from mcpkit.features.problems import Problem, from_pydantic
@@ -24,18 +24,6 @@ if TYPE_CHECKING:  # loaded for whoever needs them
 
 Bind: TypeAlias = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 """Turns what a caller gave into keyword arguments; raises BadArguments."""
-
-
-ExtraArguments: TypeAlias = Literal["refuse", "ignore"]
-"""What becomes of arguments that a tool doesn't know."""
-
-
-@dataclass(slots=True)
-class ArgumentOptions:
-    """How one server takes arguments that fail their schema."""
-
-    lenient: bool = True
-    extra: ExtraArguments = "refuse"
 
 
 class Arguments(Protocol):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from pydantic_core import from_json
 
-from mcpkit.features.arguments import ArgumentOptions
+from mcpkit.features.options import ArgumentOptions
 from mcpkit.features.problems import path_of
 from mcpkit.features.schema import Schema
 from mcpkit.jsonrpc.messages import JsonObject

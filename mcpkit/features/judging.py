@@ -10,9 +10,9 @@ from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from mcpkit.features.arguments import ArgumentOptions
 from mcpkit.features.coercion import coerce
 from mcpkit.features.errors import BadArguments
+from mcpkit.features.options import ArgumentOptions
 from mcpkit.features.parameters import adapter_of, is_required
 from mcpkit.features.problems import from_pydantic
 from mcpkit.features.schema import Schema, SchemaError, schema_of

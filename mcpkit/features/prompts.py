@@ -14,7 +14,7 @@ from mcpkit.features.errors import BadArguments, RegistrationError
 from mcpkit.features.failures import ErrorPolicy
 from mcpkit.features.feature import DEFAULT_TIMEOUT, Feature
 from mcpkit.features.messages import prompt_result
-from mcpkit.features.options import PromptOptions
+from mcpkit.features.options import PromptOptions, warn_of_length
 from mcpkit.features.registry import LIST_TTL_MS, Registry
 from mcpkit.features.running import within
 from mcpkit.features.suggesting import Source, sources_of
@@ -51,6 +51,7 @@ class Prompt(Feature):
         self.key = options.get("name") or self.bound.signature.name
         if not self.key.isprintable() or not 0 < len(self.key) <= 128 or self.key == "<lambda>":
             raise RegistrationError(f"{self.key!r} ({self.where}) is no name for a prompt: give name='a_name'")
+        warn_of_length("prompt", self.key, self.where)
         self.argument_names = tuple(arguments.properties)
         self.sources = sources_of(options.get("completions", {}), arguments.properties, self.where)
         entries = [_argument(name, schema, arguments.required) for name, schema in arguments.properties.items()]

@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, Final, Unpack
 
-from mcpkit.features.arguments import ArgumentOptions, JsonArguments
+from mcpkit.features.arguments import JsonArguments
 from mcpkit.features.binding import MakeContext, bind_json
 from mcpkit.features.caching import Cached
 from mcpkit.features.errors import BadArguments, InsufficientScope, Overloaded, RegistrationError
 from mcpkit.features.failures import ErrorPolicy
 from mcpkit.features.feature import DEFAULT_TIMEOUT, Feature
-from mcpkit.features.options import ToolAnnotations, ToolOptions, check_tool_name
+from mcpkit.features.options import ArgumentOptions, ToolAnnotations, ToolOptions, check_tool_name
 from mcpkit.features.registry import LIST_TTL_MS, Registry
 from mcpkit.features.returns import Returns, returns_of
 from mcpkit.features.running import within
@@ -237,6 +237,16 @@ class Tools:
         if not isinstance(name, str):
             return InvalidParams("name must be the name of a tool; tools/list names what there is")
         return InvalidParams(unknown("tool", name, self._tools.keys_for(exchange), "tools/list"))
+
+
+def too_long(result: Any, length: int, most: int) -> str:
+    """The text for a result of ``length`` bytes where ``most`` may be sent, with what halves it where that can be."""
+    text = f"The result is {length} bytes long, and the limit is {most}; ask for less"
+    if not isinstance(result, dict) or not result.get("content") or "structuredContent" not in result:
+        return text
+    return (
+        f"{text} (its data is sent twice, in content and in structuredContent; structured_output=False sends it once)"
+    )
 
 
 def _object(given: Any) -> JsonObject:

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 from typing_extensions import TypedDict
 
-from mcpkit.features.arguments import ArgumentOptions, JsonArguments, TextArguments
+from mcpkit.features.arguments import JsonArguments, TextArguments
 from mcpkit.features.errors import BadArguments, RegistrationError
+from mcpkit.features.options import ArgumentOptions
 from mcpkit.features.signature import read_signature
 
 

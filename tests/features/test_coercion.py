@@ -11,7 +11,7 @@ from typing_extensions import TypedDict
 
 from mcpkit import RegistrationError, Server
 from mcpkit.features import coercion
-from mcpkit.features.arguments import ArgumentOptions
+from mcpkit.features.options import ArgumentOptions
 from mcpkit.features.schema import Schema
 from mcpkit.protocol.revisions.registry import REVISIONS
 from mcpkit.settings import Settings
