@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 
+from mcpkit import Server
 from mcpkit.features.errors import RegistrationError
 from mcpkit.features.registry import LIST_TTL_MS, Registry
 from mcpkit.features.tools import Tool
 from mcpkit.jsonrpc.errors import InvalidParams
 from mcpkit.protocol.pagination import encode_cursor
 from mcpkit.security.principal import Principal
+from mcpkit.testing import connect
 from tests.exchanges import exchange
 
 
@@ -147,3 +149,15 @@ def test_removing_what_is_not_there_is_silent() -> None:
     subject.remove("a")
     assert changes == []
     assert subject.find("a") is None
+
+
+async def test_a_list_of_several_pages_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    """No client that follows nextCursor misses anything."""
+    caplog.set_level("INFO", "mcpkit.features")
+    server = Server("x", page_size=100)
+    for number in range(230):
+        server.add_tool(tool(f"t{number:03}"))
+    async with connect(server) as client:
+        assert [listed.name for listed in await client.list_tools()] == [f"t{number:03}" for number in range(230)]
+    [record] = caplog.records
+    assert record.getMessage().startswith("tools: more than 100, so the list has several pages")
