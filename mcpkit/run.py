@@ -225,6 +225,7 @@ def _stoppable(stop: Callable[[], Any]) -> Iterator[None]:
 
 
 def _extend(server: Server, settings: Settings) -> None:
+    server.configure(settings)
     if settings.extensions:
         from mcpkit.features.named import install_named  # noqa: PLC0415 - few need it
 

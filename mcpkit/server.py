@@ -9,17 +9,18 @@ import inspect
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
-from typing import Any, ClassVar, Final, Protocol, TypedDict, TypeVar, Unpack, overload
+from typing import Any, ClassVar, Final, Protocol, TypedDict, TypeVar, Unpack, get_args, overload
 
 from mcpkit.features import logging, subscriptions
 from mcpkit.features.asking import rounds, settled
 from mcpkit.features.completion import Completions
 from mcpkit.features.context import Context, Services
 from mcpkit.features.errors import RegistrationError
+from mcpkit.features.failures import ErrorPolicy, TellErrors
 from mcpkit.features.in_flight import CallsInFlight
 from mcpkit.features.lifecycle import Lifecycle
 from mcpkit.features.lifespan import SharedLifespan
-from mcpkit.features.options import PromptOptions, ResourceOptions, ToolOptions
+from mcpkit.features.options import ArgumentOptions, ExtraArguments, PromptOptions, ResourceOptions, ToolOptions
 from mcpkit.features.prompts import Prompt, Prompts
 from mcpkit.features.registry import PAGE_SIZE
 from mcpkit.features.resources import Resource, Resources
@@ -34,6 +35,7 @@ from mcpkit.protocol.changes import PROMPTS_CHANGED, RESOURCES_CHANGED, TOOLS_CH
 from mcpkit.protocol.exchange import Exchange
 from mcpkit.protocol.request_state import StateSealer
 from mcpkit.protocol.revisions.revision import Revision
+from mcpkit.settings import Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
 Lifespan = Callable[["Server"], AbstractAsyncContextManager[Any]]
@@ -76,6 +78,16 @@ class Options(TypedDict, total=False):
     """An async context manager around serving; what it yields is ``ctx.lifespan_context``."""
     changes: ChangeFeed
     """Carries change notices; one over an engine reaches all replicas (default: this process)."""
+    tell_errors: TellErrors
+    """Which exceptions callers are told: ``own`` (default): ToolError, HTTPException, and ValueErrors that a ``raise``
+    in the failed function's own package or script raised; ``tool_errors``: the first two; ``all``. The rest is only
+    logged. Without it ``MCP_TELL_ERRORS`` says it."""
+    extra_arguments: ExtraArguments
+    """``refuse`` (default): a call with arguments that its tool doesn't know fails; ``ignore``: they are dropped.
+    Without it ``MCP_EXTRA_ARGUMENTS`` says it."""
+    lenient: bool
+    """False: arguments must fit their schema as they come. True (default): where they fail it, a text that spells an
+    integer, a number, a boolean, null, an object or an array is taken for that, unless a text may be meant there."""
 
 
 class Server:
@@ -101,15 +113,32 @@ class Server:
         page_size, timeout = options.get("page_size", PAGE_SIZE), options.get("tool_timeout", 60.0)
         self.calls = CallsInFlight(options.get("max_calls"))
         """The calls of tools, resources, prompts, completions and own methods that are being served."""
+        self._unsaid = frozenset(name for name in _CONFIGURABLE if options.get(name) is None)
+        errors = self._error_policy = ErrorPolicy(
+            _one_of("tell_errors", options.get("tell_errors") or "own", TellErrors)
+        )
         self._services = Services(self.kernel.changes, self._read_resource)
         self.subscriptions = Subscriptions(self.kernel.changes, hears=self._hears)
         changed = self._tools_changed
-        self.tools = Tools(self._context, page_size=page_size, timeout=timeout, calls=self.calls, changed=changed)
-        self.resources = Resources(self._context, page_size=page_size, changed=self._resources_changed)
-        self.prompts = Prompts(self._context, page_size=page_size, changed=self._prompts_changed)
-        self.completions = Completions(self.prompts, self.resources, self._context)
+        self.tools = Tools(
+            self._context, page_size=page_size, timeout=timeout, calls=self.calls, changed=changed, errors=errors
+        )
+        self.tools.argument_options = ArgumentOptions(
+            lenient=options.get("lenient", True),
+            extra=_one_of("extra_arguments", options.get("extra_arguments") or "refuse", ExtraArguments),
+        )
+        self.resources = Resources(self._context, page_size=page_size, changed=self._resources_changed, errors=errors)
+        self.prompts = Prompts(self._context, page_size=page_size, changed=self._prompts_changed, errors=errors)
+        self.completions = Completions(self.prompts, self.resources, self._context, errors=errors)
         self.kernel.param_headers = self.tools.param_headers
         self._register_opening()
+
+    def configure(self, settings: Settings) -> None:
+        """Take from ``settings`` what the constructor was not told; whoever serves it does this."""
+        if "tell_errors" in self._unsaid:
+            self._error_policy.tell = settings.tell_errors
+        if "extra_arguments" in self._unsaid:
+            self.tools.argument_options.extra = settings.extra_arguments
 
     # ── what a program offers ────────────────────────────────────────────────────────────────────────────────────
 
@@ -397,6 +426,20 @@ def _identity(name: str, version: str, options: Options) -> JsonObject:
         "icons": options.get("icons"),
     }
     return {"name": name, "version": version, **{key: value for key, value in fields.items() if value is not None}}
+
+
+_CONFIGURABLE: Final = ("tell_errors", "extra_arguments")
+"""Options that the settings say where the constructor was not told."""
+
+
+def _one_of(option: str, value: Any, choices: Any) -> Any:
+    """The value, if it is one of the choices (a Literal).
+
+    Raises: RegistrationError.
+    """
+    if value not in get_args(choices):
+        raise RegistrationError(f"Server: {option} must be one of {', '.join(get_args(choices))}, not {value!r}")
+    return value
 
 
 def _constant(exchange: Exchange) -> int:

@@ -22,6 +22,7 @@ from mcpkit.client.transports.transport import Call
 from mcpkit.client.underway import Manner
 from mcpkit.jsonrpc.messages import Id, JsonObject, Notification
 from mcpkit.protocol.types import META_SUBSCRIPTION_ID
+from mcpkit.protocol.uri_template import normalize_uri
 
 LISTEN: Final = "subscriptions/listen"
 _ACKNOWLEDGED: Final = "notifications/subscriptions/acknowledged"
@@ -251,5 +252,6 @@ def _subscription_of(params: JsonObject) -> Any:
 
 
 def _within(uri: str, subscribed: str) -> bool:
-    """The URI is the one subscribed to or a part of it."""
+    """The URI is the one subscribed to or a part of it, in whatever spelling."""
+    uri, subscribed = normalize_uri(uri), normalize_uri(subscribed)
     return uri == subscribed or uri.startswith(subscribed.rstrip("/") + "/") or uri.startswith(subscribed + "#")

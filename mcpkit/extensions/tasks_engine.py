@@ -20,6 +20,7 @@ from mcpkit.aio import contain
 from mcpkit.extensions.tasks_state import CANCELLED, COMPLETED, FAILED, Face, Task
 from mcpkit.extensions.tasks_store import Step, TaskStore
 from mcpkit.features.errors import Overloaded
+from mcpkit.features.tools import too_long
 from mcpkit.jsonrpc.codec import encode
 from mcpkit.jsonrpc.errors import InternalError, RpcError
 from mcpkit.jsonrpc.messages import JsonObject, Result
@@ -277,7 +278,7 @@ class Job:
         """
         length, most = len(encode(outcome)), self.engine.kernel.max_result_bytes
         if length + min(ENVELOPE, most // 4) > most:
-            raise InternalError(f"The result is {length} bytes long, and the limit is {most}; ask for less")
+            raise InternalError(too_long(outcome, length, most))
 
     async def _failed(self, error: Exception) -> None:
         if isinstance(error, McpRpcError):

@@ -72,6 +72,7 @@ def prepare(server: Server, settings: Settings, store: SessionStore | None) -> R
     """
     if settings.extensions:
         install_named(server, settings.extensions)
+    server.configure(settings)
     server.kernel.max_result_bytes = settings.max_result_bytes
     server.calls.limit(settings.max_calls, settings.caller_share)
     for extension in server.extensions:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from mcpkit.features.errors import BadArguments
+from mcpkit.features.options import ArgumentOptions
 from mcpkit.features.parameters import adapter_of, is_filled, is_required, plain_types
 from mcpkit.features.plain import plain_document
 from mcpkit.features.problems import Problem, from_pydantic
@@ -66,6 +67,12 @@ class JsonArguments:
 
     def _checked(self, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
         return self._judged().bind(arguments)
+
+    def coerce(
+        self, arguments: Mapping[str, Any], options: ArgumentOptions
+    ) -> tuple[Mapping[str, Any], list[str]] | None:
+        """Arguments that :attr:`bind` refused as keyword arguments once they are mended, and where; None where not."""
+        return self._judged().coerce(arguments, options)
 
     def _judged(self, input_schema: JsonObject | None = None) -> Judge:
         """What judges all that is not plainly right; where types are plain it is made when it is needed first."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from mcpkit.features.binding import MakeContext
-from mcpkit.features.failures import failure_text
+from mcpkit.features.failures import ErrorPolicy
 from mcpkit.features.prompts import Prompt, Prompts, texts_of
 from mcpkit.features.resources import Resource, Resources
 from mcpkit.features.running import within
@@ -55,7 +55,15 @@ class CompletionContext:
 class Completions:
     """The method that completes, over the prompts and resources of one server."""
 
-    def __init__(self, prompts: Prompts, resources: Resources, make_context: MakeContext) -> None:
+    def __init__(
+        self,
+        prompts: Prompts,
+        resources: Resources,
+        make_context: MakeContext,
+        *,
+        errors: ErrorPolicy | None = None,
+    ) -> None:
+        self._errors = errors or ErrorPolicy()
         self._prompts = prompts
         self._resources = resources
         self._make_context = make_context
@@ -95,7 +103,8 @@ class Completions:
         except RpcError:
             raise
         except Exception as error:
-            raise InternalError(failure_text(name, error, logger)) from None
+            function = source.function or self.fallback
+            raise InternalError(self._errors.text(name, function, error, logger)) from None
 
     async def _values(
         self, source: Source, asked: tuple[Reference, Argument, CompletionContext], exchange: Exchange

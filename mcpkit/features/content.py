@@ -12,6 +12,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Final, TypeAlias, TypedDict, Unpack
 
+from mcpkit.features.json_values import check_json
 from mcpkit.features.media import checked_mime, guess_by_bytes, guess_by_name, is_text, to_base64
 from mcpkit.jsonrpc.messages import JsonObject
 
@@ -251,10 +252,11 @@ def _read(data: Data | None, path: str | PathLike[str] | None) -> Data:
 
 
 def as_json(value: Any) -> Any:
-    """Any value that pydantic knows as JSON: models, dataclasses, dates, sets… (NaN, which JSON lacks, as null).
+    """Any value that pydantic knows as JSON: models, dataclasses, dates, sets…
 
-    Raises: ValueError for what it doesn't know.
+    Raises: BadReturn for what has no JSON form, ValueError for what pydantic can't write.
     """
+    check_json(value)
     from pydantic_core import to_jsonable_python  # noqa: PLC0415 - texts and numbers do without it
 
     return to_jsonable_python(value, by_alias=True, inf_nan_mode="null")
@@ -262,6 +264,17 @@ def as_json(value: Any) -> Any:
 
 def as_text(value: Any) -> str:
     """Any value as the text that a model reads: texts as they are, all else as JSON.
+
+    Raises: BadReturn, ValueError.
+    """
+    if isinstance(value, str):
+        return value
+    check_json(value)
+    return spelled(value)
+
+
+def spelled(value: Any) -> str:
+    """The text of a value that is known to have a JSON form.
 
     Raises: ValueError.
     """
@@ -280,6 +293,7 @@ def as_block(value: Any) -> JsonObject:
     if isinstance(value, Content):
         return value.to_wire()
     if isinstance(value, dict) and is_block(value):
+        check_json(value)
         return value
     return {"type": "text", "text": as_text(value)}
 

@@ -5,18 +5,22 @@ What must never stand here: which resource it is, who may read it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, get_origin
+from types import NoneType, UnionType
+from typing import Annotated, Any, Final, Union, get_args, get_origin
 
 from mcpkit.features.content import as_text, contents_of, decoded
 from mcpkit.features.errors import BadReturn
+from mcpkit.features.json_values import fault_of
 from mcpkit.features.media import guess_by_bytes, guess_by_name
+from mcpkit.features.signature import EMPTY
 from mcpkit.jsonrpc.messages import JsonObject
 from mcpkit.protocol.types import CacheScope
 
 JSON: Final = "application/json"
+_BYTES: Final = (bytes, bytearray, memoryview)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +46,12 @@ class ResourceResult:
     meta: Mapping[str, Any] | None = None
 
 
+_UNSURE: Final = (ResourceContents, ResourceResult, list, tuple, *_BYTES)
+"""Types whose values tell only themselves what they are."""
+
+
 def contents_list(value: Any, uri: str, mime_type: str | None) -> list[JsonObject]:
-    """The ``contents`` for a value; ``mime_type`` is what the resource declares.
+    """The ``contents`` for a value; ``mime_type`` is what its author says of it; the value tells it otherwise.
 
     Raises: BadReturn when it has no JSON form.
     """
@@ -51,7 +59,7 @@ def contents_list(value: Any, uri: str, mime_type: str | None) -> list[JsonObjec
     try:
         return [_one(item, uri, mime_type) for item in (value if several else [value])]
     except ValueError as error:
-        raise BadReturn(f"the returned value has no JSON form: {error}") from None
+        raise fault_of(value) or BadReturn(f"the returned value has no JSON form: {error}") from None
 
 
 def _one(value: Any, uri: str, mime_type: str | None) -> JsonObject:
@@ -60,7 +68,8 @@ def _one(value: Any, uri: str, mime_type: str | None) -> JsonObject:
         return {**wire, "_meta": dict(value.meta)} if value.meta else wire
     if isinstance(value, str):
         return contents_of(uri, value, None, mime_type or "text/plain")
-    if isinstance(value, bytes):
+    if isinstance(value, _BYTES):
+        value = bytes(value)
         mime_type = mime_type or guess_by_bytes(value) or guess_by_name(uri) or "application/octet-stream"
         text = decoded(value, mime_type)
         return contents_of(uri, text, value if text is None else None, mime_type)
@@ -83,18 +92,23 @@ def size_of(value: Any) -> int | None:
         len(value.encode("utf-8", "replace"))
         if isinstance(value, str)
         else len(value)
-        if isinstance(value, bytes)
+        if isinstance(value, bytes | bytearray)
         else None
     )
 
 
-def declared_mime(returns: Any, uri: str) -> str | None:
-    """The MIME type that a URI's ending or a return annotation tells, if one does."""
-    by_name = guess_by_name(uri)
-    kind = get_origin(returns) or returns
-    if by_name or kind in (bytes, Any, object) or not isinstance(kind, type):
-        return by_name
-    if kind is str:
+def declared_mime(returns: Any) -> str | None:
+    """The MIME type that every value of a return annotation has, if there is one."""
+    origin = get_origin(returns)
+    if origin in (Annotated, Awaitable, Coroutine):
+        return declared_mime(get_args(returns)[0 if origin is Annotated else -1])
+    if origin in (Union, UnionType):
+        [*said] = {declared_mime(part) for part in get_args(returns) if part is not NoneType}
+        return said[0] if len(said) == 1 else None
+    kind = origin or returns
+    if kind in (EMPTY, Any, object, NoneType) or not isinstance(kind, type):
+        return None
+    if issubclass(kind, str):
         return "text/plain"
-    unsure = issubclass(kind, ResourceContents | ResourceResult | list | tuple) or hasattr(kind, "__mcp_result__")
+    unsure = issubclass(kind, _UNSURE) or hasattr(kind, "__mcp_result__")
     return None if unsure else JSON

@@ -32,7 +32,14 @@ class BadArguments(McpKitError):
 
 
 class BadReturn(McpKitError):
-    """A function returned what it did not declare: our own author's mistake, never the caller's."""
+    """A function returned what it did not declare: our own author's mistake, never the caller's.
+
+    ``hint`` is what callers are told of it: no value, since that may be one that the declaration keeps back.
+    """
+
+    def __init__(self, message: str, hint: str = "its result is not what it declares") -> None:
+        super().__init__(message)
+        self.hint = hint
 
 
 class InsufficientScope(RpcError):

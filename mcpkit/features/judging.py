@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
-from pydantic_core import from_json
 
+from mcpkit.features.coercion import coerce
 from mcpkit.features.errors import BadArguments
+from mcpkit.features.options import ArgumentOptions
 from mcpkit.features.parameters import adapter_of, is_required
 from mcpkit.features.problems import from_pydantic
 from mcpkit.features.schema import Schema, SchemaError, schema_of
@@ -53,33 +54,23 @@ class Judge:
         Raises: BadArguments.
         """
         if not self.schema.valid(arguments):
-            arguments = self._mended(arguments)
+            raise BadArguments(self.schema.problems(arguments))
         try:
             return self._convert(arguments)  # type: ignore[no-any-return]  # of the TypedDict's shape
         except ValidationError as error:
             raise BadArguments(from_pydantic(error)) from None
 
-    def _mended(self, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Arguments that fit once what doesn't is unpacked from text.
-
-        Raises: BadArguments.
-        """
-        problems = self.schema.problems(arguments)
-        wrong = {problem.path for problem in problems}
-        mended = {name: _unpacked(value) if name in wrong else value for name, value in arguments.items()}
-        if not self.schema.valid(mended):
-            raise BadArguments(problems)
-        return mended
-
-
-def _unpacked(value: Any) -> Any:
-    """The object or array that a text holds as JSON: some models send the one in place of the other."""
-    if not isinstance(value, str) or not value.lstrip().startswith(("{", "[")):
-        return value
-    try:
-        return from_json(value, allow_inf_nan=False)
-    except ValueError:
-        return value
+    def coerce(
+        self, arguments: Mapping[str, Any], options: ArgumentOptions
+    ) -> tuple[Mapping[str, Any], list[str]] | None:
+        """Arguments that failed as keyword arguments once they are mended, and where they were; None where not."""
+        found = coerce(self.schema, arguments, options)
+        if found is None:
+            return None
+        try:
+            return self._convert(found[0]), found[1]
+        except ValidationError:
+            return None
 
 
 def _published(adapter: TypeAdapter[Any]) -> JsonObject:

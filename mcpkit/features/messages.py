@@ -11,6 +11,7 @@ from typing import Any
 
 from mcpkit.features.content import as_block
 from mcpkit.features.errors import BadReturn
+from mcpkit.features.json_values import fault_of
 from mcpkit.jsonrpc.messages import JsonObject
 from mcpkit.protocol.types import Role
 
@@ -53,7 +54,7 @@ def prompt_result(value: Any, description: str | None) -> JsonObject:
     try:
         messages = [message for item in listed for message in _messages(item)]
     except ValueError as error:
-        raise BadReturn(f"the returned value has no JSON form: {error}") from None
+        raise fault_of(value) or BadReturn(f"the returned value has no JSON form: {error}") from None
     result: JsonObject = {"messages": messages}
     if whole.description or description:
         result["description"] = whole.description or description

@@ -5,9 +5,11 @@ What must never stand here: how a thing is called or listed.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final, Literal, TypeAlias, TypedDict
 
 from mcpkit.features.content import Annotations
@@ -20,8 +22,25 @@ from mcpkit.protocol.types import CacheScope
 
 Visible: TypeAlias = Callable[[Exchange], bool]
 
-_TOOL_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
+HOSTS_LONGEST_NAME: Final = 64
+"""Characters of a name that hosts take, which offer tools to models as functions."""
+
+logger = logging.getLogger("mcpkit.features")
+
+_TOOL_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}", re.ASCII)
 _ICON_SCHEMES: Final = ("https:", "http:", "data:image/")
+
+
+ExtraArguments: TypeAlias = Literal["refuse", "ignore"]
+"""What becomes of arguments that a tool doesn't know."""
+
+
+@dataclass(slots=True)
+class ArgumentOptions:
+    """How one server takes arguments that fail their schema."""
+
+    lenient: bool = True
+    extra: ExtraArguments = "refuse"
 
 
 class Options(TypedDict, total=False):
@@ -131,16 +150,27 @@ def check_options(what: str, given: Mapping[str, Any], known: Collection[str]) -
 
 
 def check_tool_name(name: str, where: str) -> str:
-    """The name, if every client can take it (TOOL-06).
+    """The name, if the specification allows it (TOOL-06).
 
     Raises: RegistrationError.
     """
     if _TOOL_NAME.fullmatch(name):
+        warn_of_length("tool", name, where)
         return name
     better = re.sub(r"[^A-Za-z0-9_.-]+", "_", name, flags=re.ASCII).strip("_")[:64] or "a_name"
     raise RegistrationError(
-        f"{name!r} ({where}) is no name for a tool: 1 to 64 letters, digits, '_', '-' or '.'; give name={better!r}"
+        f"{name!r} ({where}) is no name for a tool: 1 to 128 letters, digits, '_', '-' or '.'; give name={better!r}"
     )
+
+
+@cache
+def warn_of_length(what: str, name: str, where: str) -> None:
+    """Say once of a name that the specification allows and many hosts don't."""
+    if len(name) > HOSTS_LONGEST_NAME:
+        logger.warning(
+            "the name of %s %r (%s) has %d characters; many hosts take at most %d",
+            *(what, name, where, len(name), HOSTS_LONGEST_NAME),
+        )
 
 
 def icons_of(icons: Sequence[Mapping[str, Any] | str] | None, where: str) -> list[JsonObject]:

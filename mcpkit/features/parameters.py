@@ -53,6 +53,7 @@ def adapter_of(signature: Signature, parameters: Sequence[Parameter], config: Co
     """
     from pydantic import TypeAdapter  # noqa: PLC0415 - see above
     from pydantic.errors import PydanticUserError  # noqa: PLC0415
+    from pydantic_core import SchemaError  # noqa: PLC0415
     from typing_extensions import TypedDict  # noqa: PLC0415 - pydantic wants this one below Python 3.12
 
     from mcpkit.features.schema import schema_of  # noqa: PLC0415
@@ -63,11 +64,14 @@ def adapter_of(signature: Signature, parameters: Sequence[Parameter], config: Co
     try:
         adapter: TypeAdapter[Any] = TypeAdapter(shape)
         schema_of(adapter, "validation")
-    except (PydanticUserError, TypeError, ValueError, NameError) as error:
+    except (PydanticUserError, SchemaError, TypeError, ValueError, NameError) as error:
         for parameter in parameters if len(parameters) > 1 else ():
             adapter_of(signature, [parameter], config)
-        fault = str(error).split("\n", 1)[0].split(". Set `arbitrary", 1)[0]
-        raise signature.refuse(f"parameter {', '.join(fields)!r} has a type that JSON can't give: {fault}") from None
+        from mcpkit.features.type_faults import fault_of  # noqa: PLC0415 - needed only when something is wrong
+
+        raise signature.refuse(
+            f"parameter {parameters[0].name!r} {fault_of(parameters[0].annotation, error)}"
+        ) from None
     return adapter
 
 

@@ -11,10 +11,10 @@ from typing import Any, Unpack
 
 from mcpkit.features.binding import MakeContext, bind_text
 from mcpkit.features.errors import BadArguments, RegistrationError
-from mcpkit.features.failures import failure_text
+from mcpkit.features.failures import ErrorPolicy
 from mcpkit.features.feature import DEFAULT_TIMEOUT, Feature
 from mcpkit.features.messages import prompt_result
-from mcpkit.features.options import PromptOptions
+from mcpkit.features.options import PromptOptions, warn_of_length
 from mcpkit.features.registry import LIST_TTL_MS, PAGE_SIZE, Registry
 from mcpkit.features.running import within
 from mcpkit.features.suggesting import Source, sources_of
@@ -51,6 +51,7 @@ class Prompt(Feature):
         self.key = options.get("name") or self.bound.signature.name
         if not self.key.isprintable() or not 0 < len(self.key) <= 128 or self.key == "<lambda>":
             raise RegistrationError(f"{self.key!r} ({self.where}) is no name for a prompt: give name='a_name'")
+        warn_of_length("prompt", self.key, self.where)
         self.argument_names = tuple(arguments.properties)
         self.sources = sources_of(options.get("completions", {}), arguments.properties, self.where)
         entries = [_argument(name, schema, arguments.required) for name, schema in arguments.properties.items()]
@@ -73,9 +74,11 @@ class Prompts:
         timeout: float = DEFAULT_TIMEOUT,
         ttl_ms: int = LIST_TTL_MS,
         changed: Callable[[], None] = lambda: None,
+        errors: ErrorPolicy | None = None,
     ) -> None:
         """``timeout`` (seconds, 0: none) holds for those that name none; ``changed`` is called after every change."""
         self._make_context = make_context
+        self._errors = errors or ErrorPolicy()
         self._timeout = timeout
         self._prompts: Registry[Prompt] = Registry("prompts", changed, page_size=page_size, ttl_ms=ttl_ms)
         self.find = self._prompts.find
@@ -141,7 +144,7 @@ class Prompts:
         except RpcError:
             raise
         except Exception as error:
-            raise InternalError(failure_text(prompt.key, error, logger)) from None
+            raise InternalError(self._errors.text(prompt.key, prompt.function, error, logger)) from None
 
 
 def texts_of(value: Any, what: str) -> dict[str, str]:

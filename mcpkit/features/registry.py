@@ -6,6 +6,7 @@ feature does.
 
 from __future__ import annotations
 
+import logging
 from bisect import bisect_right
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from mcpkit.protocol.exchange import Exchange
 from mcpkit.protocol.pagination import decode_cursor, encode_cursor
 
 F = TypeVar("F", bound=Feature)
+
+logger = logging.getLogger("mcpkit.features")
 
 LIST_TTL_MS: Final = 30_000
 """How long a list may be kept where nobody said otherwise; those who listen hear of changes at once."""
@@ -50,6 +53,8 @@ class Registry(Generic[F]):
         self._changed = changed
         self._page_size = page_size
         self._ttl_ms = ttl_ms
+        self._paged = False
+        """Whether the list has been longer than a page."""
         self._lock = RLock()
         self._all: dict[str, F] = {}
         self._now: _Snapshot[F] = _Snapshot({}, (), uniform=True, shared=True)
@@ -147,6 +152,13 @@ class Registry(Generic[F]):
             shared = all(feature.listed_scope != "private" for feature in offered.values())
             self._now = _Snapshot(offered, tuple(offered), uniform, shared)
             self.offered = offered
+            if len(offered) > self._page_size and not self._paged:
+                self._paged = True
+                logger.info(
+                    "%s: more than %d, so the list has several pages; clients that don't follow nextCursor see the "
+                    "first alone, which Server(page_size=…) makes longer",
+                    *(self._member, self._page_size),
+                )
         self._changed()
 
 

@@ -17,8 +17,9 @@ from mcpkit.features.binding import MakeContext, bind_text
 from mcpkit.features.content import Annotations
 from mcpkit.features.contents import ResourceResult, constant, contents_list, declared_mime, size_of
 from mcpkit.features.errors import BadArguments, RegistrationError
-from mcpkit.features.failures import failure_text
+from mcpkit.features.failures import ErrorPolicy, says_not_found
 from mcpkit.features.feature import DEFAULT_TIMEOUT, Feature
+from mcpkit.features.media import guess_by_name
 from mcpkit.features.options import ResourceOptions
 from mcpkit.features.registry import LIST_TTL_MS, PAGE_SIZE, Registry
 from mcpkit.features.running import within
@@ -28,7 +29,7 @@ from mcpkit.jsonrpc.messages import JsonObject
 from mcpkit.protocol.errors import ResourceNotFound
 from mcpkit.protocol.exchange import Exchange
 from mcpkit.protocol.types import CacheScope
-from mcpkit.protocol.uri_template import LONGEST_URI, UriTemplate
+from mcpkit.protocol.uri_template import LONGEST_URI, UriTemplate, normalize_uri
 
 logger = logging.getLogger("mcpkit.resources")
 
@@ -45,6 +46,7 @@ class Resource(Feature):
     sources: Mapping[str, Source]
     """What suggests values for the template's variables."""
     mime_type: str | None
+    """What its author or its URI's ending says; None where each value tells it."""
 
     def __init__(self, uri: str, function: Any, options: ResourceOptions | None = None) -> None:
         """``function`` may also be the data itself: a text, bytes, a Path, or anything with a JSON form.
@@ -83,10 +85,10 @@ class Resource(Feature):
         self.template = _template(self.key, self.where)
         self._check_variables(arguments)
         self.sources = sources_of(options.get("completions", {}), arguments.properties, self.where)
-        self.mime_type = options.get("mime_type") or declared_mime(self.bound.signature.returns, self.key)
+        self.mime_type = options.get("mime_type") or guess_by_name(self.key)
         annotations = options.get("annotations")
         members = {
-            "mimeType": self.mime_type,
+            "mimeType": self.mime_type or declared_mime(self.bound.signature.returns),
             "annotations": annotations.to_wire() if isinstance(annotations, Annotations) else annotations,
             "size": options.get("size"),
         }
@@ -122,16 +124,22 @@ class Resources:
         timeout: float = DEFAULT_TIMEOUT,
         ttl_ms: int = LIST_TTL_MS,
         changed: Callable[[], None] = lambda: None,
+        errors: ErrorPolicy | None = None,
     ) -> None:
         """``timeout`` (seconds, 0: none) holds for those that name none; ``changed`` is called after every change."""
         self._make_context = make_context
+        self._errors = errors or ErrorPolicy()
         self._timeout = timeout
         self._changed = changed
-        self._static: Registry[Resource] = Registry("resources", changed, page_size=page_size, ttl_ms=ttl_ms)
+        self._static: Registry[Resource] = Registry(
+            "resources", self._static_changed, page_size=page_size, ttl_ms=ttl_ms
+        )
         self._templates: Registry[Resource] = Registry(
             "resourceTemplates", self._templates_changed, page_size=page_size, ttl_ms=ttl_ms
         )
         self._ordered: tuple[Resource, ...] = ()
+        self._normal: Mapping[str, Resource] = {}
+        """The offered resources by their normal URIs, for URIs that are spelled in another way."""
 
     def add(self, uri: str, function: Any, **options: Unpack[ResourceOptions]) -> Resource:
         """Offer a function's data, or data, at a URI or at every URI of a template; get its handle.
@@ -208,14 +216,16 @@ class Resources:
             return _result(resource, uri, value)
         except RpcError:
             raise
-        except FileNotFoundError:
+        except FileNotFoundError as error:
+            logger.info("%s failed: %s", resource.name, error)
             raise ResourceNotFound(uri) from None
         except Exception as error:
-            raise InternalError(failure_text(resource.name, error, logger)) from None
+            text = self._errors.text(resource.name, resource.function, error, logger)
+            raise ResourceNotFound(uri, text) if says_not_found(error) else InternalError(text) from None
 
     def template_for(self, exchange: Exchange, uri: str) -> Resource | None:
         """The template with this text, or the one that a URI belongs to (COMP-02)."""
-        named = self.find(uri)
+        named = self.find(uri) or self._template_like(uri)
         if named is not None and named.enabled and named.seen_by(exchange):
             return named
         found = self._at(exchange, uri)
@@ -228,6 +238,9 @@ class Resources:
             return resource, {}
         if len(uri) > LONGEST_URI:
             return None
+        resource = self._normal.get(normalize_uri(uri))
+        if resource is not None and resource.seen_by(exchange):
+            return resource, {}
         for template in self._ordered:
             assert template.template is not None
             values = template.template.match(uri)
@@ -238,6 +251,17 @@ class Resources:
             except BadArguments:  # `{id}` that is no int names nothing: perhaps another template does
                 continue
         return None
+
+    def _template_like(self, text: str) -> Resource | None:
+        """The template with this text in another spelling: URI libraries escape braces too."""
+        if len(text) > LONGEST_URI:
+            return None
+        normal = normalize_uri(text)
+        return next((template for template in self._ordered if normalize_uri(template.key) == normal), None)
+
+    def _static_changed(self) -> None:
+        self._normal = {normalize_uri(resource.key): resource for resource in self._static}
+        self._changed()
 
     def _templates_changed(self) -> None:
         self._ordered = tuple(sorted(self._templates, key=_generality))

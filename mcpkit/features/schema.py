@@ -64,11 +64,17 @@ class Schema:
         except (ValueError, TypeError):  # a lone surrogate, or no JSON value at all
             return False
 
+    def violations(self, value: Any) -> list[ValidationError] | None:
+        """What the validator finds; None for a value that JSON can't carry."""
+        try:
+            return list(self._validator.iter_errors(value))
+        except (ValueError, TypeError):
+            return None
+
     def problems(self, value: Any) -> list[Problem]:
         """What keeps a JSON value from fitting; nothing when it fits."""
-        try:
-            violations = list(self._validator.iter_errors(value))
-        except (ValueError, TypeError):
+        violations = self.violations(value)
+        if violations is None:
             return [Problem("", "contains a character or value that JSON can't carry (a lone surrogate, for example)")]
         document = self.document if isinstance(self.document, Mapping) else {}
         found = [problem for violation in violations for problem in from_schema(violation, document)]

@@ -86,8 +86,8 @@ def read_signature(function: Callable[..., Any], *, schema_given: bool = False) 
     ``schema_given`` says that its author wrote the schema, so that ``**kwargs`` and untyped parameters are fine.
     Raises: RegistrationError.
     """
-    code = _code_of(function)
-    doc = read_docstring(inspect.getdoc(code if isinstance(function, partial) else function))
+    code = code_of(function)
+    doc = read_docstring(_documentation(function, code))
     blank = Signature(name_of(function), where(function), doc, (), None, (), False, EMPTY, _is_async(function))
     if inspect.isclass(function) or not callable(function):
         raise blank.refuse(f"only a function can be offered, not {type(function).__name__}")
@@ -98,7 +98,7 @@ def read_signature(function: Callable[..., Any], *, schema_given: bool = False) 
 
 def where(function: Any) -> str:
     """Where a function is written: ``file:line``."""
-    code = getattr(_code_of(function), "__code__", None)
+    code = getattr(code_of(function), "__code__", None)
     if code is None:
         return "unknown place"
     path = Path(code.co_filename)
@@ -145,7 +145,7 @@ def annotations_of(function: Callable[..., Any]) -> Mapping[str, Any]:
     Raises: RegistrationError.
     """
     blank = Signature(name_of(function), where(function), Docstring(), (), None, (), False, EMPTY, False)
-    return _hints(blank, _code_of(function))
+    return _hints(blank, code_of(function))
 
 
 def _check(blank: Signature, parameter: inspect.Parameter, annotation: Any, schema_given: bool) -> None:
@@ -191,14 +191,30 @@ def is_context(annotation: Any) -> bool:
     return isinstance(kind, type) and getattr(kind, "__mcp_context__", False) is True
 
 
-def _code_of(function: Any) -> Any:
+def code_of(function: Any) -> Any:
     """What was written with ``def`` behind a partial, a decorator's wrapper, or an object that can be called."""
-    while isinstance(function, partial):
-        function = function.func
-    function = inspect.unwrap(function)
+    function = _unwrapped(function)
     if inspect.isroutine(function) or inspect.isclass(function):
         return function
     return getattr(function, "__call__", function)  # noqa: B004  # the method itself is wanted, not whether it is there
+
+
+def _unwrapped(function: Any) -> Any:
+    """What partials and wrappers stand for."""
+    while isinstance(function, partial):
+        function = function.func
+    return inspect.unwrap(function)
+
+
+def _documentation(function: Any, code: Any) -> str | None:
+    """The docstring of what was written; of an object that can be called its ``__call__``'s, else its class's."""
+    written = _unwrapped(function)
+    if inspect.isroutine(written) or inspect.isclass(written):
+        return inspect.getdoc(code if isinstance(function, partial) else function)
+    kind = type(written)
+    own = next((call.__doc__ for each in kind.__mro__ if (call := vars(each).get("__call__")) and call.__doc__), None)
+    generated = (inspect.getdoc(kind) or "").startswith(f"{kind.__name__}(")  # by dataclasses
+    return own or (None if generated else inspect.getdoc(written))
 
 
 def name_of(function: Any) -> str:
@@ -224,14 +240,14 @@ def _hints(blank: Signature, code: Any) -> dict[str, Any]:
         return typing.get_type_hints(code, include_extras=True)
     except NameError:
         pass
-    except TypeError as error:
+    except (TypeError, AttributeError, SyntaxError) as error:
         raise blank.refuse(f"its annotations can't be read: {error}") from None
     try:
         return typing.get_type_hints(code, localns=_names_around(code), include_extras=True)
     except NameError as error:
         raise blank.refuse(
-            f"the annotation {error.name!r} can't be found at run time: import it outside of `if TYPE_CHECKING:`, "
-            "before the function is offered"
+            f"the annotation {error.name!r} can't be found at run time: define it before the function is offered, and "
+            "import it outside of `if TYPE_CHECKING:`"
         ) from None
 
 

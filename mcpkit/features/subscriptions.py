@@ -29,7 +29,7 @@ from mcpkit.protocol.changes import (
 )
 from mcpkit.protocol.envelope import META_SUBSCRIPTION_ID
 from mcpkit.protocol.exchange import Exchange
-from mcpkit.protocol.uri_template import LONGEST_URI
+from mcpkit.protocol.uri_template import LONGEST_URI, normalize_uri
 from mcpkit.security.principal import Principal
 
 ACKNOWLEDGED: Final = "notifications/subscriptions/acknowledged"
@@ -164,7 +164,10 @@ class Subscriptions:
         switches = {(SWITCHES[name], None) for name in honoured if name in SWITCHES}
         keyed = {name: method for name, method in self.keyed.items() if name in honoured}
         keys = {
-            (method, key) for name, method in keyed.items() for key in honoured[name] if self.hears(exchange, name, key)
+            (method, _normal(method, key))
+            for name, method in keyed.items()
+            for key in honoured[name]
+            if self.hears(exchange, name, key)
         }
         return frozenset(switches | keys)
 
@@ -336,15 +339,20 @@ class _Stream:
             self._sleeper.set_result(None)
 
 
+def _normal(notification: str, key: str) -> str:
+    """What notices of that kind are filtered by."""
+    return normalize_uri(key) if notification == RESOURCE_UPDATED and len(key) <= LONGEST_URI else key
+
+
 def subscribed_uri(exchange: Exchange) -> str:
-    """The URI that ``resources/subscribe`` or ``…/unsubscribe`` names.
+    """The normal form of the URI that ``resources/subscribe`` or ``…/unsubscribe`` names.
 
     Raises: InvalidParams.
     """
     uri = exchange.params.get("uri")
-    if not isinstance(uri, str) or not 0 < len(uri) <= LONGEST_URI:
-        raise InvalidParams(f"uri must be a resource's URI, of at most {LONGEST_URI} characters")
-    return uri
+    if isinstance(uri, str) and 0 < len(uri) <= LONGEST_URI and len(normal := normalize_uri(uri)) <= LONGEST_URI:
+        return normal
+    raise InvalidParams(f"uri must be a resource's URI, of at most {LONGEST_URI} characters when it is percent-encoded")
 
 
 async def subscribe(exchange: Exchange) -> JsonObject:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from mcpkit.features.binding import Bound, MakeContext
 from mcpkit.features.errors import BadReturn, RegistrationError
+from mcpkit.features.json_values import fault_of
 from mcpkit.features.signature import read_signature
 from mcpkit.features.suggestions import did_you_mean
 from mcpkit.jsonrpc.messages import JsonObject
@@ -42,6 +43,11 @@ class Source:
     def explicit(self) -> bool:
         """Whether an author wrote it as a function."""
         return self._asker is not None
+
+    @property
+    def function(self) -> Callable[..., Any] | None:
+        """The author's function, if that is what suggests."""
+        return self._asker.function if self._asker is not None else None
 
     async def suggest(
         self, typed: str, others: Mapping[str, str], exchange: Exchange, make_context: MakeContext
@@ -106,7 +112,7 @@ def completion_of(answer: Any) -> JsonObject:
     if answer is None:
         return {}
     if isinstance(answer, str | bytes | Mapping) or not isinstance(answer, Completion | Iterable):
-        raise BadReturn("a completion function returns a list of strings or a Completion")
+        raise fault_of(answer) or BadReturn("a completion function returns a list of strings or a Completion")
     whole = answer if isinstance(answer, Completion) else Completion([str(value) for value in answer])
     values = [str(value) for value in whole.values]
     total = len(values) if whole.total is None else whole.total

@@ -11,13 +11,14 @@ from functools import partial
 from typing import Any, Unpack
 
 from mcpkit.aio import as_exception
+from mcpkit.features.arguments import JsonArguments
 from mcpkit.features.binding import MakeContext, bind_json
 from mcpkit.features.caching import Cached
 from mcpkit.features.errors import BadArguments, InsufficientScope, RegistrationError
-from mcpkit.features.failures import failure_text
+from mcpkit.features.failures import ErrorPolicy
 from mcpkit.features.feature import DEFAULT_TIMEOUT, Feature
 from mcpkit.features.in_flight import CallsInFlight
-from mcpkit.features.options import ToolAnnotations, ToolOptions, check_tool_name
+from mcpkit.features.options import ArgumentOptions, ToolAnnotations, ToolOptions, check_tool_name
 from mcpkit.features.registry import LIST_TTL_MS, PAGE_SIZE, Registry
 from mcpkit.features.returns import Returns, returns_of
 from mcpkit.features.running import within
@@ -36,6 +37,7 @@ class Tool(Feature):
 
     what = "tool"
     known_options = frozenset(ToolOptions.__annotations__)
+    arguments: JsonArguments
     returns: Returns
     param_headers: tuple[ParamHeader, ...]
     """The arguments that callers repeat in HTTP headers."""
@@ -80,6 +82,7 @@ class Tool(Feature):
         self.bound, arguments = bind_json(
             self.function, input_schema=options.get("input_schema"), inline=options.get("inline", False)
         )
+        self.arguments = arguments
         signature = self.bound.signature
         self.key = check_tool_name(options.get("name") or signature.name, self.where)
         self.returns = returns_of(signature, options.get("output_schema"), structured=options.get("structured_output"))
@@ -110,6 +113,7 @@ class Tools:
         calls: CallsInFlight | None = None,
         ttl_ms: int = LIST_TTL_MS,
         changed: Callable[[], None] = lambda: None,
+        errors: ErrorPolicy | None = None,
     ) -> None:
         """``timeout`` (seconds, 0: none) holds for tools that name none; ``calls`` counts those in flight; ``changed``
         is called after every change."""
@@ -117,6 +121,9 @@ class Tools:
         self.cached = Cached()
         """Where results of tools with ``cache`` are kept."""
         self._make_context = make_context
+        self._errors = errors or ErrorPolicy()
+        self.argument_options = ArgumentOptions()
+        """How arguments are taken that fail their schema."""
         self._timeout = timeout
         self._tools: Registry[Tool] = Registry("tools", changed, page_size=page_size, ttl_ms=ttl_ms)
         self.find = self._tools.find
@@ -178,7 +185,11 @@ class Tools:
         try:
             arguments = tool.bound.bind(given if type(given) is dict else _object(given))
         except BadArguments as error:
-            return self._refused(tool, error, exchange)
+            found = tool.arguments.coerce(given or {}, self.argument_options)
+            if found is None:
+                return self._refused(tool, error, exchange)
+            arguments, places = found
+            logger.debug("%s: arguments were mended at %s", tool.key, ", ".join(places))
         seconds = tool.timeout
         if seconds is None:
             seconds = 0 if BEGUN in exchange.state else self._timeout
@@ -194,7 +205,7 @@ class Tools:
         except RpcError:
             raise
         except Exception as error:
-            return error_result(failure_text(tool.key, error, logger))
+            return error_result(self._errors.text(tool.key, tool.function, error, logger))
         finally:
             calls.give(caller)
 
@@ -227,6 +238,16 @@ class Tools:
         if not isinstance(name, str):
             return InvalidParams("name must be the name of a tool; tools/list names what there is")
         return InvalidParams(unknown("tool", name, self._tools.keys_for(exchange), "tools/list"))
+
+
+def too_long(result: Any, length: int, most: int) -> str:
+    """The text for a result of ``length`` bytes where ``most`` may be sent, with what halves it where that can be."""
+    text = f"The result is {length} bytes long, and the limit is {most}; ask for less"
+    if not isinstance(result, dict) or not result.get("content") or "structuredContent" not in result:
+        return text
+    return (
+        f"{text} (its data is sent twice, in content and in structuredContent; structured_output=False sends it once)"
+    )
 
 
 def _object(given: Any) -> JsonObject:

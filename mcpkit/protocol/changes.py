@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol, TypeAlias
 
 from mcpkit.protocol.exchange import SessionState
 from mcpkit.protocol.log_levels import DEFAULT_LEVEL, reaches
+from mcpkit.protocol.uri_template import normalize_uri
 
 TOOLS_CHANGED: Final = "notifications/tools/list_changed"
 PROMPTS_CHANGED: Final = "notifications/prompts/list_changed"
@@ -35,15 +36,15 @@ class Notice:
 
     method: str
     key: str | None = None
-    """A resource's URI, the id of a task or an elicitation, a log message's own name; None for a whole list."""
+    """A resource's normal URI, the id of a task or an elicitation, a log message's own name; None for a whole list."""
     params: dict[str, Any] = field(default_factory=dict, compare=False)
     place: str | None = field(default=None, compare=False)
     """Where it stands in a feed that several replicas share; None for one that was published in this process."""
 
     @classmethod
     def updated(cls, uri: str) -> Notice:
-        """The resource at ``uri`` has new contents."""
-        return cls(RESOURCE_UPDATED, uri, {"uri": uri})
+        """The resource at ``uri`` has new contents; whoever watches it may have spelled it in another way."""
+        return cls(RESOURCE_UPDATED, normalize_uri(uri), {"uri": uri})
 
     @classmethod
     def logged(cls, params: dict[str, Any]) -> Notice:

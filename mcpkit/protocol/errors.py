@@ -61,10 +61,8 @@ class MissingClientCapability(McpRpcError):
 class ResourceNotFound(McpRpcError):
     """No resource has this URI (ERR-06, ERR-07)."""
 
-    def __init__(self, uri: str) -> None:
-        super().__init__(
-            ErrorKind.RESOURCE_NOT_FOUND, "Resource not found; resources/list names what there is", {"uri": uri}
-        )
+    def __init__(self, uri: str, message: str = "Resource not found; resources/list names what there is") -> None:
+        super().__init__(ErrorKind.RESOURCE_NOT_FOUND, message, {"uri": uri})
 
 
 class UrlElicitationRequired(McpRpcError):

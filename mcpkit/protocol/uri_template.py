@@ -2,8 +2,9 @@
 
 Understood are ``{x}`` (one segment), ``{+x}`` and ``{x*}`` (anything, slashes too), ``{/x,y}`` and ``{/x*}``
 (segments, each with its slash), ``{?x,y*}`` (a query), ``{#x}`` (a fragment). A template that could be read in two
-ways is refused when it is made, so matching never has to try again. What must never stand here: a regular
-expression over a URI, what a value may contain once decoded (a path must still be checked by who opens it).
+ways is refused when it is made, so matching never has to try again. URIs are compared in one form (RFC 3986 §6.2), so
+that a URI library's spelling finds what an author wrote as text. What must never stand here: a regular expression over
+a URI that backtracks, what a value may contain once decoded (a path must still be checked by who opens it).
 """
 
 from __future__ import annotations
@@ -46,11 +47,80 @@ class _Run:
 LONGEST_URI: Final = 8192
 """Characters of a resource's URI; longer ones name nothing."""
 
+_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*", re.ASCII)
+_OWN_HOST: Final = re.compile(r"[^:/?#{}]+://[^/?#{}]+(?=\Z|[/?#]|\{[/?#])")
+"""A template whose authority has no variable."""
+_UNCLEAR: Final = re.compile(r"%[0-9A-Fa-f]{2}|[^A-Za-z0-9._~:/?#@!$&'()*+,;=-]", re.ASCII)
+"""An escape, or one character that must be one."""
+_UNRESERVED: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+_PORTS: Final[Mapping[str, str]] = {"http": ":80", "https": ":443", "ws": ":80", "wss": ":443"}
+
+
+def normalize_uri(uri: str) -> str:
+    """The one spelling of all URIs that are equivalent by RFC 3986 §6.2.2 and §6.2.3.
+
+    Escapes stand where they must and nowhere else, in capitals; scheme and host are lower case, an authority has no
+    default port and no path ``/``. Dot segments stay: whoever opens a path judges them.
+    """
+    return _without_empty_path(_lowered(_escaped(uri), host=True))
+
+
+def _escaped(text: str) -> str:
+    return _UNCLEAR.sub(_escape, text)
+
+
+def _escape(found: re.Match[str]) -> str:
+    text = found[0]
+    if len(text) == 1:
+        return "".join(f"%{byte:02X}" for byte in text.encode("utf-8", "surrogatepass"))
+    character = chr(int(text[1:], 16))
+    return character if character in _UNRESERVED else text.upper()
+
+
+def _lowered(uri: str, *, host: bool) -> str:
+    """The URI with its scheme, and with ``host`` its host too, in lower case and without the scheme's own port."""
+    scheme, colon, rest = uri.partition(":")
+    if not colon or not _SCHEME.fullmatch(scheme):
+        return uri
+    scheme = scheme.lower()
+    if host and (end := _authority_end(rest)):
+        user, at, name = rest[2:end].rpartition("@")
+        name = _escaped(name.lower()).removesuffix(_PORTS.get(scheme, ":")).removesuffix(":")
+        rest = f"//{user}{at}{name}{rest[end:]}"
+    return f"{scheme}:{rest}"
+
+
+def _authority_end(rest: str) -> int:
+    """Where the authority ends in what follows the scheme's colon; 0 where there is none, or an empty one."""
+    if not rest.startswith("//"):
+        return 0
+    ends = [place for mark in "/?#" if (place := rest.find(mark, 2)) >= 0]
+    end = min(ends, default=len(rest))
+    return end if end > 2 else 0
+
+
+def _without_empty_path(uri: str) -> str:
+    """An authority without a path is equivalent to one with the path ``/``."""
+    other = _other_empty_path(uri)
+    return uri if other is None or len(other) > len(uri) else other
+
+
+def _other_empty_path(uri: str) -> str | None:
+    """The URI with ``/`` for an empty path, or the other way round; None where it has another path or no authority."""
+    place = uri.find(":") + 1
+    end = _authority_end(uri[place:])
+    if not end:
+        return None
+    authority, rest = uri[: place + end], uri[place + end :]
+    if not rest or rest[0] in "?#":
+        return f"{authority}/{rest}"
+    return authority + rest[1:] if rest == "/" or rest[1:2] in {"?", "#"} else None
+
 
 class UriTemplate:
     """One template; equal when the text is."""
 
-    __slots__ = ("_fragment", "_head", "_query", "_rest", "_tail", "optional", "text", "variables")
+    __slots__ = ("_fragment", "_head", "_own_host", "_query", "_rest", "_tail", "optional", "text", "variables")
 
     def __init__(self, text: str) -> None:
         """Raises: ValueError that names the fault."""
@@ -70,6 +140,8 @@ class UriTemplate:
             self._expression(found[1], found[2])
             end = found.end()
         self._literal(text[end:])
+        self._own_host = _OWN_HOST.match(text) is not None
+        self._head.literals[0] = _lowered(self._head.literals[0], host=self._own_host)
 
     def __repr__(self) -> str:
         return f"UriTemplate({self.text!r})"
@@ -85,6 +157,13 @@ class UriTemplate:
 
         A value is decoded after matching, so ``{x}`` may still come out with a slash that was written ``%2F``.
         """
+        uri = _lowered(_escaped(uri), host=self._own_host)
+        values = self._matched(uri)
+        if values is None and (other := _other_empty_path(uri)) is not None:
+            values = self._matched(other)
+        return values
+
+    def _matched(self, uri: str) -> Values | None:
         values: Values = {}
         path, query, fragment = self._divided(uri)
         if not self._match_path(path, values):
@@ -122,7 +201,7 @@ class UriTemplate:
             raise ValueError(f"{self.text}: a brace stands alone, or its operator is not one of + # / ?")
         if self._query or self._fragment:
             raise ValueError(f"{self.text}: nothing but a fragment may follow a query, nothing a fragment")
-        self._run.literals[-1] += literal
+        self._run.literals[-1] += _escaped(literal)
 
     @property
     def _run(self) -> _Run:

@@ -305,6 +305,19 @@ class Settings(Bounds):
         values.url,
         "base URL of the weather service (Open-Meteo's API)",
     )
+    # ── calls of tools ──
+    tell_errors: Literal["own", "all", "tool_errors"] = _setting(
+        "MCP_TELL_ERRORS",
+        "own",
+        values.one_of("own", "all", "tool_errors"),
+        "exceptions that callers are told: ToolError alone, also ValueErrors that the author's own code raises, or all",
+    )
+    extra_arguments: Literal["refuse", "ignore"] = _setting(
+        "MCP_EXTRA_ARGUMENTS",
+        "refuse",
+        values.one_of("refuse", "ignore"),
+        "what becomes of a call with arguments that its tool doesn't know: it is refused, or they are dropped",
+    )
     # ── the rest ──
     state_key: str | None = _setting(
         "MCP_STATE_KEY",

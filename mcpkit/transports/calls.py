@@ -10,6 +10,7 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, Protocol, TypeAlias, TypeVar
 
+from mcpkit.features.tools import too_long
 from mcpkit.jsonrpc.codec import BadParams, encode, encode_batch, encode_error, encode_result
 from mcpkit.jsonrpc.errors import InternalError, InvalidRequest, McpKitError, RpcError
 from mcpkit.jsonrpc.messages import Batch, Id, Message, Notification, Request, Result
@@ -93,8 +94,9 @@ def encoded(kernel: Kernel, exchange: Exchange, result: Result) -> bytes:
         raise InternalError from None
     if len(body) <= kernel.max_result_bytes:
         return body
-    text = f"The result is {len(body)} bytes long, and the limit is {kernel.max_result_bytes}; ask for less"
-    logger.warning("%s: the result is over MCP_MAX_RESULT_BYTES", exchange.method)
+    text = too_long(result, len(body), kernel.max_result_bytes)
+    name = exchange.params.get("name", exchange.params.get("uri", ""))
+    logger.warning("%s %.200s: over MCP_MAX_RESULT_BYTES: %s", exchange.method, name, text)
     if exchange.method != CALL:
         raise InternalError(text)
     told = {"content": [{"type": "text", "text": text}], "isError": True}

@@ -16,6 +16,7 @@ from typing_extensions import TypedDict
 
 from mcpkit.features.arguments import JsonArguments, TextArguments
 from mcpkit.features.errors import BadArguments, RegistrationError
+from mcpkit.features.options import ArgumentOptions
 from mcpkit.features.signature import read_signature
 
 
@@ -165,15 +166,18 @@ def search(by: Filter, fields: list[str], note: str = "", raw: str | list[int] =
 
 def test_an_object_or_array_that_a_model_sent_as_text_is_unpacked() -> None:
     """Only where the arguments would be refused otherwise: what may be a text stays one."""
-    bind = json_arguments(search).bind
     given = {"by": '{"word": "a"}', "fields": ' ["x"]', "note": '{"word": 1}', "raw": "[1]"}
-    assert bind(given) == {"by": Filter(word="a"), "fields": ["x"], "note": '{"word": 1}', "raw": "[1]"}
+    found = json_arguments(search).coerce(given, ArgumentOptions())
+    assert found is not None
+    assert found[0] == {"by": Filter(word="a"), "fields": ["x"], "note": '{"word": 1}', "raw": "[1]"}
+    assert found[1] == ["by", "fields"]
 
 
 @pytest.mark.parametrize("by", ['{"word": 1}', "{word", '["a"]', "3", '"{}"'])
 def test_a_text_that_holds_nothing_that_fits_is_refused_as_it_came(by: str) -> None:
     with pytest.raises(BadArguments, match="by: expected an object"):
         json_arguments(search).bind({"by": by, "fields": []})
+    assert json_arguments(search).coerce({"by": by, "fields": []}, ArgumentOptions()) is None
 
 
 def test_what_only_the_type_knows_is_refused_too() -> None:

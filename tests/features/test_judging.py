@@ -20,26 +20,6 @@ def test_a_judge_converts_and_fills_in_what_was_left_out() -> None:
     assert judge.document["required"] == ["tags"]
 
 
-def test_a_list_that_came_as_text_is_unpacked() -> None:
-    judge = Judge(read_signature(count))
-    assert judge.bind({"tags": '["a", "b"]', "times": 2}) == {"tags": ["a", "b"], "times": 2}
-    with pytest.raises(BadArguments, match="tags: expected an array, got"):
-        judge.bind({"tags": "[broken"})
-
-
-def test_what_is_unpacked_is_json() -> None:
-    """No text brings in a number that JSON doesn't have."""
-
-    def mean(values: list[float]) -> float:
-        return sum(values)
-
-    judge = Judge(read_signature(mean))
-    assert judge.bind({"values": "[1.5, 2]"}) == {"values": [1.5, 2]}
-    for text in ("[NaN]", "[Infinity]"):
-        with pytest.raises(BadArguments, match="values: expected an array, got"):
-            judge.bind({"values": text})
-
-
 def test_what_fits_no_schema_is_told() -> None:
     with pytest.raises(BadArguments, match="times: expected an integer"):
         Judge(read_signature(count)).bind({"tags": [], "times": "many"})

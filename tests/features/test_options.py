@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from mcpkit import Server
 from mcpkit.features.errors import RegistrationError
 from mcpkit.features.options import ToolAnnotations, ToolOptions, check_options, check_tool_name, icons_of
+from mcpkit.testing import connect
 
 
 def test_an_unknown_option_is_told_the_nearest() -> None:
@@ -22,13 +24,30 @@ def test_names_that_every_client_takes(name: str) -> None:
     assert check_tool_name(name, "app.py:1") == name
 
 
+async def test_names_that_many_hosts_do_not_take_are_warned_of_once(caplog: pytest.LogCaptureFixture) -> None:
+    """TOOL-06: the specification allows 128 characters."""
+
+    def function() -> str:
+        return "done"
+
+    server = Server("x")
+    for length in (64, 65, 128):
+        server.add_tool(function, name="t" * length).update(title="again")
+        server.add_prompt(function, name="p" * length)
+    async with connect(server) as client:
+        assert (await client.call_tool("t" * 128)).text == "done"
+    warned = [record.getMessage() for record in caplog.records]
+    assert [message.split(" (")[0][-6:] for message in warned] == ["ttttt'", "ppppp'", "ttttt'", "ppppp'"]
+    assert all(message.endswith("characters; many hosts take at most 64") for message in warned)
+
+
 @pytest.mark.parametrize(
     ("name", "better"),
     [
         ("get user", "get_user"),
         ("a/b", "a_b"),
         ("天气", "a_name"),
-        ("x" * 65, "x" * 64),
+        ("x" * 129, "x" * 64),
         ("", "a_name"),
         ("<lambda>", "lambda"),
     ],

@@ -15,6 +15,7 @@ from mcpkit.features.tools import Tool
 from mcpkit.jsonrpc.errors import InvalidParams
 from mcpkit.protocol.pagination import encode_cursor
 from mcpkit.security.principal import Principal
+from mcpkit.testing import connect
 from tests.exchanges import exchange
 
 
@@ -175,3 +176,15 @@ async def test_hosts_that_ask_once_see_them_all() -> None:
     page: Any = orjson.loads(bytes(await server.kernel.serve(exchange("tools/list"))))
     assert len(page["tools"]) == 400
     assert "nextCursor" not in page
+
+
+async def test_a_list_of_several_pages_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    """No client that follows nextCursor misses anything."""
+    caplog.set_level("INFO", "mcpkit.features")
+    server = Server("x", page_size=100)
+    for number in range(230):
+        server.add_tool(tool(f"t{number:03}"))
+    async with connect(server) as client:
+        assert [listed.name for listed in await client.list_tools()] == [f"t{number:03}" for number in range(230)]
+    [record] = caplog.records
+    assert record.getMessage().startswith("tools: more than 100, so the list has several pages")

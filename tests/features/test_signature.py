@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import pytest
@@ -186,3 +187,83 @@ def test_fastapis_dependencies_are_told_their_name_here() -> None:
     for tool in (marked, default):
         with pytest.raises(RegistrationError, match=r"write `db: Annotated\[…, Resolve\(get_db\)\]`"):
             read_signature(tool)
+
+
+class Documented:
+    """The class."""
+
+    def __call__(self, a: int) -> str:
+        """The call.
+
+        Args:
+            a: a number
+        """
+        return str(a)
+
+
+class Inherits(Documented):
+    def __call__(self, a: int) -> str:
+        return str(a)
+
+
+class OfItsClass:
+    """The class."""
+
+    async def __call__(self, a: int) -> str:
+        return str(a)
+
+
+@dataclass
+class Generated:
+    n: int
+
+    def __call__(self, a: int) -> str:
+        return str(a)
+
+
+class Wraps:
+    """The wrapper."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        functools.update_wrapper(self, function)
+        self.function = function
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call it."""
+        return self.function(*args, **kwargs)
+
+
+def written(a: int) -> str:
+    """The function."""
+    return str(a)
+
+
+def wraps(function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+    return wrapper
+
+
+@pytest.mark.parametrize(
+    ("function", "description"),
+    [
+        (Documented(), "The call."),
+        (Inherits(), "The call."),
+        (OfItsClass(), "The class."),
+        (Generated(1), ""),
+        (functools.partial(Documented()), "The call."),
+        (Documented().__call__, "The call."),
+        (wraps(Documented()), "The call."),
+        (Wraps(written), "The function."),
+        (wraps(written), "The function."),
+        (functools.partial(wraps(written)), "The function."),
+        (functools.lru_cache(written), "The function."),
+    ],
+)
+def test_the_docstring_is_that_of_what_is_called(function: Callable[..., Any], description: str) -> None:
+    doc = read_signature(function).doc
+    assert doc.description == description
+    if description == "The call.":
+        assert doc.parameters == {"a": "a number"}

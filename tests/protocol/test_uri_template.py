@@ -12,7 +12,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from mcpkit.protocol.uri_template import UriTemplate
+from mcpkit.protocol.uri_template import UriTemplate, normalize_uri
 
 MATCHES: list[tuple[str, str, dict[str, Any]]] = [
     ("docs://readme", "docs://readme", {}),
@@ -60,10 +60,8 @@ MATCHES: list[tuple[str, str, dict[str, Any]]] = [
     ("a://{x.y}", "a://1", {"x.y": "1"}),
 ]
 NO_MATCHES: list[tuple[str, str]] = [
-    ("docs://readme", "docs://readme/"),
     ("users://{id}", "users://"),
     ("users://{id}", "users://a/b"),
-    ("users://{id}", "USERS://a"),
     ("users://{id}", "xusers://a"),
     ("users://{id}/posts", "users://1/2/posts"),
     ("users://{id}/posts", "users:///posts"),
@@ -76,7 +74,6 @@ NO_MATCHES: list[tuple[str, str]] = [
     ("a://{+x}b{y}", "a://1b2/3"),
     ("a://{+x}/end", "a://b/other"),
     ("a://b{/x*}", "a://bc"),
-    ("a://b{/x*}", "a://b/"),
     ("a://b{/x*}", "a://b//1"),
     ("a://b{/x,y}", "a://b/1/2/3"),
     ("a://ab{/x*}ba", "a://aba"),
@@ -290,3 +287,83 @@ def test_linear(template: str, start: str, unit: str) -> None:
     once, twice, four = (steps(partial(made.match, start + unit * times)) for times in (400, 800, 1600))
     assert twice <= 2 * once
     assert four <= 2 * twice
+
+
+# ── other spellings of the same URI (RFC 3986 §6.2) ──────────────────────────────────────────────────────────────────
+
+SAME = [
+    ("docs://café/x", "docs://caf%C3%A9/x"),
+    ("docs://café/x", "docs://caf%c3%a9/x"),
+    ("docs://café/x", "DOCS://CAF%C3%A9/x"),
+    ("file:///my docs/a", "file:///my%20docs/a"),
+    ('a://h/[1]|{}^`"<>\\\\', "a://h/%5B1%5D%7C%7B%7D%5E%60%22%3C%3E%5C%5C"),
+    ("a://h/~-._a", "a://h/%7E%2d%2E%5Fa"),
+    ("a://h/100%", "a://h/100%25"),
+    ("a://h/日本/😀", "a://h/%E6%97%A5%E6%9C%AC/%F0%9F%98%80"),
+    ("A.b+c-d://Host/p", "a.B+C-D://hOST/p"),
+    ("a://User@Host:80/p", "a://User@host:80/p"),
+    ("http://h:80/p", "http://h/p"),
+    ("https://h:/p", "https://h/p"),
+    ("a://h", "a://h/"),
+    ("a://h?q=1", "a://h/?q=1"),
+    ("urn:x:é", "URN:x:%C3%A9"),
+]
+OTHER = [
+    ("a://h/a/b", "a://h/a%2Fb"),
+    ("a://h/A", "a://h/a"),
+    ("a://h/a", "a://h/a/"),
+    ("a://h/a,b", "a://h/a%2Cb"),
+    ("a://User@h/", "a://user@h/"),
+    ("a://h:80/p", "a://h/p"),
+    ("a:///x", "a://x"),
+    ("urn:x:A", "urn:x:a"),
+    ("a://h/p?x=1", "a://h/p"),
+    ("a://h/../p", "a://h/p"),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), SAME)
+def test_equivalent_uris_have_one_normal_form(one: str, other: str) -> None:
+    assert normalize_uri(one) == normalize_uri(other)
+    assert normalize_uri(normalize_uri(one)) == normalize_uri(one)
+
+
+@pytest.mark.parametrize(("one", "other"), OTHER)
+def test_other_uris_stay_others(one: str, other: str) -> None:
+    assert normalize_uri(one) != normalize_uri(other)
+
+
+@given(st.text())
+def test_any_text_has_a_normal_form(text: str) -> None:
+    assert normalize_uri(normalize_uri(text)) == normalize_uri(text)
+
+
+@pytest.mark.parametrize(
+    ("template", "uri", "values"),
+    [
+        ("docs://café/{name}", "docs://caf%c3%a9/x", {"name": "x"}),
+        ("docs://café/{name}", "DOCS://CAFé/X", {"name": "X"}),
+        ("docs://Café/{name}/été", "docs://café/a%20b/%C3%A9t%C3%A9", {"name": "a b"}),
+        ("file:///my docs/{+path}", "file:///my%20docs/a/b%20c", {"path": "a/b c"}),
+        ("docs://{name}", "DOCS://ReadMe", {"name": "ReadMe"}),
+        ("docs://{name}", "docs://ReadMe/", {"name": "ReadMe"}),
+        ("docs://H{/x*}", "docs://h", {}),
+        ("docs://H{/x*}", "docs://h/", {}),
+        ("a://h{?q}", "a://H/?q=É", {"q": "É"}),
+        ("a://h/[{x}]", "a://h/%5B1%5D", {"x": "1"}),
+        ("a://h/{x}", "a://h/100%", {"x": "100%"}),
+        ("a://h/{x}", "a://h/%41%2Fb", {"x": "A/b"}),
+        ("urn:é:{x}", "URN:%C3%A9:1", {"x": "1"}),
+    ],
+)
+def test_literals_are_compared_in_any_spelling(template: str, uri: str, values: dict[str, str]) -> None:
+    made = UriTemplate(template)
+    assert made.match(uri) == values
+    assert made.match(made.expand(values)) == values
+
+
+@pytest.mark.parametrize(
+    ("template", "uri"), [("a://h/é/{x}", "a://h/É/1"), ("a://h/{x}", "a://h/%FF"), ("a://h/{x}", "a://h/\ud800")]
+)
+def test_what_is_no_other_spelling_does_not_match(template: str, uri: str) -> None:
+    assert UriTemplate(template).match(uri) is None

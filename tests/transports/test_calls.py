@@ -5,13 +5,15 @@ from __future__ import annotations
 import orjson
 import pytest
 
+from mcpkit import Server
 from mcpkit.jsonrpc.codec import BadParams
 from mcpkit.jsonrpc.errors import InternalError, InvalidRequest
 from mcpkit.jsonrpc.messages import Batch, Encoded, Message, Notification, Request, Response
 from mcpkit.kernel import Kernel
 from mcpkit.protocol.exchange import Exchange
-from mcpkit.protocol.revisions.registry import NEWEST, NEWEST_HANDSHAKE, UNSESSIONED
+from mcpkit.protocol.revisions.registry import NEWEST, NEWEST_HANDSHAKE, REVISIONS, UNSESSIONED
 from mcpkit.protocol.revisions.revision import Revision
+from mcpkit.testing import connect
 from mcpkit.transports.calls import check_arguments, encoded, id_of, names_null_id, serve_batch
 from tests.exchanges import exchange
 
@@ -37,6 +39,32 @@ def test_a_result_that_is_too_long_becomes_a_clear_error(revision: Revision) -> 
     assert ("resultType" in told) is (revision is NEWEST)
     with pytest.raises(InternalError, match="ask for less"):
         encoded(kernel, Exchange(1, "resources/read", {}, revision), {"text": "x" * 300})
+
+
+@pytest.mark.parametrize("revision", sorted(REVISIONS))
+async def test_a_text_that_is_sent_twice_names_what_sends_it_once(
+    revision: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What is sent counts: a revision without structured content sends the text once."""
+    server = Server("x")
+
+    def words() -> str:
+        return "x" * 600_000
+
+    server.add_tool(words, name="twice")
+    server.add_tool(words, name="once", structured_output=False)
+    async with connect(server, revision=revision) as client:
+        assert len((await client.call_tool("once")).text) == 600_000
+        assert caplog.records == []
+        twice = await client.call_tool("twice", raise_on_error=False)
+    if revision < "2025-06-18":
+        assert len(twice.text) == 600_000
+        return
+    assert twice.is_error
+    assert "the limit is 1048576; ask for less" in twice.text
+    assert "structured_output=False sends it once" in twice.text
+    [record] = caplog.records
+    assert record.getMessage().startswith("tools/call twice: over MCP_MAX_RESULT_BYTES: The result is 12")
 
 
 def test_arguments_that_are_too_long_are_refused_with_the_call_s_id() -> None:
