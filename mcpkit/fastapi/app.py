@@ -94,12 +94,13 @@ def create_app(
 ) -> McpApp:
     """An application that serves ``server`` at ``/api`` and ``/sse``, with ``/``, ``/healthz`` and ``/readyz``.
 
+    Without ``settings`` the environment and .env are read; ``Settings()`` means the defaults.
     ``authenticate`` maps header fields to the principal, and then nothing but health and public documents is open;
     by default the settings say it. ``describe`` maps the URL of this application to what ``/``
     says of it; ``options`` are FastAPI's. Raises: ValueError when an allowed host or origin can't be read;
     SettingsError when the settings of authentication don't make a whole.
     """
-    settings = settings or Settings()
+    settings = settings or Settings.load()
     replica = prepare(server, settings, store)
     authenticate = authenticate or authentication_of(settings, keys_for(settings, replica))
     gate = Gate(settings, authenticate, buckets_for(settings, replica))

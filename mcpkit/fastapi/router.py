@@ -41,6 +41,7 @@ def mcp_router(
 ) -> APIRouter:
     """The MCP URLs as a router: ``app.include_router(mcp_router(server, principal=current_user), prefix="/mcp")``.
 
+    Without ``settings`` the environment and .env are read; ``Settings()`` means the defaults.
     ``principal`` is a dependency whose result (a Principal, or a text that identifies the caller) is who calls, as
     sessions and contexts see it. Dependencies given to ``include_router`` are obeyed too; one of those may set
     ``request.state.principal``. The server's lifespan joins the application's.
@@ -49,7 +50,7 @@ def mcp_router(
     too, and so is found where the router has no prefix; where it has one, include :func:`metadata_router` besides.
     Raises: ValueError, as create_app.
     """
-    settings = settings or Settings()
+    settings = settings or Settings.load()
     replica = prepare(server, settings, store)
     authenticate = None if principal else authentication_of(settings, keys_for(settings, replica))
     gate = Gate(settings, authenticate, buckets_for(settings, replica))

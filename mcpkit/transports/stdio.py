@@ -69,7 +69,7 @@ async def serve_stdio(kernel: Kernel, *, settings: Settings | None = None, pipes
     Every request that came before the end of input is answered, as far as that takes no longer than
     :data:`GRACE_SECONDS`. ``pipes`` are those of an earlier :func:`take_stdio`. Cancel it to stop serving at once.
     """
-    conversation = _Conversation(kernel, settings or Settings(), pipes or take_stdio())
+    conversation = _Conversation(kernel, settings or Settings.load(), pipes or take_stdio())
     try:
         await asyncio.shield(conversation.over)
     finally:
