@@ -51,7 +51,7 @@ def serve(target: Server | Any, settings: Settings | None = None, *, stdio: bool
         settings = settings or Settings.load()
         _set_up_log(target, settings)
         if stdio:
-            _extend(target, settings)
+            target.configure(settings)
             _serve_stdio(target, settings)
         else:
             _serve_http(target, settings)
@@ -205,13 +205,6 @@ def _stoppable(stop: Callable[[], Any]) -> Iterator[None]:
         yield
     finally:
         _stops.remove(stop)
-
-
-def _extend(server: Server, settings: Settings) -> None:
-    if settings.extensions:
-        from mcpkit.features.named import install_named  # noqa: PLC0415 - few need it
-
-        install_named(server, settings.extensions)
 
 
 def _set_up_log(target: Server | Any, settings: Settings) -> None:

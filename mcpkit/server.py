@@ -7,21 +7,24 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
-from typing import Any, ClassVar, Final, Protocol, TypedDict, TypeVar, Unpack, overload
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from typing import Any, ClassVar, Final, Never, Protocol, TypeVar, Unpack, overload
 
 from mcpkit.features import logging, subscriptions
 from mcpkit.features.asking import rounds, settled
 from mcpkit.features.completion import Completions
 from mcpkit.features.context import Context, Services
 from mcpkit.features.errors import RegistrationError
+from mcpkit.features.feature import DEFAULT_TIMEOUT
 from mcpkit.features.lifecycle import Lifecycle
 from mcpkit.features.lifespan import SharedLifespan
-from mcpkit.features.options import PromptOptions, ResourceOptions, ToolOptions
+from mcpkit.features.option_values import Check, any_text, at_least, check_values, function, items, seconds, text
+from mcpkit.features.options import PromptOptions, ResourceOptions, ToolOptions, icons_of
 from mcpkit.features.prompts import Prompt, Prompts
 from mcpkit.features.resources import Resource, Resources
 from mcpkit.features.subscriptions import Subscriptions
+from mcpkit.features.suggestions import nearest
 from mcpkit.features.tools import MOST_CALLS, Tool, Tools, error_result
 from mcpkit.jsonrpc.errors import InternalError
 from mcpkit.jsonrpc.messages import JsonObject, Result
@@ -29,8 +32,9 @@ from mcpkit.kernel import Handler, Hook, Kernel
 from mcpkit.observe.events import Observer
 from mcpkit.protocol.changes import PROMPTS_CHANGED, RESOURCES_CHANGED, TOOLS_CHANGED, ChangeFeed, LocalChanges, Notice
 from mcpkit.protocol.exchange import Exchange
-from mcpkit.protocol.request_state import StateSealer
+from mcpkit.protocol.request_state import SHORTEST_KEY, StateSealer
 from mcpkit.protocol.revisions.revision import Revision
+from mcpkit.settings import Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
 Lifespan = Callable[["Server"], AbstractAsyncContextManager[Any]]
@@ -52,29 +56,6 @@ class Extension(Protocol):
         """Register methods, hooks and features, by public names only."""
 
 
-class Options(TypedDict, total=False):
-    """What a server can be told at its making, besides its name and version."""
-
-    title: str
-    description: str
-    website_url: str
-    icons: list[JsonObject]
-    instructions: str
-    """What a model should know before it uses this server."""
-    page_size: int
-    """Entries on one page of a list (default 100)."""
-    tool_timeout: float
-    """Seconds that a tool may take unless it says otherwise (default 60; 0: no limit)."""
-    max_calls: int
-    """Tool calls in flight at once; further ones are turned away (default 2000)."""
-    state_key: bytes | None
-    """Seals request states; give every replica the same (default: random, for one process)."""
-    lifespan: Lifespan
-    """An async context manager around serving; what it yields is ``ctx.lifespan_context``."""
-    changes: ChangeFeed
-    """Carries change notices; one over an engine reaches all replicas (default: this process)."""
-
-
 class Server:
     """Tools, resources, prompts and methods behind one kernel."""
 
@@ -82,30 +63,89 @@ class Server:
     """Makes a client's way into this very object, which lets it be a client's target; given by ``mcpkit`` itself, since
     neither this file nor the transports may know the other."""
 
-    def __init__(self, name: str, version: str = "0.1.0", **options: Unpack[Options]) -> None:
+    def __init__(
+        self,
+        name: str,
+        version: str = "0.1.0",
+        *,
+        title: str | None = None,
+        description: str | None = None,
+        website_url: str | None = None,
+        icons: Sequence[Mapping[str, Any] | str] | None = None,
+        instructions: str | None = None,
+        page_size: int = 100,
+        tool_timeout: float | None = None,
+        max_calls: int | None = None,
+        state_key: bytes | None = None,
+        lifespan: Lifespan | None = None,
+        changes: ChangeFeed | None = None,
+        **unknown: Never,
+    ) -> None:
+        """Make a server that offers nothing yet.
+
+        ``title``, ``description``, ``website_url`` and ``icons`` describe it to people, ``instructions`` tell a model
+        what it should know first. ``page_size``: entries on one page of a list. ``tool_timeout``: seconds that a tool
+        may take unless it says otherwise (0: no limit). ``max_calls``: tool calls in flight at once; further ones are
+        refused. ``state_key`` seals request states; give every replica the same. Where one of these three is not
+        given, the settings of whoever serves it say it (see :meth:`configure`); without any: 60 s, 2000, random.
+        ``lifespan`` is an async context manager around serving; what it yields is ``ctx.lifespan_context``.
+        ``changes`` carries change notices; one over an engine reaches all replicas (default: this process).
+
+        Raises: RegistrationError for a keyword that doesn't exist and for a value that can't be used.
+        """
+        _check_keywords(unknown)
+        given = {
+            **{"name": name, "version": version, "title": title, "description": description, "icons": icons},
+            **{"website_url": website_url, "instructions": instructions, "page_size": page_size},
+            **{"tool_timeout": tool_timeout, "max_calls": max_calls, "state_key": state_key},
+            **{"lifespan": lifespan, "changes": changes},
+        }
+        check_values("Server", given, OPTION_CHECKS, ("name", "version", "page_size"))
         self.name = name
         self.version = version
-        self.instructions = options.get("instructions")
-        self.info = _identity(name, version, options)
-        self._lifespan = options.get("lifespan")
+        self.instructions = instructions
+        self.info = _identity(given)
+        self._lifespan = lifespan
         self._running = SharedLifespan(self._run)
         self._extensions: dict[str, Extension] = {}
+        self._named: set[str] = set()
         self._declared: dict[str, JsonObject] = {}
-        self._closing: list[Callable[[], Awaitable[None]]] = []
-        key = options.get("state_key")
-        changes = options.get("changes") or LocalChanges()
-        self.kernel = Kernel(self.info, changes=changes, sealer=StateSealer(key) if key else StateSealer())
-        page_size, timeout = options.get("page_size", 100), options.get("tool_timeout", 60.0)
-        most = options.get("max_calls", MOST_CALLS)
+        self._closing: list[Callable[[], Any]] = []
+        self._open_options = frozenset(option for option in _CONFIGURABLE if given[option] is None)
+        self.kernel = Kernel(self.info, changes=changes or LocalChanges(), sealer=StateSealer(state_key))
         self._services = Services(self.kernel.changes, self._read_resource)
         self.subscriptions = Subscriptions(self.kernel.changes)
-        changed = self._tools_changed
-        self.tools = Tools(self._context, page_size=page_size, timeout=timeout, most_calls=most, changed=changed)
+        self.tools = Tools(
+            self._context,
+            page_size=page_size,
+            timeout=DEFAULT_TIMEOUT if tool_timeout is None else tool_timeout,
+            most_calls=MOST_CALLS if max_calls is None else max_calls,
+            changed=self._tools_changed,
+        )
         self.resources = Resources(self._context, page_size=page_size, changed=self._resources_changed)
         self.prompts = Prompts(self._context, page_size=page_size, changed=self._prompts_changed)
         self.completions = Completions(self.prompts, self.resources, self._context)
         self.kernel.param_headers = self.tools.param_headers
         self._register_opening()
+
+    def configure(self, settings: Settings) -> None:
+        """Take from ``settings`` what the constructor was not told, and the extensions; whoever serves it does this.
+
+        Raises: SettingsError when an extension doesn't exist or can't be loaded.
+        """
+        if "tool_timeout" in self._open_options:
+            self.tools.timeout = settings.tool_seconds
+        if "max_calls" in self._open_options:
+            self.tools.most_calls = settings.max_calls
+        if settings.state_key is not None:
+            self.kernel.sealer.take_key(settings.state_key.encode())
+        self.kernel.max_result_bytes = settings.max_result_bytes
+        wanted = [name for name in settings.extensions if name not in self._named]
+        if wanted:
+            from mcpkit.features.named import install_named  # noqa: PLC0415 - slow to load, and few need it
+
+            install_named(self, wanted)
+            self._named.update(wanted)  # a second application of the same server makes no second extension
 
     # ── what a program offers ────────────────────────────────────────────────────────────────────────────────────
 
@@ -223,8 +263,12 @@ class Server:
         self._declared[capability] = settings
         self._reopened()
 
-    def on_close(self, close: Callable[[], Awaitable[None]]) -> None:
-        """Call ``close`` when the server ends, before its lifespan does."""
+    def on_close(self, close: Callable[[], Any]) -> None:
+        """Call ``close``, sync or async, when the server ends, before its lifespan does; the last one given first.
+
+        Raises: RegistrationError for what can't be called.
+        """
+        check_values("on_close", {"close": close}, {"close": function}, ("close",))
         self._closing.append(close)
 
     def running(self) -> AbstractAsyncContextManager[None]:
@@ -233,14 +277,16 @@ class Server:
 
     @asynccontextmanager
     async def _run(self) -> AsyncIterator[None]:
-        async with self._lifespan(self) if self._lifespan else nullcontext() as state:
-            self._services.lifespan.update(state if isinstance(state, Mapping) else {})
-            try:
-                yield
-            finally:
-                for close in reversed(self._closing):
-                    await close()
-                self._services.lifespan.clear()
+        async with AsyncExitStack() as closing:
+            state = await closing.enter_async_context(self._lifespan(self)) if self._lifespan else None
+            self._services.lifespan = {} if state is None else state
+            closing.callback(self._forget_lifespan)
+            for close in self._closing:  # on the stack: one that fails keeps none of the others from their turn
+                closing.push_async_callback(_close, close)
+            yield
+
+    def _forget_lifespan(self) -> None:
+        self._services.lifespan = {}
 
     def close_streams(self) -> None:
         """Let every ``subscriptions/listen`` stream end gracefully; part of going down."""
@@ -369,15 +415,68 @@ def _of_features(kernel: Kernel, revision: Revision) -> JsonObject:
     return capabilities
 
 
-def _identity(name: str, version: str, options: Options) -> JsonObject:
+def _identity(given: Mapping[str, Any]) -> JsonObject:
     """The ``Implementation`` object of this server (ICON-05)."""
     fields = {
-        "title": options.get("title"),
-        "description": options.get("description"),
-        "websiteUrl": options.get("website_url"),
-        "icons": options.get("icons"),
+        **{name: given[name] for name in ("name", "version", "title", "description")},
+        "websiteUrl": given["website_url"],
+        "icons": icons_of(given["icons"], "Server") if given["icons"] is not None else None,
     }
-    return {"name": name, "version": version, **{key: value for key, value in fields.items() if value is not None}}
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _check_keywords(unknown: Mapping[str, Any]) -> None:
+    """Refuse keywords that don't exist; many are settings, which belong to whoever serves.
+
+    Raises: RegistrationError.
+    """
+    known = tuple(name for name in OPTION_CHECKS if name not in {"name", "version"})
+    settings = {row.name: row.env for row in Settings.table()} if unknown else {}
+    for name in unknown:
+        near = nearest(name, (*known, *settings))
+        if near in settings and near not in known:
+            hint = f"; {near!r} is a setting: {settings[near]} in the environment, or serve(server, Settings({near}=…))"
+        else:
+            hint = f"; did you mean {near!r}?" if near else f"; there are {', '.join(known)}"
+        raise RegistrationError(f"Server knows no option {name!r}{hint}")
+
+
+def _lifespan_function(value: Any) -> str | None:
+    wrong = (
+        inspect.isasyncgenfunction(value) or inspect.isgeneratorfunction(value) or inspect.iscoroutinefunction(value)
+    )
+    fine = callable(value) and not wrong
+    return None if fine else "a function that returns an async context manager: decorate it with @asynccontextmanager"
+
+
+def _key(value: Any) -> str | None:
+    fine = isinstance(value, bytes) and len(value) >= SHORTEST_KEY
+    return None if fine else f"at least {SHORTEST_KEY} bytes; make them with secrets.token_bytes(32)"
+
+
+def _feed(value: Any) -> str | None:
+    fine = callable(getattr(value, "publish", None)) and callable(getattr(value, "subscribe", None))
+    return None if fine else "an object with publish() and subscribe()"
+
+
+_CONFIGURABLE: Final = ("tool_timeout", "max_calls")
+OPTION_CHECKS: Final[Mapping[str, Check]] = {
+    "name": text,
+    "version": text,
+    **dict.fromkeys(("title", "description", "website_url", "instructions"), any_text),
+    "icons": items,
+    "page_size": at_least(1),
+    "tool_timeout": seconds,
+    "max_calls": at_least(1),
+    "state_key": _key,
+    "lifespan": _lifespan_function,
+    "changes": _feed,
+}
+"""The options of a server, and what each may be."""
+
+
+async def _close(close: Callable[[], Any]) -> None:
+    await settled(close())
 
 
 def _constant(exchange: Exchange) -> int:

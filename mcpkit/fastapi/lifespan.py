@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sse_starlette.sse import AppStatus
 
-from mcpkit.features.named import install_named
 from mcpkit.server import Server
 from mcpkit.sessions.choice import replica_for
 from mcpkit.sessions.store import SessionStore
@@ -70,9 +69,7 @@ def prepare(server: Server, settings: Settings, store: SessionStore | None) -> R
 
     Raises: SettingsError.
     """
-    if settings.extensions:
-        install_named(server, settings.extensions)
-    server.kernel.max_result_bytes = settings.max_result_bytes
+    server.configure(settings)
     return replica_of(server, settings) if store is None else None
 
 

@@ -26,8 +26,8 @@ class Services:
 
     changes: ChangeFeed
     read_resource: Callable[[Exchange, str], Awaitable[JsonObject]]
-    lifespan: dict[str, Any] = field(default_factory=dict)
-    """What the server's lifespan yielded."""
+    lifespan: Any = field(default_factory=dict)
+    """What the server's lifespan yielded; an empty dict where it yielded nothing."""
 
 
 class Context:
@@ -86,8 +86,8 @@ class Context:
         return meta if isinstance(meta, dict) else {}
 
     @property
-    def lifespan_context(self) -> Mapping[str, Any]:
-        """What the server's lifespan yielded."""
+    def lifespan_context(self) -> Any:
+        """What the server's lifespan yielded, a dict or any other object; an empty dict where it yielded nothing."""
         return self._services.lifespan
 
     # ── talking while working ────────────────────────────────────────────────────────────────────────────────────

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, Final, Unpack
 
+from mcpkit.features import option_values
 from mcpkit.features.binding import MakeContext, bind_json
 from mcpkit.features.caching import Cached
 from mcpkit.features.errors import BadArguments, InsufficientScope, Overloaded, RegistrationError
@@ -37,6 +38,7 @@ class Tool(Feature):
 
     what = "tool"
     known_options = frozenset(ToolOptions.__annotations__)
+    option_checks = option_values.TOOL
     returns: Returns
     param_headers: tuple[ParamHeader, ...]
     """The arguments that callers repeat in HTTP headers."""
@@ -48,8 +50,6 @@ class Tool(Feature):
         """How often it was changed since this process began to offer it."""
         self.keeps: float | None = self.options.get("cache")
         """Seconds for which its results are kept."""
-        if self.keeps is not None and (type(self.keeps) not in (int, float) or self.keeps <= 0):
-            raise RegistrationError(f"cache of tool {self.key!r} ({self.where}): give a number of seconds, as 60")
 
     @classmethod
     def from_function(cls, function: Callable[..., Any], **options: Unpack[ToolOptions]) -> Tool:
@@ -115,11 +115,11 @@ class Tools:
         """``timeout`` (seconds, 0: none) holds for tools that name none; ``most_calls`` run at once; ``changed`` is
         called after every change."""
         self.most_calls = most_calls
+        self.timeout = timeout
         self._active = 0
         self.cached = Cached()
         """Where results of tools with ``cache`` are kept."""
         self._make_context = make_context
-        self._timeout = timeout
         self._tools: Registry[Tool] = Registry("tools", changed, page_size=page_size, ttl_ms=ttl_ms)
         self.find = self._tools.find
         """The tool with that name, disabled or not, or None."""
@@ -183,7 +183,7 @@ class Tools:
             return self._refused(tool, error, exchange)
         seconds = tool.timeout
         if seconds is None:
-            seconds = 0 if BEGUN in exchange.state else self._timeout
+            seconds = 0 if BEGUN in exchange.state else self.timeout
         if self._active >= self.most_calls:
             raise Overloaded
         self._active += 1
