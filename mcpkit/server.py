@@ -275,6 +275,11 @@ class Server:
         """The server's lifespan: whoever serves the kernel does so inside of it, all at once inside the same one."""
         return self._running.entered()
 
+    @property
+    def idle(self) -> bool:
+        """Whether there is something to be done when serving begins or ends, and nobody is within :meth:`running`."""
+        return (self._lifespan is not None or bool(self._closing)) and not self._running.on
+
     @asynccontextmanager
     async def _run(self) -> AsyncIterator[None]:
         async with AsyncExitStack() as closing:

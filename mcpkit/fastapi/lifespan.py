@@ -6,12 +6,13 @@ What must never stand here: a request.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from sse_starlette.sse import AppStatus
 
+from mcpkit.fastapi.startup import Startup
 from mcpkit.server import Server
 from mcpkit.sessions.choice import replica_for
 from mcpkit.sessions.store import SessionStore
@@ -24,14 +25,25 @@ if TYPE_CHECKING:
 EXIT_POLL_SECONDS: Final = 0.5
 
 
-def lifespan_of(server: Server, endpoint: McpEndpoint, replica: Replica | None) -> Any:
-    """The lifespan of whatever serves ``server``: its own resources up and down, and no stream left open."""
+def lifespan_of(
+    server: Server,
+    endpoint: McpEndpoint,
+    replica: Replica | None,
+    startup: Startup,
+    check: Callable[[Any], None] = lambda app: None,
+) -> Any:
+    """The lifespan of whatever serves ``server``: its own resources up and down, and no stream left open.
+
+    ``check`` is called with the application first.
+    """
     kernel = server.kernel
 
     @asynccontextmanager
     async def lifespan(app: Any) -> AsyncIterator[None]:
+        check(app)
         shared = replica.running(kernel.changes, kernel.sealer.adopt) if replica else nullcontext()
-        async with shared, server.running():
+        async with shared, server.running(), startup.entered():
+            endpoint.resume()
             watcher = asyncio.create_task(_drain_at_exit(server, endpoint))
             try:
                 yield

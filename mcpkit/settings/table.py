@@ -131,7 +131,7 @@ class Entry:
         "MCP_METRICS_TOKEN",
         None,
         values.key,
-        "bearer token that reads /metrics from other machines, and nothing else",
+        "bearer token that reads /metrics, from anywhere, and nothing else; once it is set, nobody reads them without",
         secret=True,
     )
 

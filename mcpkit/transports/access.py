@@ -37,6 +37,25 @@ def authentication_of(settings: Settings, shared_keys: KeyStore | None = None) -
     )
 
 
+def check_one_authentication(by: str, given: object, settings: Settings) -> None:
+    """Check that callers are identified in one way: ``by`` what a program ``given`` has given, or by the settings.
+
+    Raises: ValueError, naming both.
+    """
+    if given is None or not settings.authenticated:
+        return
+    chosen = {
+        "MCP_API_KEYS_FILE": settings.api_keys_file,
+        "MCP_API_KEYS_REDIS": settings.api_keys_redis,
+        "MCP_AUTH_ISSUER": settings.auth_issuer,
+    }
+    names = " and ".join(name for name, value in chosen.items() if value)
+    raise ValueError(
+        f"both {by} and {names} say who calls, and only one would be asked: leave one of them out "
+        "(settings=Settings() takes nothing from the environment)"
+    )
+
+
 def resource_of(settings: Settings) -> ProtectedResource:
     """This server as the settings describe it to clients that look for its authorization server.
 
