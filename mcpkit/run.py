@@ -22,6 +22,7 @@ from typing import Any, Final
 from mcpkit.observe.logs import JsonLines, remembering
 from mcpkit.server import Server
 from mcpkit.settings import Settings, SettingsError
+from mcpkit.settings.contradictions import without_effect
 
 BAD_START: Final = 2
 """The exit code of a program that could not begin."""
@@ -51,6 +52,8 @@ def serve(target: Server | Any, settings: Settings | None = None, *, stdio: bool
         settings = settings or Settings.load()
         _set_up_log(target, settings)
         if stdio:
+            for line in without_effect(settings, stdio=True):
+                logger.warning("%s", line)
             target.configure(settings)
             _serve_stdio(target, settings)
         else:
@@ -131,8 +134,6 @@ def _serve_with_workers(settings: Settings, work: Callable[[int], None], listeni
     def ending() -> None:  # the socket is closed only once all have ended
         Timer(settings.drain_seconds, turn_away, [listening]).start()
 
-    if settings.redis_url is None:
-        logger.warning("several workers without MCP_SERVER_REDIS_URL: no sessions are kept, every call is for itself")
     try:
         Workers(settings.workers, work, ending).run()
     except WorkersFailed as failed:

@@ -6,6 +6,7 @@ What must never stand here: a request.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any, Final
@@ -17,11 +18,13 @@ from mcpkit.server import Server
 from mcpkit.sessions.choice import replica_for
 from mcpkit.sessions.store import SessionStore
 from mcpkit.settings import Settings
+from mcpkit.settings.contradictions import without_effect
 from mcpkit.transports.streamable_http import McpEndpoint
 
 if TYPE_CHECKING:
     from mcpkit.sessions.redis_replica import Replica
 
+logger = logging.getLogger("mcpkit.settings")
 EXIT_POLL_SECONDS: Final = 0.5
 
 
@@ -76,11 +79,13 @@ def drain(server: Server, endpoint: McpEndpoint) -> None:
     server.close_streams()
 
 
-def prepare(server: Server, settings: Settings, store: SessionStore | None) -> Replica | None:
+def prepare(server: Server, settings: Settings, store: SessionStore | None, *, metrics: bool = True) -> Replica | None:
     """Make the server what the settings say, extensions and limits, and say what it shares with other processes.
 
     Raises: SettingsError.
     """
+    for line in without_effect(settings, metrics=metrics):
+        logger.warning("%s", line)
     server.configure(settings)
     return replica_of(server, settings) if store is None else None
 

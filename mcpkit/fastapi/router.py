@@ -52,7 +52,7 @@ def mcp_router(
     """
     settings = settings or Settings.load()
     check_one_authentication("mcp_router(principal=…)", principal, settings)
-    replica = prepare(server, settings, store)
+    replica = prepare(server, settings, store, metrics=False)
     authenticate = None if principal else authentication_of(settings, keys_for(settings, replica))
     gate = Gate(settings, authenticate, buckets_for(settings, replica))
     endpoint = McpEndpoint(server.kernel, store or store_for(settings, replica), gate, settings, MCP_PATH)

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from mcpkit.settings import values
-from mcpkit.settings.sources import DOTENV, environment
+from mcpkit.settings.sources import DOTENV, file_variables, process_variables
+from mcpkit.settings.unknown import unknown_variables, warn_once
 
 FILES_ROOT: Final = Path("data/files")
 DATABASE: Final = Path("data/app.db")
@@ -307,9 +308,30 @@ class Settings(Bounds):
     def load(cls, env: Mapping[str, str] | None = None, dotenv: Path | None = DOTENV) -> Settings:
         """Read the environment (``os.environ`` by default) over the file ``dotenv``, which may be missing.
 
-        An empty value counts as unset. Raises: SettingsError.
+        An empty value counts as unset; names that look like settings and are none are logged once. Raises:
+        SettingsError.
         """
-        return cls(**_values(environment(dotenv, env)))
+        variables, file = process_variables(env), file_variables(dotenv)
+        warn_once(_unknown(variables, file))
+        return cls(**_values(file | variables))
+
+    @classmethod
+    def unknown(cls, env: Mapping[str, str] | None = None, dotenv: Path | None = DOTENV) -> dict[str, str | None]:
+        """The variables that look like settings and are none, each with the name that was probably meant.
+
+        Raises: SettingsError when the file can't be read.
+        """
+        return _unknown(process_variables(env), file_variables(dotenv))
+
+    def __post_init__(self) -> None:
+        """Check what was given by keyword: a value of another type would be taken for something else.
+
+        Raises: SettingsError, naming the setting.
+        """
+        for one in fields(self):
+            value = getattr(self, one.name)
+            if value is not one.default:
+                object.__setattr__(self, one.name, values.typed(one.name, value, _kind(one), one.default))
 
     @property
     def loopback(self) -> bool:
@@ -334,6 +356,15 @@ class Settings(Bounds):
             for one in fields(cls)
             for about in (one.metadata,)
         )
+
+
+def _kind(one: Any) -> str:
+    """The first word of the field's annotation: str, int, float, bool, Path, tuple[str, ...] or Literal[…]."""
+    return str(one.type).partition("|")[0].partition("[")[0].strip()
+
+
+def _unknown(variables: Mapping[str, str], file: Mapping[str, str]) -> dict[str, str | None]:
+    return unknown_variables({**file, **variables}, file, [one.metadata["env"] for one in fields(Settings)])
 
 
 def _values(given: Mapping[str, str]) -> dict[str, Any]:
