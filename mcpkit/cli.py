@@ -123,7 +123,7 @@ def parser_of(prog: str, name: str) -> Parser:
     parser.add_argument("words", nargs="*", metavar="WORD")
     if name == "serve":
         parser.add_argument("--host", help="address to listen on, instead of MCP_SERVER_HOST")
-        parser.add_argument("--port", type=int, help="port to listen on; 0 takes a free one")
+        parser.add_argument("--port", type=_port, help="port to listen on; 0 takes a free one")
         parser.add_argument("--stdio", action="store_true", help="serve stdin and stdout instead of HTTP")
         return parser
     parser.add_argument("--config", type=Path, metavar="FILE", help='a file with "mcpServers" or "servers"')

@@ -161,6 +161,8 @@ def listen(host: str, port: int) -> socket.socket:
 
     Raises: CannotStart.
     """
+    if not 0 <= port <= 65535:  # else the system takes what is left of it
+        raise CannotStart(f"{port} is no port: give a number from 0 to 65535; 0 takes a free one")
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError):

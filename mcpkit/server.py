@@ -19,7 +19,18 @@ from mcpkit.features.errors import RegistrationError
 from mcpkit.features.feature import DEFAULT_TIMEOUT
 from mcpkit.features.lifecycle import Lifecycle
 from mcpkit.features.lifespan import SharedLifespan
-from mcpkit.features.option_values import Check, any_text, at_least, check_values, function, items, seconds, text
+from mcpkit.features.option_values import (
+    Check,
+    any_text,
+    at_least,
+    check_values,
+    items,
+    mapping,
+    seconds,
+    several,
+    text,
+)
+from mcpkit.features.option_values import function as callable_value
 from mcpkit.features.options import PromptOptions, ResourceOptions, ToolOptions, icons_of
 from mcpkit.features.prompts import Prompt, Prompts
 from mcpkit.features.resources import Resource, Resources
@@ -28,7 +39,7 @@ from mcpkit.features.suggestions import nearest
 from mcpkit.features.tools import MOST_CALLS, Tool, Tools, error_result
 from mcpkit.jsonrpc.errors import InternalError
 from mcpkit.jsonrpc.messages import JsonObject, Result
-from mcpkit.kernel import Handler, Hook, Kernel
+from mcpkit.kernel import ALL_REVISIONS, Handler, Hook, Kernel
 from mcpkit.observe.events import Observer
 from mcpkit.protocol.changes import PROMPTS_CHANGED, RESOURCES_CHANGED, TOOLS_CHANGED, ChangeFeed, LocalChanges, Notice
 from mcpkit.protocol.exchange import Exchange
@@ -193,7 +204,13 @@ class Server:
         return self.prompts.add(function, **options)
 
     def completion(self, function: F) -> F:
-        """Answer every completion that no argument answers itself: ``(ref, argument, context) -> values``."""
+        """Answer every completion that no argument answers itself: ``(ref, argument, context) -> values``.
+
+        Raises: RegistrationError for what can't be called, and for a second one: only one would be asked.
+        """
+        check_values("completion", {"function": function}, {"function": callable_value}, ("function",))
+        if self.completions.fallback not in (None, function):
+            raise RegistrationError("completion(): there is one already, and only one is asked; put both into it")
         self.completions.fallback = function
         self._offer_completions()
         return function
@@ -204,7 +221,9 @@ class Server:
         """Offer a JSON-RPC method: ``handler(params)`` or ``handler(context, params)``, sync or async, returns a dict.
 
         A name of the spec replaces that method where the spec knows it; ``revisions`` says instead exactly where.
+        Raises: RegistrationError for a handler that takes neither, and for a revision that doesn't exist.
         """
+        _check_method(method, handler, revisions)
         self.kernel.register(method, self._plain_handler(method, handler), revisions=revisions)
 
     def log(self, level: str, data: Any, *, logger: str | None = None) -> None:
@@ -226,7 +245,11 @@ class Server:
     # ── around every request ─────────────────────────────────────────────────────────────────────────────────────
 
     def use(self, hook: Hook) -> None:
-        """Wrap every request: ``async (exchange, call) -> result``."""
+        """Wrap every request: ``async (exchange, call) -> result``.
+
+        Raises: RegistrationError for what can't be called with the two.
+        """
+        _check_callable("use", hook, 2)
         self.kernel.use(hook)
 
     def observe(self, observer: Observer) -> None:
@@ -259,7 +282,11 @@ class Server:
         return tuple(self._extensions.values())
 
     def declare(self, capability: str, settings: JsonObject) -> None:
-        """Declare a capability that doesn't follow from what is registered; revisions without it drop it."""
+        """Declare a capability that doesn't follow from what is registered; revisions without it drop it.
+
+        Raises: RegistrationError when its settings are no object.
+        """
+        check_values("declare", {"capability": capability, "settings": settings}, _DECLARED, ("capability", "settings"))
         self._declared[capability] = settings
         self._reopened()
 
@@ -268,7 +295,7 @@ class Server:
 
         Raises: RegistrationError for what can't be called.
         """
-        check_values("on_close", {"close": close}, {"close": function}, ("close",))
+        check_values("on_close", {"close": close}, {"close": callable_value}, ("close",))
         self._closing.append(close)
 
     def running(self) -> AbstractAsyncContextManager[None]:
@@ -464,6 +491,38 @@ def _feed(value: Any) -> str | None:
     return None if fine else "an object with publish() and subscribe()"
 
 
+def _check_callable(what: str, called: Any, *counts: int) -> None:
+    """Check that something can be called with one of these numbers of arguments. Raises: RegistrationError."""
+    check_values(what, {"function": called}, {"function": callable_value}, ("function",))
+    try:
+        fits = [count for count in counts if _takes(called, count)]
+    except ValueError:  # a builtin that doesn't tell
+        return
+    if not fits:
+        wanted = " or ".join(map(str, counts))
+        raise RegistrationError(f"{what}: {getattr(called, '__qualname__', called)!r} must take {wanted} arguments")
+
+
+def _takes(called: Any, count: int) -> bool:
+    try:
+        inspect.signature(called).bind(*range(count))
+    except TypeError:
+        return False
+    return True
+
+
+def _check_method(method: str, handler: Any, revisions: Collection[str] | None) -> None:
+    check_values("register_method", {"method": method, "revisions": revisions}, _METHOD, ("method",))
+    _check_callable(f"the handler of {method}", handler, 1, 2)
+    known = [revision.name for revision in ALL_REVISIONS]
+    for name in revisions or ():
+        if name not in known:
+            there = ", ".join(filter(None, known))
+            raise RegistrationError(f"register_method: there is no revision {name!r}; there are {there} and '' (plain)")
+
+
+_DECLARED: Final[Mapping[str, Check]] = {"capability": text, "settings": mapping}
+_METHOD: Final[Mapping[str, Check]] = {"method": text, "revisions": several}
 _CONFIGURABLE: Final = ("tool_timeout", "max_calls")
 OPTION_CHECKS: Final[Mapping[str, Check]] = {
     "name": text,

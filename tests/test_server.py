@@ -366,3 +366,51 @@ def test_extensions_of_the_settings_are_made_once_for_several_applications() -> 
     [tasks] = server.extensions
     server.configure(Settings(extensions=("tasks",)))
     assert server.extensions == (tasks,)
+
+
+@pytest.mark.parametrize(
+    ("revisions", "said"),
+    [
+        (NEWEST.name, "revisions must be a list of texts"),
+        ([NEWEST.name, "2025-99-99"], "there is no revision '2025-99-99'; there are 20"),
+        ([5], "revisions must be a list of texts"),
+    ],
+)
+def test_a_revision_that_a_method_names_must_exist(revisions: Any, said: str) -> None:
+    with pytest.raises(RegistrationError, match=said):
+        Server("unit").register_method("m", lambda params: {}, revisions=revisions)
+    Server("unit").register_method("m", lambda params: {}, revisions=[NEWEST.name, PLAIN.name])
+
+
+@pytest.mark.parametrize("handler", [None, "m", lambda: {}, lambda a, b, c: {}, lambda *, params: {}])
+def test_a_handler_that_cant_be_called_with_params_is_refused(handler: Any) -> None:
+    with pytest.raises(RegistrationError, match="handler of m"):
+        Server("unit").register_method("m", handler)
+    with pytest.raises(RegistrationError, match="method must be a text"):
+        Server("unit").register_method("", lambda params: {})
+
+
+@pytest.mark.parametrize("hook", [None, 5, lambda exchange: None, lambda: None])
+def test_a_hook_takes_the_exchange_and_the_call(hook: Any) -> None:
+    with pytest.raises(RegistrationError, match=r"^use: "):
+        Server("unit").use(hook)
+
+
+def test_a_second_completion_function_is_not_taken_for_the_first() -> None:
+    server = Server("unit")
+
+    def one(ref: Any, argument: Any, context: Any) -> list[str]:
+        return []
+
+    assert server.completion(one) is one
+    assert server.completion(one) is one
+    with pytest.raises(RegistrationError, match="only one is asked"):
+        server.completion(lambda ref, argument, context: [])
+    with pytest.raises(RegistrationError, match="must be a function"):
+        server.completion(5)  # type: ignore[type-var]  # the mistake under test
+
+
+@pytest.mark.parametrize("settings", [None, [], "x"])
+def test_what_is_declared_is_an_object(settings: Any) -> None:
+    with pytest.raises(RegistrationError, match="settings must be a dict"):
+        Server("unit").declare("experimental", settings)

@@ -29,6 +29,11 @@ class Annotations:
     priority: float | None = None
     last_modified: str | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse one text as the audience, which would be read letter by letter. Raises: TypeError."""
+        if isinstance(self.audience, str):
+            raise TypeError(f'audience is a list, as ["user"], not {self.audience!r}')
+
     def to_wire(self) -> JsonObject:
         """As it is sent."""
         members = {"priority": self.priority, "lastModified": self.last_modified}

@@ -146,7 +146,10 @@ class Context:
 
         The result is true when accepted, and carries the value as ``data``. Where the revision asks by result the
         handler runs again from its start with the answer: ask first, act after, or guard effects with :meth:`once`.
+        Raises: TypeError when both names are used.
         """
+        if schema is not None and response_type is not str:
+            raise TypeError("elicit() was given both response_type and schema, two names of one thing: leave one out")
         answer = await ask(self.exchange, Elicit(message, response_type if schema is None else schema), key)
         assert isinstance(answer, Elicitation)
         return answer

@@ -80,6 +80,12 @@ def texts(value: Any) -> str | None:
     return None if fine and all(isinstance(each, str) and each for each in value) else 'a list of texts, as ["read"]'
 
 
+def several(value: Any) -> str | None:
+    """Several texts, of which some may be empty."""
+    fine = isinstance(value, Collection) and not isinstance(value, str | bytes)
+    return None if fine and all(isinstance(each, str) for each in value) else "a list of texts"
+
+
 def items(value: Any) -> str | None:
     """Several things in order, and not one text."""
     fine = isinstance(value, Sequence) and not isinstance(value, str | bytes)

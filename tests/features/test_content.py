@@ -124,3 +124,8 @@ def test_a_dict_that_is_a_block_already_stays_one() -> None:
     block = {"type": "text", "text": "hi"}
     assert as_block(block) is block
     assert as_block({"type": "text"}) == {"type": "text", "text": '{"type":"text"}'}
+
+
+def test_an_audience_is_a_list() -> None:
+    with pytest.raises(TypeError, match="audience is a list"):
+        Annotations(audience="user")
