@@ -53,13 +53,8 @@ class MCPServer:
             port=settings.port if port is None else port,
             workers=settings.workers if workers is None else workers,
         )
-        self.server = Server(
-            "mcp-server",
-            __version__,
-            tool_timeout=self.settings.tool_seconds,
-            max_calls=self.settings.max_calls,
-            state_key=self.settings.state_key.encode() if self.settings.state_key else None,
-        )
+        self.server = Server("mcp-server", __version__)
+        self.server.configure(self.settings)
         self.router = MCPBaseRouter(self.server, self.settings)
         self._register_methods()
 

@@ -230,14 +230,15 @@ def _doctor(options: argparse.Namespace, command: list[str]) -> int:
     settings: Settings | SettingsError
     entries: list[Entry] = []
     named = False
-    access = Access()
+    access, unknown = Access(), {}
     try:
+        unknown = Settings.unknown()
         settings = Settings.load()
         entries, named = many_servers(options, command, settings)
         access = replace(_access(options), tell=None)
     except SettingsError as error:
         settings = error
-    findings = examine(entries, settings, named=named, options=connection(options), access=access)
+    findings = examine(entries, settings, named=named, options=connection(options), access=access, unknown=unknown)
     return asyncio.run(report(findings, as_json=options.json, out=sys.stdout))
 
 

@@ -25,6 +25,7 @@ from mcpkit.observe.log_lines import LogLines
 from mcpkit.observe.logs import JsonLines, remembering
 from mcpkit.server import Server
 from mcpkit.settings import Settings, SettingsError
+from mcpkit.settings.contradictions import without_effect
 
 BAD_START: Final = 2
 """The exit code of a program that could not begin."""
@@ -57,8 +58,9 @@ def serve(target: Server | Any, settings: Settings | None = None, *, stdio: bool
         settings = settings or Settings.load()
         _set_up_log(target, settings)
         if stdio:
-            _extend(target, settings)
-            target.calls.limit(settings.max_calls, settings.caller_share)
+            for line in without_effect(settings, stdio=True):
+                logger.warning("%s", line)
+            target.configure(settings)
             _serve_stdio(target, settings)
         else:
             _serve_http(target, settings)
@@ -148,8 +150,6 @@ def _serve_with_workers(settings: Settings, work: Callable[[int], None], listeni
     def ending() -> None:  # the socket is closed only once all have ended
         Timer(settings.drain_seconds, turn_away, [listening]).start()
 
-    if settings.redis_url is None:
-        logger.warning("several workers without MCP_SERVER_REDIS_URL: no sessions are kept, every call is for itself")
     try:
         Workers(settings.workers, work, ending).run()
     except WorkersFailed as failed:
@@ -177,6 +177,8 @@ def listen(host: str, port: int) -> socket.socket:
 
     Raises: CannotStart.
     """
+    if not 0 <= port <= 65535:  # else the system takes what is left of it
+        raise CannotStart(f"{port} is no port: give a number from 0 to 65535; 0 takes a free one")
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError):
@@ -222,14 +224,6 @@ def _stoppable(stop: Callable[[], Any]) -> Iterator[None]:
         yield
     finally:
         _stops.remove(stop)
-
-
-def _extend(server: Server, settings: Settings) -> None:
-    server.configure(settings)
-    if settings.extensions:
-        from mcpkit.features.named import install_named  # noqa: PLC0415 - few need it
-
-        install_named(server, settings.extensions)
 
 
 def _set_up_log(target: Server | Any, settings: Settings) -> None:

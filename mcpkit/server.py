@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
-from typing import Any, ClassVar, Final, Protocol, TypedDict, TypeVar, Unpack, get_args, overload
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from typing import Any, ClassVar, Final, Never, Protocol, TypeVar, Unpack, overload
 
 from mcpkit.features import logging, subscriptions
 from mcpkit.features.asking import rounds, settled
@@ -17,14 +17,32 @@ from mcpkit.features.completion import Completions
 from mcpkit.features.context import Context, Services
 from mcpkit.features.errors import RegistrationError
 from mcpkit.features.failures import ErrorPolicy, TellErrors
+from mcpkit.features.feature import DEFAULT_TIMEOUT
 from mcpkit.features.in_flight import CallsInFlight
 from mcpkit.features.lifecycle import Lifecycle
 from mcpkit.features.lifespan import SharedLifespan
-from mcpkit.features.options import ArgumentOptions, ExtraArguments, PromptOptions, ResourceOptions, ToolOptions
+from mcpkit.features.option_values import check_values
+from mcpkit.features.option_values import function as callable_value
+from mcpkit.features.options import (
+    ArgumentOptions,
+    ExtraArguments,
+    PromptOptions,
+    ResourceOptions,
+    ToolOptions,
+    icons_of,
+)
 from mcpkit.features.prompts import Prompt, Prompts
 from mcpkit.features.registry import PAGE_SIZE
 from mcpkit.features.resources import Resource, Resources
 from mcpkit.features.running import within
+from mcpkit.features.server_options import (
+    CONFIGURABLE,
+    DECLARATION_CHECKS,
+    OPTION_CHECKS,
+    check_callable,
+    check_keywords,
+    check_method,
+)
 from mcpkit.features.subscriptions import Subscriptions
 from mcpkit.features.tools import Tool, Tools, error_result
 from mcpkit.jsonrpc.errors import InternalError
@@ -57,39 +75,6 @@ class Extension(Protocol):
         """Register methods, hooks and features, by public names only."""
 
 
-class Options(TypedDict, total=False):
-    """What a server can be told at its making, besides its name and version."""
-
-    title: str
-    description: str
-    website_url: str
-    icons: list[JsonObject]
-    instructions: str
-    """What a model should know before it uses this server."""
-    page_size: int
-    """Entries on one page of a list (default 1000: many hosts ask for the first page only); 512 KiB end it sooner."""
-    tool_timeout: float
-    """Seconds that a tool may take unless it says otherwise (default 60; 0: no limit)."""
-    max_calls: int
-    """Calls in flight at once; further ones are turned away (default: ``MCP_MAX_CALLS``, 2000)."""
-    state_key: bytes | None
-    """Seals request states; give every replica the same (default: random, for one process)."""
-    lifespan: Lifespan
-    """An async context manager around serving; what it yields is ``ctx.lifespan_context``."""
-    changes: ChangeFeed
-    """Carries change notices; one over an engine reaches all replicas (default: this process)."""
-    tell_errors: TellErrors
-    """Which exceptions callers are told: ``own`` (default): ToolError, HTTPException, and ValueErrors that a ``raise``
-    in the failed function's own package or script raised; ``tool_errors``: the first two; ``all``. The rest is only
-    logged. Without it ``MCP_TELL_ERRORS`` says it."""
-    extra_arguments: ExtraArguments
-    """``refuse`` (default): a call with arguments that its tool doesn't know fails; ``ignore``: they are dropped.
-    Without it ``MCP_EXTRA_ARGUMENTS`` says it."""
-    lenient: bool
-    """False: arguments must fit their schema as they come. True (default): where they fail it, a text that spells an
-    integer, a number, a boolean, null, an object or an array is taken for that, unless a text may be meant there."""
-
-
 class Server:
     """Tools, resources, prompts and methods behind one kernel."""
 
@@ -97,36 +82,81 @@ class Server:
     """Makes a client's way into this very object, which lets it be a client's target; given by ``mcpkit`` itself, since
     neither this file nor the transports may know the other."""
 
-    def __init__(self, name: str, version: str = "0.1.0", **options: Unpack[Options]) -> None:
+    def __init__(
+        self,
+        name: str,
+        version: str = "0.1.0",
+        *,
+        title: str | None = None,
+        description: str | None = None,
+        website_url: str | None = None,
+        icons: Sequence[Mapping[str, Any] | str] | None = None,
+        instructions: str | None = None,
+        page_size: int = PAGE_SIZE,
+        tool_timeout: float | None = None,
+        max_calls: int | None = None,
+        state_key: bytes | None = None,
+        lifespan: Lifespan | None = None,
+        changes: ChangeFeed | None = None,
+        tell_errors: TellErrors | None = None,
+        extra_arguments: ExtraArguments | None = None,
+        lenient: bool = True,
+        **unknown: Never,
+    ) -> None:
+        """Make a server that offers nothing yet.
+
+        ``title``, ``description``, ``website_url`` and ``icons`` describe it to people, ``instructions`` tell a model
+        what it should know first. ``page_size``: entries on one page of a list, which 512 KiB may end sooner (1,000 by
+        default, since many hosts ask for the first page only). ``tool_timeout``: seconds that a tool may take unless it
+        says otherwise (0: no limit). ``max_calls``: calls in flight at once; further ones are refused. ``state_key``
+        seals request states; give every replica the same. ``tell_errors`` says which exceptions callers are told:
+        ``own``: ToolError, HTTPException, and ValueErrors that a ``raise`` in the failed function's own package or
+        script raised; ``tool_errors``: the first two; ``all``. The rest is only logged. ``extra_arguments`` of a call
+        that its tool doesn't know are a reason to ``refuse`` it, or something to ``ignore``. Where one of these five is
+        not given, the settings of whoever serves it say it (see :meth:`configure`); without any: 60 s, 2000, random,
+        own, refuse. ``lenient=False``: arguments must fit their schema as they come; otherwise, where they fail it, a
+        text that spells an integer, a number, a boolean, null, an object or an array is taken for that, unless a text
+        may be meant there.
+        ``lifespan`` is an async context manager around serving; what it yields is ``ctx.lifespan_context``.
+        ``changes`` carries change notices; one over an engine reaches all replicas (default: this process).
+
+        Raises: RegistrationError for a keyword that doesn't exist and for a value that can't be used.
+        """
+        check_keywords(unknown)
+        given = {
+            **{"name": name, "version": version, "title": title, "description": description, "icons": icons},
+            **{"website_url": website_url, "instructions": instructions, "page_size": page_size},
+            **{"tool_timeout": tool_timeout, "max_calls": max_calls, "state_key": state_key},
+            **{"lifespan": lifespan, "changes": changes, "tell_errors": tell_errors},
+            **{"extra_arguments": extra_arguments, "lenient": lenient},
+        }
+        check_values("Server", given, OPTION_CHECKS, ("name", "version", "page_size"))
         self.name = name
         self.version = version
-        self.instructions = options.get("instructions")
-        self.info = _identity(name, version, options)
-        self._lifespan = options.get("lifespan")
+        self.instructions = instructions
+        self.info = _identity(given)
+        self._lifespan = lifespan
         self._running = SharedLifespan(self._run)
         self._extensions: dict[str, Extension] = {}
+        self._named: set[str] = set()
         self._declared: dict[str, JsonObject] = {}
-        self._closing: list[Callable[[], Awaitable[None]]] = []
-        key = options.get("state_key")
-        changes = options.get("changes") or LocalChanges()
-        self.kernel = Kernel(self.info, changes=changes, sealer=StateSealer(key) if key else StateSealer())
-        page_size, timeout = options.get("page_size", PAGE_SIZE), options.get("tool_timeout", 60.0)
-        self.calls = CallsInFlight(options.get("max_calls"))
+        self._closing: list[Callable[[], Any]] = []
+        self._open_options = frozenset(option for option in CONFIGURABLE if given[option] is None)
+        self.kernel = Kernel(self.info, changes=changes or LocalChanges(), sealer=StateSealer(state_key))
+        self.calls = CallsInFlight(max_calls)
         """The calls of tools, resources, prompts, completions and own methods that are being served."""
-        self._unsaid = frozenset(name for name in _CONFIGURABLE if options.get(name) is None)
-        errors = self._error_policy = ErrorPolicy(
-            _one_of("tell_errors", options.get("tell_errors") or "own", TellErrors)
-        )
+        errors = self._error_policy = ErrorPolicy(tell_errors or "own")
         self._services = Services(self.kernel.changes, self._read_resource)
         self.subscriptions = Subscriptions(self.kernel.changes, hears=self._hears)
-        changed = self._tools_changed
         self.tools = Tools(
-            self._context, page_size=page_size, timeout=timeout, calls=self.calls, changed=changed, errors=errors
+            self._context,
+            page_size=page_size,
+            timeout=DEFAULT_TIMEOUT if tool_timeout is None else tool_timeout,
+            calls=self.calls,
+            changed=self._tools_changed,
+            errors=errors,
         )
-        self.tools.argument_options = ArgumentOptions(
-            lenient=options.get("lenient", True),
-            extra=_one_of("extra_arguments", options.get("extra_arguments") or "refuse", ExtraArguments),
-        )
+        self.tools.argument_options = ArgumentOptions(lenient=lenient, extra=extra_arguments or "refuse")
         self.resources = Resources(self._context, page_size=page_size, changed=self._resources_changed, errors=errors)
         self.prompts = Prompts(self._context, page_size=page_size, changed=self._prompts_changed, errors=errors)
         self.completions = Completions(self.prompts, self.resources, self._context, errors=errors)
@@ -134,11 +164,34 @@ class Server:
         self._register_opening()
 
     def configure(self, settings: Settings) -> None:
-        """Take from ``settings`` what the constructor was not told; whoever serves it does this."""
-        if "tell_errors" in self._unsaid:
+        """Take from ``settings`` what the constructor was not told, and the extensions; whoever serves it does this.
+
+        Raises: SettingsError when an extension doesn't exist or can't be loaded.
+        """
+        if "tool_timeout" in self._open_options:
+            self.tools.timeout = settings.tool_seconds
+        if "tell_errors" in self._open_options:
             self._error_policy.tell = settings.tell_errors
-        if "extra_arguments" in self._unsaid:
+        if "extra_arguments" in self._open_options:
             self.tools.argument_options.extra = settings.extra_arguments
+        if settings.state_key is not None:
+            self.kernel.sealer.take_key(settings.state_key.encode())
+        self.kernel.max_result_bytes = settings.max_result_bytes
+        self._install_named(settings.extensions)
+        self.calls.limit(settings.max_calls, settings.caller_share)
+        self.subscriptions.limit(settings.max_subscription_bytes, settings.caller_share)
+        for extension in self.extensions:
+            limit = getattr(extension, "limit_callers", None)
+            if limit is not None:
+                limit(settings.caller_share)
+
+    def _install_named(self, names: Sequence[str]) -> None:
+        wanted = [name for name in names if name not in self._named]
+        if wanted:
+            from mcpkit.features.named import install_named  # noqa: PLC0415 - slow to load, and few need it
+
+            install_named(self, wanted)
+            self._named.update(wanted)  # a second application of the same server makes no second extension
 
     # ── what a program offers ────────────────────────────────────────────────────────────────────────────────────
 
@@ -186,7 +239,13 @@ class Server:
         return self.prompts.add(function, **options)
 
     def completion(self, function: F) -> F:
-        """Answer every completion that no argument answers itself: ``(ref, argument, context) -> values``."""
+        """Answer every completion that no argument answers itself: ``(ref, argument, context) -> values``.
+
+        Raises: RegistrationError for what can't be called, and for a second one: only one would be asked.
+        """
+        check_values("completion", {"function": function}, {"function": callable_value}, ("function",))
+        if self.completions.fallback not in (None, function):
+            raise RegistrationError("completion(): there is one already, and only one is asked; put both into it")
         self.completions.fallback = function
         self._offer_completions()
         return function
@@ -197,7 +256,9 @@ class Server:
         """Offer a JSON-RPC method: ``handler(params)`` or ``handler(context, params)``, sync or async, returns a dict.
 
         A name of the spec replaces that method where the spec knows it; ``revisions`` says instead exactly where.
+        Raises: RegistrationError for a handler that takes neither, and for a revision that doesn't exist.
         """
+        check_method(method, handler, revisions)
         self.kernel.register(method, self.calls.counted(self._plain_handler(method, handler)), revisions=revisions)
 
     def log(self, level: str, data: Any, *, logger: str | None = None) -> None:
@@ -219,7 +280,11 @@ class Server:
     # ── around every request ─────────────────────────────────────────────────────────────────────────────────────
 
     def use(self, hook: Hook) -> None:
-        """Wrap every request: ``async (exchange, call) -> result``."""
+        """Wrap every request: ``async (exchange, call) -> result``.
+
+        Raises: RegistrationError for what can't be called with the two.
+        """
+        check_callable("use", hook, 2)
         self.kernel.use(hook)
 
     def observe(self, observer: Observer) -> None:
@@ -252,28 +317,45 @@ class Server:
         return tuple(self._extensions.values())
 
     def declare(self, capability: str, settings: JsonObject) -> None:
-        """Declare a capability that doesn't follow from what is registered; revisions without it drop it."""
+        """Declare a capability that doesn't follow from what is registered; revisions without it drop it.
+
+        Raises: RegistrationError when its settings are no object.
+        """
+        check_values(
+            "declare", {"capability": capability, "settings": settings}, DECLARATION_CHECKS, ("capability", "settings")
+        )
         self._declared[capability] = settings
         self._reopened()
 
-    def on_close(self, close: Callable[[], Awaitable[None]]) -> None:
-        """Call ``close`` when the server ends, before its lifespan does."""
+    def on_close(self, close: Callable[[], Any]) -> None:
+        """Call ``close``, sync or async, when the server ends, before its lifespan does; the last one given first.
+
+        Raises: RegistrationError for what can't be called.
+        """
+        check_values("on_close", {"close": close}, {"close": callable_value}, ("close",))
         self._closing.append(close)
 
     def running(self) -> AbstractAsyncContextManager[None]:
         """The server's lifespan: whoever serves the kernel does so inside of it, all at once inside the same one."""
         return self._running.entered()
 
+    @property
+    def idle(self) -> bool:
+        """Whether there is something to be done when serving begins or ends, and nobody is within :meth:`running`."""
+        return (self._lifespan is not None or bool(self._closing)) and not self._running.on
+
     @asynccontextmanager
     async def _run(self) -> AsyncIterator[None]:
-        async with self._lifespan(self) if self._lifespan else nullcontext() as state:
-            self._services.lifespan.update(state if isinstance(state, Mapping) else {})
-            try:
-                yield
-            finally:
-                for close in reversed(self._closing):
-                    await close()
-                self._services.lifespan.clear()
+        async with AsyncExitStack() as closing:
+            state = await closing.enter_async_context(self._lifespan(self)) if self._lifespan else None
+            self._services.lifespan = {} if state is None else state
+            closing.callback(self._forget_lifespan)
+            for close in self._closing:  # on the stack: one that fails keeps none of the others from their turn
+                closing.push_async_callback(_close, close)
+            yield
+
+    def _forget_lifespan(self) -> None:
+        self._services.lifespan = {}
 
     def close_streams(self) -> None:
         """Let every ``subscriptions/listen`` stream end gracefully; part of going down."""
@@ -417,29 +499,18 @@ def _of_features(kernel: Kernel, revision: Revision) -> JsonObject:
     return capabilities
 
 
-def _identity(name: str, version: str, options: Options) -> JsonObject:
+def _identity(given: Mapping[str, Any]) -> JsonObject:
     """The ``Implementation`` object of this server (ICON-05)."""
     fields = {
-        "title": options.get("title"),
-        "description": options.get("description"),
-        "websiteUrl": options.get("website_url"),
-        "icons": options.get("icons"),
+        **{name: given[name] for name in ("name", "version", "title", "description")},
+        "websiteUrl": given["website_url"],
+        "icons": icons_of(given["icons"], "Server") if given["icons"] is not None else None,
     }
-    return {"name": name, "version": version, **{key: value for key, value in fields.items() if value is not None}}
+    return {name: value for name, value in fields.items() if value is not None}
 
 
-_CONFIGURABLE: Final = ("tell_errors", "extra_arguments")
-"""Options that the settings say where the constructor was not told."""
-
-
-def _one_of(option: str, value: Any, choices: Any) -> Any:
-    """The value, if it is one of the choices (a Literal).
-
-    Raises: RegistrationError.
-    """
-    if value not in get_args(choices):
-        raise RegistrationError(f"Server: {option} must be one of {', '.join(get_args(choices))}, not {value!r}")
-    return value
+async def _close(close: Callable[[], Any]) -> None:
+    await settled(close())
 
 
 def _constant(exchange: Exchange) -> int:

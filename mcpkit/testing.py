@@ -26,6 +26,9 @@ async def connect(
     (handlers, timeouts …). The server's lifespan runs around it. Raises: ClientError when they can't agree.
     """
 
+    if settings is not None:
+        server.configure(settings)
+
     def pipe() -> Memory:
         return Memory(server.kernel, settings=settings, around=server.running)
 

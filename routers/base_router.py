@@ -21,7 +21,7 @@ class MCPBaseRouter:
 
     def __init__(self, server: Server, settings: Settings | None = None) -> None:
         self.server = server
-        self.settings = settings or Settings()
+        self.settings = settings or Settings.load()
         self.tool = server.tool
         self.resource = server.resource
         self.prompt = server.prompt

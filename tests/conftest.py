@@ -15,7 +15,11 @@ from types import FrameType
 import pytest
 from hypothesis import settings
 
+from mcpkit.settings import sources
+
 ROOT = Path(__file__).resolve().parent.parent
+OURS = ("MCP_CONFORMANCE_",)
+"""Variables that tell the tests something, not the product."""
 SECONDS = 60
 SECONDS_WHEN_SLOW = 300
 
@@ -42,6 +46,19 @@ def peer(name: str) -> Path:
     found = [python for python in (folder / "bin/python", folder / "Scripts/python.exe") if python.exists()]
     require(found, f"the peer {name} is not installed; run: scripts/install peers")
     return found[0]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _clean_environment() -> Iterator[None]:
+    """No test reads what the shell or the checkout's own .env happens to set: an application reads both by default."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in os.environ:
+            if name.startswith("MCP_") and not name.startswith(OURS):
+                patch.delenv(name)
+        read = sources._dotenv
+        own = ROOT / ".env"
+        patch.setattr(sources, "_dotenv", lambda path: {} if path and path.absolute() == own else read(path))
+        yield
 
 
 def pytest_sessionstart() -> None:

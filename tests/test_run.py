@@ -396,3 +396,38 @@ async def test_the_log_can_be_json() -> None:
         assert await program.line() == "begun"
         line = json.loads(await program.line())
         assert (line["request"], line["method"], "OverflowError" in line["error"]) == ("1", "tools/call", True)
+
+
+@pytest.mark.parametrize("port", [-1, 65536, 99_999_999])
+def test_a_number_that_is_no_port_is_refused(port: int) -> None:
+    """The system would take what is left of it, and listen somewhere else."""
+    with pytest.raises(CannotStart, match=f"^{port} is no port"):
+        listen("127.0.0.1", port)
+
+
+FAILING = """
+from contextlib import asynccontextmanager
+from mcpkit import Server
+from mcpkit.run import serve
+
+@asynccontextmanager
+async def lifespan(server):
+    raise LookupError("no database here")
+    yield
+
+serve(Server("failing", lifespan=lifespan))
+"""
+
+
+async def test_a_lifespan_that_fails_is_told() -> None:
+    """Not an end without a word."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", FAILING),
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "MCP_SERVER_PORT": "0"},
+        stderr=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(SECONDS):
+        _, said = await process.communicate()
+    assert process.returncode != 0
+    assert b"LookupError: no database here" in said

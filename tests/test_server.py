@@ -16,9 +16,11 @@ from mcpkit.features.options import PromptOptions, ResourceOptions, ToolOptions
 from mcpkit.jsonrpc.errors import InternalError, MethodNotFound, RpcError
 from mcpkit.jsonrpc.messages import Encoded, JsonObject
 from mcpkit.protocol.changes import PROMPTS_CHANGED, RESOURCES_CHANGED, TOOLS_CHANGED, Notice
+from mcpkit.protocol.request_state import StateSealer
 from mcpkit.protocol.revisions.registry import HANDSHAKE_NAMES, NEWEST, NEWEST_HANDSHAKE, PLAIN
 from mcpkit.protocol.revisions.revision import Revision
 from mcpkit.server import Server
+from mcpkit.settings import Settings
 from tests.exchanges import exchange
 
 
@@ -268,3 +270,147 @@ def test_editors_know_the_options() -> None:
     for given in (decorators, adders):
         hints = [get_type_hints(function)["options"] for function in given]
         assert hints == [Unpack[options] for options in known]
+
+
+class Pool:
+    """What a lifespan may yield."""
+
+
+@pytest.mark.parametrize("yielded", [{"db": "open"}, Pool(), ("a", "b"), 0, ""], ids=repr)
+async def test_a_handler_sees_whatever_the_lifespan_yielded(yielded: Any) -> None:
+    @asynccontextmanager
+    async def lifespan(server: Server) -> AsyncIterator[Any]:
+        yield yielded
+
+    server, seen = Server("unit", lifespan=lifespan), []
+
+    def see(context: Context, params: JsonObject) -> JsonObject:
+        seen.append(context.lifespan_context)
+        return {}
+
+    server.register_method("see", see)
+    async with server.running():
+        await ask(server, "see", revision=PLAIN)
+    await ask(server, "see", revision=PLAIN)
+    assert seen[0] is yielded
+    assert seen[1] == {}, "it is over"
+
+
+async def test_a_lifespan_that_yields_nothing_and_none_at_all_look_the_same() -> None:
+    @asynccontextmanager
+    async def lifespan(server: Server) -> AsyncIterator[None]:
+        yield
+
+    for server in (Server("unit", lifespan=lifespan), Server("unit")):
+        server.register_method("see", lambda context, params: {"seen": context.lifespan_context})
+        async with server.running():
+            assert (await ask(server, "see", revision=PLAIN))["seen"] == {}
+
+
+async def test_every_close_is_called_whatever_the_others_raise() -> None:
+    """None of them is left out because another failed, and a sync one counts too."""
+    server, closed = Server("unit"), []
+
+    async def first() -> None:
+        closed.append("first")
+
+    def second() -> None:
+        closed.append("second")
+        raise LookupError("second")
+
+    async def third() -> None:
+        closed.append("third")
+        raise ValueError("third")
+
+    for close in (first, second, third):
+        server.on_close(close)
+    with pytest.raises(RegistrationError, match="close must be a function, not None"):
+        server.on_close(None)  # type: ignore[arg-type]  # the mistake under test
+    with pytest.raises(LookupError, match="second"):
+        async with server.running():
+            pass
+    assert closed == ["third", "second", "first"]
+
+
+async def test_settings_hold_where_the_constructor_was_told_nothing() -> None:
+    settings = Settings(tool_seconds=0.01, max_calls=7, max_result_bytes=2000, state_key="k" * 32)
+    told, untold = Server("unit", tool_timeout=30, max_calls=3, state_key=b"s" * 32), Server("unit")
+    for server in (told, untold):
+        server.configure(settings)
+
+        @server.tool
+        async def wait() -> str:
+            await asyncio.sleep(0.05)
+            return "waited"
+
+    late = await ask(untold, "tools/call", {"name": "wait", "arguments": {}})
+    assert "0.01" in late["content"][0]["text"]
+    assert (await ask(told, "tools/call", {"name": "wait", "arguments": {}}))["content"][0]["text"] == "waited"
+    assert (untold.tools.most_calls, told.tools.most_calls) == (7, 3)
+    assert untold.kernel.max_result_bytes == told.kernel.max_result_bytes == 2000
+    other = StateSealer(b"k" * 32)
+    sealed = untold.kernel.sealer.seal({}, principal=None, method="m", salient=None)
+    other.open(sealed, principal=None, method="m", salient=None)
+    with pytest.raises(RpcError):
+        other.open(
+            told.kernel.sealer.seal({}, principal=None, method="m", salient=None),
+            principal=None,
+            method="m",
+            salient=None,
+        )
+
+
+def test_extensions_of_the_settings_are_made_once_for_several_applications() -> None:
+    server = Server("unit")
+    server.configure(Settings(extensions=("tasks",)))
+    [tasks] = server.extensions
+    server.configure(Settings(extensions=("tasks",)))
+    assert server.extensions == (tasks,)
+
+
+@pytest.mark.parametrize(
+    ("revisions", "said"),
+    [
+        (NEWEST.name, "revisions must be a list of texts"),
+        ([NEWEST.name, "2025-99-99"], "there is no revision '2025-99-99'; there are 20"),
+        ([5], "revisions must be a list of texts"),
+    ],
+)
+def test_a_revision_that_a_method_names_must_exist(revisions: Any, said: str) -> None:
+    with pytest.raises(RegistrationError, match=said):
+        Server("unit").register_method("m", lambda params: {}, revisions=revisions)
+    Server("unit").register_method("m", lambda params: {}, revisions=[NEWEST.name, PLAIN.name])
+
+
+@pytest.mark.parametrize("handler", [None, "m", lambda: {}, lambda a, b, c: {}, lambda *, params: {}])
+def test_a_handler_that_cant_be_called_with_params_is_refused(handler: Any) -> None:
+    with pytest.raises(RegistrationError, match="handler of m"):
+        Server("unit").register_method("m", handler)
+    with pytest.raises(RegistrationError, match="method must be a text"):
+        Server("unit").register_method("", lambda params: {})
+
+
+@pytest.mark.parametrize("hook", [None, 5, lambda exchange: None, lambda: None])
+def test_a_hook_takes_the_exchange_and_the_call(hook: Any) -> None:
+    with pytest.raises(RegistrationError, match=r"^use: "):
+        Server("unit").use(hook)
+
+
+def test_a_second_completion_function_is_not_taken_for_the_first() -> None:
+    server = Server("unit")
+
+    def one(ref: Any, argument: Any, context: Any) -> list[str]:
+        return []
+
+    assert server.completion(one) is one
+    assert server.completion(one) is one
+    with pytest.raises(RegistrationError, match="only one is asked"):
+        server.completion(lambda ref, argument, context: [])
+    with pytest.raises(RegistrationError, match="must be a function"):
+        server.completion(5)  # type: ignore[type-var]  # the mistake under test
+
+
+@pytest.mark.parametrize("settings", [None, [], "x"])
+def test_what_is_declared_is_an_object(settings: Any) -> None:
+    with pytest.raises(RegistrationError, match="settings must be a dict"):
+        Server("unit").declare("experimental", settings)

@@ -6,33 +6,47 @@ What must never stand here: a request.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from sse_starlette.sse import AppStatus
 
-from mcpkit.features.named import install_named
+from mcpkit.fastapi.startup import Startup
 from mcpkit.server import Server
 from mcpkit.sessions.choice import replica_for
 from mcpkit.sessions.store import SessionStore
 from mcpkit.settings import Settings
+from mcpkit.settings.contradictions import without_effect
 from mcpkit.transports.streamable_http import McpEndpoint
 
 if TYPE_CHECKING:
     from mcpkit.sessions.redis_replica import Replica
 
+logger = logging.getLogger("mcpkit.settings")
 EXIT_POLL_SECONDS: Final = 0.5
 
 
-def lifespan_of(server: Server, endpoint: McpEndpoint, replica: Replica | None) -> Any:
-    """The lifespan of whatever serves ``server``: its own resources up and down, and no stream left open."""
+def lifespan_of(
+    server: Server,
+    endpoint: McpEndpoint,
+    replica: Replica | None,
+    startup: Startup,
+    check: Callable[[Any], None] = lambda app: None,
+) -> Any:
+    """The lifespan of whatever serves ``server``: its own resources up and down, and no stream left open.
+
+    ``check`` is called with the application first.
+    """
     kernel = server.kernel
 
     @asynccontextmanager
     async def lifespan(app: Any) -> AsyncIterator[None]:
+        check(app)
         shared = replica.running(kernel.changes, kernel.sealer.adopt) if replica else nullcontext()
-        async with shared, server.running():
+        async with shared, server.running(), startup.entered():
+            endpoint.resume()
             watcher = asyncio.create_task(_drain_at_exit(server, endpoint))
             try:
                 yield
@@ -65,21 +79,14 @@ def drain(server: Server, endpoint: McpEndpoint) -> None:
     server.close_streams()
 
 
-def prepare(server: Server, settings: Settings, store: SessionStore | None) -> Replica | None:
+def prepare(server: Server, settings: Settings, store: SessionStore | None, *, metrics: bool = True) -> Replica | None:
     """Make the server what the settings say, extensions and limits, and say what it shares with other processes.
 
     Raises: SettingsError.
     """
-    if settings.extensions:
-        install_named(server, settings.extensions)
+    for line in without_effect(settings, metrics=metrics):
+        logger.warning("%s", line)
     server.configure(settings)
-    server.kernel.max_result_bytes = settings.max_result_bytes
-    server.calls.limit(settings.max_calls, settings.caller_share)
-    for extension in server.extensions:
-        limit = getattr(extension, "limit_callers", None)
-        if limit is not None:
-            limit(settings.caller_share)
-    server.subscriptions.limit(settings.max_subscription_bytes, settings.caller_share)
     return replica_of(server, settings) if store is None else None
 
 

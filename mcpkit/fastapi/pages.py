@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from fastapi import Request
-from starlette.responses import JSONResponse, Response
+from fastapi import HTTPException
+from starlette.responses import Response
 
 from mcpkit.jsonrpc.codec import encode
 from mcpkit.protocol.revisions.registry import SUPPORTED
@@ -18,6 +18,7 @@ from mcpkit.transports.asgi import Receive, Refused, Scope, Send, refuse
 from mcpkit.transports.gate import Gate
 from mcpkit.transports.streamable_http import McpEndpoint
 
+Door = Callable[[Scope, Receive, Send], Any]
 Describe = Callable[[str], dict[str, Any]]
 MCP_PATH: Final = "/api"
 SSE_PATH: Final = "/sse"
@@ -65,12 +66,15 @@ class Info:
         await visit.answer(200, encode(self._describe(url)))
 
 
-async def lost(request: Request, error: Exception) -> Response:
-    """Whoever tries the path of another server learns this one's; an application's own 404 keeps its words."""
-    detail = getattr(error, "detail", "Not Found")
-    if detail == "Not Found":
-        detail = f"Nothing is here: MCP is at {MCP_PATH}, and / says what else there is"
-    return JSONResponse({"detail": detail}, 404, getattr(error, "headers", None))
+def lost(default: Door) -> Door:
+    """What answers where no route is: whoever tries the path of another server learns this one's."""
+
+    async def not_found(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            raise HTTPException(404, f"Nothing is here: MCP is at {MCP_PATH}, and / says what else there is")
+        await default(scope, receive, send)
+
+    return not_found
 
 
 async def healthy() -> Response:

@@ -12,15 +12,17 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.params import Depends as Dependency
 from starlette.responses import Response
 
+from mcpkit.fastapi.clash import check_routes, share_origins
 from mcpkit.fastapi.documented import DOCUMENTED
 from mcpkit.fastapi.lifespan import lifespan_of, prepare
-from mcpkit.fastapi.pages import MCP_PATH, SSE_PATH
+from mcpkit.fastapi.pages import MCP_PATH, SSE_PATH, Door
+from mcpkit.fastapi.startup import Startup, begun
 from mcpkit.security.principal import Principal
 from mcpkit.server import Server
 from mcpkit.sessions.choice import buckets_for, keys_for, store_for
 from mcpkit.sessions.store import SessionStore
 from mcpkit.settings import Settings
-from mcpkit.transports.access import authentication_of, resource_of
+from mcpkit.transports.access import authentication_of, check_one_authentication, resource_of
 from mcpkit.transports.asgi import PRINCIPAL_KEY, Receive, Scope, Send
 from mcpkit.transports.gate import Gate
 from mcpkit.transports.operations import ResourceMetadata
@@ -28,8 +30,6 @@ from mcpkit.transports.streamable_http import McpEndpoint
 
 if TYPE_CHECKING:
     from mcpkit.sessions.redis_replica import Replica
-
-Door = Callable[[Scope, Receive, Send], Any]
 
 
 def mcp_router(
@@ -41,20 +41,31 @@ def mcp_router(
 ) -> APIRouter:
     """The MCP URLs as a router: ``app.include_router(mcp_router(server, principal=current_user), prefix="/mcp")``.
 
+    Without ``settings`` the environment and .env are read; ``Settings()`` means the defaults.
     ``principal`` is a dependency whose result (a Principal, or a text that identifies the caller) is who calls, as
     sessions and contexts see it. Dependencies given to ``include_router`` are obeyed too; one of those may set
     ``request.state.principal``. The server's lifespan joins the application's.
 
     With ``MCP_AUTH_ISSUER`` set, clients look for the resource's metadata at the root of the origin. It is served here
     too, and so is found where the router has no prefix; where it has one, include :func:`metadata_router` besides.
-    Raises: ValueError, as create_app.
+    Raises: ValueError, as create_app, and when both ``principal`` and the settings say who calls.
     """
-    settings = settings or Settings()
-    replica = prepare(server, settings, store)
+    settings = settings or Settings.load()
+    check_one_authentication("mcp_router(principal=…)", principal, settings)
+    replica = prepare(server, settings, store, metrics=False)
     authenticate = None if principal else authentication_of(settings, keys_for(settings, replica))
     gate = Gate(settings, authenticate, buckets_for(settings, replica))
     endpoint = McpEndpoint(server.kernel, store or store_for(settings, replica), gate, settings, MCP_PATH)
-    router = router_of(server, endpoint, principal, replica)
+
+    def check(app: Any) -> None:
+        check_routes(app, endpoints_of(router))
+        share_origins(app, gate)
+
+    def enter(app: Any) -> Any:
+        return router.lifespan_context(app)
+
+    startup = Startup(server.name, enter, lambda: server.idle)
+    router = router_of(server, endpoint, principal, replica, startup, check)
     if authenticate is not None and authenticate.resource is not None:
         router.include_router(metadata_router(settings))
     return router
@@ -78,10 +89,16 @@ def router_of(
     endpoint: McpEndpoint,
     principal: Callable[..., Any] | Dependency | None,
     replica: Replica | None,
+    startup: Startup,
+    check: Callable[[Any], None],
 ) -> APIRouter:
-    """Routes to ``endpoint``, in the OpenAPI document once; ``principal`` is a dependency that says who calls."""
-    router = APIRouter(lifespan=lifespan_of(server, endpoint, replica), tags=["MCP"])
-    serve, stream = handing_over(endpoint, principal), handing_over(endpoint.sse, principal)
+    """Routes to ``endpoint``, in the OpenAPI document once; ``principal`` is a dependency that says who calls.
+
+    ``startup`` has the lifespan entered at the latest by the first request, ``check`` sees the application before.
+    """
+    router = APIRouter(lifespan=lifespan_of(server, endpoint, replica, startup, check), tags=["MCP"])
+    serve = handing_over(_started(startup, endpoint), principal)
+    stream = handing_over(_started(startup, endpoint.sse), principal)
     router.add_api_route(MCP_PATH, serve, methods=["POST"], openapi_extra=DOCUMENTED, summary="JSON-RPC and MCP")
     router.add_api_route(SSE_PATH, stream, methods=["GET"], summary="The stream of the first HTTP transport")
     for path in (MCP_PATH, f"{MCP_PATH}/"):
@@ -89,6 +106,19 @@ def router_of(
     for path in (SSE_PATH, f"{SSE_PATH}/"):
         router.add_api_route(path, stream, methods=["GET", "POST", "OPTIONS"], include_in_schema=False)
     return router
+
+
+def endpoints_of(router: APIRouter) -> set[Any]:
+    """The functions that serve the routes of a router which has no other in it."""
+    return {endpoint for route in router.routes if (endpoint := getattr(route, "endpoint", None)) is not None}
+
+
+def _started(startup: Startup, door: Door) -> Door:
+    async def started(scope: Scope, receive: Receive, send: Send) -> None:
+        if startup.running or await begun(startup, scope, receive, send):
+            await door(scope, receive, send)
+
+    return started
 
 
 class _Handover(Response):

@@ -10,10 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Any, Final, TypeAlias, TypedDict, Unpack
+from typing import Any, Final, TypeAlias
 
 from mcpkit.features.json_values import check_json
 from mcpkit.features.media import checked_mime, guess_by_bytes, guess_by_name, is_text, to_base64
+from mcpkit.features.option_values import annotated, mapping
+from mcpkit.features.suggestions import clipped
 from mcpkit.jsonrpc.messages import JsonObject
 
 BLOCK_TYPES: Final = frozenset({"text", "image", "audio", "resource", "resource_link"})
@@ -30,6 +32,11 @@ class Annotations:
     priority: float | None = None
     last_modified: str | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse one text as the audience, which would be read letter by letter. Raises: TypeError."""
+        if isinstance(self.audience, str):
+            raise TypeError(f'audience is a list, as ["user"], not {self.audience!r}')
+
     def to_wire(self) -> JsonObject:
         """As it is sent."""
         members = {"priority": self.priority, "lastModified": self.last_modified}
@@ -43,6 +50,9 @@ class Content(ABC):
     __slots__ = ("annotations", "meta")
 
     def __init__(self, annotations: Annotations | Mapping[str, Any] | None, meta: Mapping[str, Any] | None) -> None:
+        """Raises: TypeError for annotations that the specification doesn't have, and for what is no object."""
+        if annotations is not None or meta is not None:
+            _check_extras(annotations, meta)
         self.annotations = annotations
         self.meta = meta
 
@@ -53,6 +63,13 @@ class Content(ABC):
     def to_wire(self) -> JsonObject:
         """The block as it is sent."""
         return {**self.members(), **wire_extras(self.annotations, self.meta)}
+
+
+def _check_extras(given: Annotations | Mapping[str, Any] | None, meta: Mapping[str, Any] | None) -> None:
+    for name, value, check in (("annotations", given, annotated), ("meta", meta, mapping)):
+        accepted = check(value) if value is not None else None
+        if accepted is not None:
+            raise TypeError(f"{name} must be {accepted}, not {clipped(repr(value))}")
 
 
 def wire_extras(annotations: Annotations | Mapping[str, Any] | None, meta: Mapping[str, Any] | None) -> JsonObject:
@@ -185,15 +202,6 @@ class File(EmbeddedResource):
         super().__init__(uri, text, data=raw if text is None else None, mime_type=mime_type, annotations=annotations)
 
 
-class LinkMembers(TypedDict, total=False):
-    """What a link may say of its resource."""
-
-    title: str
-    description: str
-    size: int
-    """In bytes."""
-
-
 class ResourceLink(Content):
     """A pointer to a resource, which need not be listed but should be readable (TCON-03)."""
 
@@ -207,10 +215,14 @@ class ResourceLink(Content):
         mime_type: str | None = None,
         annotations: Annotations | Mapping[str, Any] | None = None,
         meta: Mapping[str, Any] | None = None,
-        **members: Unpack[LinkMembers],
+        title: str | None = None,
+        description: str | None = None,
+        size: int | None = None,
     ) -> None:
-        """``members`` are ``title``, ``description`` and ``size`` (in bytes)."""
+        """``size`` is in bytes."""
         super().__init__(annotations, meta)
+        given = {"title": title, "description": description, "size": size}
+        members = {member: value for member, value in given.items() if value is not None}
         said = {"mimeType": checked_mime(mime_type)} if mime_type else {}
         self.link: JsonObject = {"uri": uri, "name": name, **said, **members}
 

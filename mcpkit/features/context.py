@@ -26,8 +26,8 @@ class Services:
 
     changes: ChangeFeed
     read_resource: Callable[[Exchange, str], Awaitable[JsonObject]]
-    lifespan: dict[str, Any] = field(default_factory=dict)
-    """What the server's lifespan yielded."""
+    lifespan: Any = field(default_factory=dict)
+    """What the server's lifespan yielded; an empty dict where it yielded nothing."""
 
 
 class Context:
@@ -86,8 +86,8 @@ class Context:
         return meta if isinstance(meta, dict) else {}
 
     @property
-    def lifespan_context(self) -> Mapping[str, Any]:
-        """What the server's lifespan yielded."""
+    def lifespan_context(self) -> Any:
+        """What the server's lifespan yielded, a dict or any other object; an empty dict where it yielded nothing."""
         return self._services.lifespan
 
     # ── talking while working ────────────────────────────────────────────────────────────────────────────────────
@@ -146,7 +146,10 @@ class Context:
 
         The result is true when accepted, and carries the value as ``data``. Where the revision asks by result the
         handler runs again from its start with the answer: ask first, act after, or guard effects with :meth:`once`.
+        Raises: TypeError when both names are used.
         """
+        if schema is not None and response_type is not str:
+            raise TypeError("elicit() was given both response_type and schema, two names of one thing: leave one out")
         answer = await ask(self.exchange, Elicit(message, response_type if schema is None else schema), key)
         assert isinstance(answer, Elicitation)
         return answer

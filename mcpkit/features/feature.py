@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Final, Protocol, TypeAlias
 
 from mcpkit.features.binding import Bound, MakeContext
 from mcpkit.features.errors import InsufficientScope, RegistrationError
+from mcpkit.features.option_values import Check, check_values
 from mcpkit.features.options import Visible, check_options, icons_of, meta_of
 from mcpkit.features.signature import where
 from mcpkit.jsonrpc.codec import encode
@@ -49,6 +50,7 @@ class Feature(ABC):
     what: ClassVar[str]
     """What it is called in messages."""
     known_options: ClassVar[frozenset[str]]
+    option_checks: ClassVar[Mapping[str, Check]]
 
     key: str
     """What it is found by: a name or a URI."""
@@ -62,6 +64,7 @@ class Feature(ABC):
         self.function = function
         self.options: dict[str, Any] = {name: option for name, option in options.items() if option is not None}
         self.where = where(function)
+        check_values(f"{self.what} ({self.where})", self.options, self.option_checks)
         self.enabled: bool = self.options.get("enabled", True)
         self.visible: Visible | None = self.options.get("visible")
         self.tags = frozenset(self.options.get("tags", ()))
@@ -74,6 +77,7 @@ class Feature(ABC):
         self.guarded = self.visible is not None or bool(self.scopes)
         """Not everybody may use it: ask :meth:`admits`."""
         self._build()
+        self._check_sendable()
         call = self.bound.call
         self.work: Call = partial(_limited, asyncio.Semaphore(concurrency), call) if concurrency else call
         """The call itself, with bound arguments, once there is room for it."""
@@ -81,6 +85,16 @@ class Feature(ABC):
     @abstractmethod
     def _build(self) -> None:
         """Bind the function; set ``bound``, ``key`` and ``wire``."""
+
+    def _check_sendable(self) -> None:
+        """Check that the list entry can be sent: one that can't would take the whole list with it.
+
+        Raises: RegistrationError.
+        """
+        try:
+            encode(self.wire)
+        except (TypeError, ValueError) as error:
+            raise RegistrationError(f"{self.what} ({self.where}): its options have no JSON form: {error}") from None
 
     @property
     def name(self) -> str:

@@ -18,6 +18,11 @@ class SharedLifespan:
         self._make = make
         self._current: _Stay | None = None
 
+    @property
+    def on(self) -> bool:
+        """Whether somebody is within."""
+        return self._current is not None and self._current.users > 0 and not self._current.loop.is_closed()
+
     @asynccontextmanager
     async def entered(self) -> AsyncIterator[None]:
         """Within, the lifespan is on. In a second event loop it is that of the first, and ends when the first wants.
@@ -25,10 +30,12 @@ class SharedLifespan:
         Raises: what entering the lifespan raises, to everyone who waits for it; what leaving it raises, to the last.
         """
         loop = asyncio.get_running_loop()
-        if self._current is not None and self._current.users and self._current.loop is not loop:
+        stay = self._current
+        if stay is not None and stay.loop.is_closed():  # it was cut off there; whoever was in it is gone
+            stay = None
+        if stay is not None and stay.users and stay.loop is not loop:
             yield
             return
-        stay = self._current
         if stay is None or not stay.users or stay.loop is not loop:
             stay = self._current = _Stay(self._make, loop, before=stay)
         stay.users += 1

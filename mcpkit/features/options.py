@@ -14,6 +14,7 @@ from typing import Any, Final, Literal, TypeAlias, TypedDict
 
 from mcpkit.features.content import Annotations
 from mcpkit.features.errors import RegistrationError
+from mcpkit.features.option_values import items
 from mcpkit.features.suggestions import did_you_mean
 from mcpkit.jsonrpc.messages import JsonObject
 from mcpkit.protocol.exchange import Exchange
@@ -28,6 +29,7 @@ HOSTS_LONGEST_NAME: Final = 64
 logger = logging.getLogger("mcpkit.features")
 
 _TOOL_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}", re.ASCII)
+_ICON_MEMBERS: Final = ("src", "mimeType", "sizes", "theme")
 _ICON_SCHEMES: Final = ("https:", "http:", "data:image/")
 
 
@@ -178,11 +180,24 @@ def icons_of(icons: Sequence[Mapping[str, Any] | str] | None, where: str) -> lis
 
     Raises: RegistrationError.
     """
-    wire = [{"src": icon} if isinstance(icon, str) else dict(icon) for icon in icons or ()]
+    fault = items(icons) if icons is not None else None
+    if fault is not None:
+        raise RegistrationError(f"{where}: icons must be {fault} of URLs, or of objects with src, mimeType and sizes")
+    wire = [{"src": icon} if isinstance(icon, str) else _icon(icon, where) for icon in icons or ()]
     for icon in wire:
         if not str(icon.get("src", "")).startswith(_ICON_SCHEMES):
             raise RegistrationError(f"{where}: an icon's src must be an https: URL or a data:image/… URI")
     return wire
+
+
+def _icon(icon: Any, where: str) -> JsonObject:
+    if not isinstance(icon, Mapping):
+        raise RegistrationError(f"{where}: an icon is a URL, or an object with {', '.join(_ICON_MEMBERS)}")
+    for name in icon:
+        if name not in _ICON_MEMBERS:
+            hint = did_you_mean(str(name), _ICON_MEMBERS) or f"; there are {', '.join(_ICON_MEMBERS)}"
+            raise RegistrationError(f"{where}: an icon has no member {name!r}{hint}")
+    return dict(icon)
 
 
 def meta_of(meta: Mapping[str, Any] | None, where: str) -> JsonObject:

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, Unpack
 
+from mcpkit.features import option_values
 from mcpkit.features.binding import MakeContext, bind_text
 from mcpkit.features.errors import BadArguments, RegistrationError
 from mcpkit.features.failures import ErrorPolicy
@@ -31,6 +32,7 @@ class Prompt(Feature):
 
     what = "prompt"
     known_options = frozenset(PromptOptions.__annotations__)
+    option_checks = option_values.PROMPT
     sources: Mapping[str, Source]
     """What suggests values for the arguments."""
     argument_names: tuple[str, ...]

@@ -12,6 +12,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Final, Unpack
 
+from mcpkit.features import option_values
 from mcpkit.features.arguments import TextArguments
 from mcpkit.features.binding import MakeContext, bind_text
 from mcpkit.features.content import Annotations
@@ -42,6 +43,7 @@ class Resource(Feature):
 
     what = "resource"
     known_options = frozenset(ResourceOptions.__annotations__)
+    option_checks = option_values.RESOURCE
     template: UriTemplate | None
     sources: Mapping[str, Source]
     """What suggests values for the template's variables."""

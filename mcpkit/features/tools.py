@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, Unpack
 
 from mcpkit.aio import as_exception
+from mcpkit.features import option_values
 from mcpkit.features.arguments import JsonArguments
 from mcpkit.features.binding import MakeContext, bind_json
 from mcpkit.features.caching import Cached
@@ -38,6 +39,7 @@ class Tool(Feature):
     what = "tool"
     known_options = frozenset(ToolOptions.__annotations__)
     arguments: JsonArguments
+    option_checks = option_values.TOOL
     returns: Returns
     param_headers: tuple[ParamHeader, ...]
     """The arguments that callers repeat in HTTP headers."""
@@ -49,8 +51,6 @@ class Tool(Feature):
         """How often it was changed since this process began to offer it."""
         self.keeps: float | None = self.options.get("cache")
         """Seconds for which its results are kept."""
-        if self.keeps is not None and (type(self.keeps) not in (int, float) or self.keeps <= 0):
-            raise RegistrationError(f"cache of tool {self.key!r} ({self.where}): give a number of seconds, as 60")
 
     @classmethod
     def from_function(cls, function: Callable[..., Any], **options: Unpack[ToolOptions]) -> Tool:
@@ -124,7 +124,7 @@ class Tools:
         self._errors = errors or ErrorPolicy()
         self.argument_options = ArgumentOptions()
         """How arguments are taken that fail their schema."""
-        self._timeout = timeout
+        self.timeout = timeout
         self._tools: Registry[Tool] = Registry("tools", changed, page_size=page_size, ttl_ms=ttl_ms)
         self.find = self._tools.find
         """The tool with that name, disabled or not, or None."""
@@ -192,7 +192,7 @@ class Tools:
             logger.debug("%s: arguments were mended at %s", tool.key, ", ".join(places))
         seconds = tool.timeout
         if seconds is None:
-            seconds = 0 if BEGUN in exchange.state else self._timeout
+            seconds = 0 if BEGUN in exchange.state else self.timeout
         calls, caller = self._calls, exchange.caller
         calls.take(caller)
         try:

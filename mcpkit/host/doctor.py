@@ -10,7 +10,7 @@ import importlib.util
 import json
 import os
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from errno import EADDRINUSE
 from typing import Literal, TextIO
@@ -27,6 +27,8 @@ from mcpkit.host.openai import Refused, models_at
 from mcpkit.host.show import painter
 from mcpkit.host.sign_in import Access, SignInNeeded, advice
 from mcpkit.settings import Settings, SettingsError
+from mcpkit.settings.contradictions import without_effect
+from mcpkit.settings.unknown import explain
 
 OLDEST = (3, 11)
 NEEDED = ("fastapi", "uvicorn", "pydantic", "sse_starlette", "httpx", "orjson", "jsonschema_rs", "dotenv")
@@ -52,15 +54,23 @@ async def examine(
     named: bool,
     options: ClientOptions,
     access: Access | None = None,
+    unknown: Mapping[str, str | None] | None = None,
 ) -> AsyncIterator[Finding]:
-    """All checks, each as soon as it is done; servers that were not ``named`` by the user may be down."""
+    """All checks, each as soon as it is done; servers that were not ``named`` by the user may be down.
+
+    ``unknown`` are the variables that look like settings and are none, each with what was probably meant.
+    """
     access = access or Access()
     yield python()
     yield packages()
+    for name, near in (unknown or {}).items():
+        yield Finding("warn", "settings", explain(name, near), f"rename it to {near}" if near else "remove it")
     if isinstance(settings, SettingsError):
         yield Finding("fail", "settings", str(settings), "correct it in .env or the environment", USAGE)
         return
     yield Finding("ok", "settings", "the environment and .env can be read")
+    for line in without_effect(settings):
+        yield Finding("warn", "settings", line, "see docs/operations.md")
     yield await port(settings)
     yield await model(settings)
     for entry in entries:

@@ -42,11 +42,17 @@ class StateSealer:
         Raises: ValueError for a key under 16 bytes.
         """
         self._made_up = key is None
-        self._keys = (secrets.token_bytes(32) if key is None else key, *retired)
-        if any(len(each) < SHORTEST_KEY for each in self._keys):
-            raise ValueError(f"a state key needs at least {SHORTEST_KEY} bytes; make one with secrets.token_bytes(32)")
+        self._keys = _long_enough(secrets.token_bytes(32) if key is None else key, *retired)
         self._ttl_seconds = ttl_seconds
         self._clock = clock
+
+    def take_key(self, key: bytes) -> None:
+        """Seal with ``key`` from now on, as if it had been given at the start, unless one was.
+
+        Raises: ValueError for a key under 16 bytes.
+        """
+        if self._made_up:
+            self._keys, self._made_up = (*_long_enough(key), *self._keys), False
 
     def adopt(self, key: bytes) -> None:
         """Seal with ``key`` from now on, unless a key was given at the start; what was sealed before still opens."""
@@ -102,3 +108,9 @@ def _tag(key: bytes, body: str, binding: bytes) -> str:
 
 def _invalid() -> InvalidParams:
     return InvalidParams("requestState is not valid for this request; send the request again without it")
+
+
+def _long_enough(*keys: bytes) -> tuple[bytes, ...]:
+    if any(len(key) < SHORTEST_KEY for key in keys):
+        raise ValueError(f"a state key needs at least {SHORTEST_KEY} bytes; make one with secrets.token_bytes(32)")
+    return keys

@@ -2,6 +2,7 @@
 
 from mcpkit.settings.sources import environment
 from mcpkit.settings.table import Row, Settings
+from mcpkit.settings.unknown import know_variables
 from mcpkit.settings.values import SettingsError
 
-__all__ = ["Row", "Settings", "SettingsError", "environment"]
+__all__ = ["Row", "Settings", "SettingsError", "environment", "know_variables"]

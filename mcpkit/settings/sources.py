@@ -21,7 +21,20 @@ def environment(dotenv: Path | None = DOTENV, env: Mapping[str, str] | None = No
 
     Raises: SettingsError when the file can't be read.
     """
-    return _dotenv(dotenv) | dict(os.environ if env is None else env)
+    return file_variables(dotenv) | process_variables(env)
+
+
+def process_variables(env: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The variables of the environment, or of ``env``."""
+    return dict(os.environ if env is None else env)
+
+
+def file_variables(path: Path | None = DOTENV) -> dict[str, str]:
+    """The variables of a file, which may be missing.
+
+    Raises: SettingsError when it can't be read.
+    """
+    return _dotenv(path)
 
 
 def _dotenv(path: Path | None) -> dict[str, str]:

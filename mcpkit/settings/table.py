@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from mcpkit.settings import values
-from mcpkit.settings.sources import DOTENV, environment
+from mcpkit.settings.sources import DOTENV, file_variables, process_variables
+from mcpkit.settings.unknown import unknown_variables, warn_once
 
 FILES_ROOT: Final = Path("data/files")
 DATABASE: Final = Path("data/app.db")
@@ -137,7 +138,7 @@ class Entry:
         "MCP_METRICS_TOKEN",
         None,
         values.key,
-        "bearer token that reads /metrics from other machines, and nothing else",
+        "bearer token that reads /metrics, from anywhere, and nothing else; once it is set, nobody reads them without",
         secret=True,
     )
 
@@ -355,9 +356,30 @@ class Settings(Bounds):
     def load(cls, env: Mapping[str, str] | None = None, dotenv: Path | None = DOTENV) -> Settings:
         """Read the environment (``os.environ`` by default) over the file ``dotenv``, which may be missing.
 
-        An empty value counts as unset. Raises: SettingsError.
+        An empty value counts as unset; names that look like settings and are none are logged once. Raises:
+        SettingsError.
         """
-        return cls(**_values(environment(dotenv, env)))
+        variables, file = process_variables(env), file_variables(dotenv)
+        warn_once(_unknown(variables, file))
+        return cls(**_values(file | variables))
+
+    @classmethod
+    def unknown(cls, env: Mapping[str, str] | None = None, dotenv: Path | None = DOTENV) -> dict[str, str | None]:
+        """The variables that look like settings and are none, each with the name that was probably meant.
+
+        Raises: SettingsError when the file can't be read.
+        """
+        return _unknown(process_variables(env), file_variables(dotenv))
+
+    def __post_init__(self) -> None:
+        """Check what was given by keyword: a value of another type would be taken for something else.
+
+        Raises: SettingsError, naming the setting.
+        """
+        for one in fields(self):
+            value = getattr(self, one.name)
+            if value is not one.default:
+                object.__setattr__(self, one.name, values.typed(one.name, value, _kind(one), one.default))
 
     @property
     def loopback(self) -> bool:
@@ -387,6 +409,15 @@ class Settings(Bounds):
 def _as_text(default: Any) -> Any:
     """A list as it would be written; everything else as it is."""
     return ",".join(default) if isinstance(default, tuple) and default else default
+
+
+def _kind(one: Any) -> str:
+    """The first word of the field's annotation: str, int, float, bool, Path, tuple[str, ...] or Literal[…]."""
+    return str(one.type).partition("|")[0].partition("[")[0].strip()
+
+
+def _unknown(variables: Mapping[str, str], file: Mapping[str, str]) -> dict[str, str | None]:
+    return unknown_variables({**file, **variables}, file, [one.metadata["env"] for one in fields(Settings)])
 
 
 def _values(given: Mapping[str, str]) -> dict[str, Any]:

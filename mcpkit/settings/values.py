@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from ipaddress import ip_network
+from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
@@ -158,3 +159,24 @@ def parsed(env: str, text: str, parse: Parse, *, shown: bool) -> Any:
     except ValueError as accepted:
         value = f", not {text[:60]!r}" if shown else ""
         raise SettingsError(f"{env} must be {accepted}{value}") from None
+
+
+def typed(name: str, value: Any, kind: str, default: Any) -> Any:
+    """The value of the setting ``name`` that a program gives, as what it is: a list as a tuple, a text as a Path.
+
+    Raises: SettingsError for a value of another type, and for a number below 0.
+    """
+    if value is None and default is None:
+        return value
+    if kind == "Path" and isinstance(value, str | Path):
+        return Path(value)
+    if kind == "tuple" and isinstance(value, list | tuple | set | frozenset) and all(isinstance(v, str) for v in value):
+        return tuple(value)
+    if kind in {"int", "float"}:
+        fine = type(value) in ({int} if kind == "int" else {int, float}) and 0 <= value < 1e15
+    else:
+        fine = isinstance(value, bool if kind == "bool" else str) and kind not in {"tuple", "Path"}
+    if fine:
+        return value
+    wanted = {"tuple": 'a tuple of texts, as ("example.com",)', "int": "a whole number", "float": "a number"}
+    raise SettingsError(f"Settings({name}=…) must be {wanted.get(kind, f'a {kind}')}, not {type(value).__name__}")

@@ -20,6 +20,7 @@ def authentication_of(settings: Settings, shared_keys: KeyStore | None = None) -
 
     Raises: SettingsError when what is set does not make a whole.
     """
+    _check_halves(settings)
     verifiers: list[TokenVerifier] = []
     if settings.api_keys_file is not None:  # first, for a key is known by its beginning
         verifiers.append(ApiKeys(KeyFile(settings.api_keys_file)))
@@ -37,6 +38,25 @@ def authentication_of(settings: Settings, shared_keys: KeyStore | None = None) -
     )
 
 
+def check_one_authentication(by: str, given: object, settings: Settings) -> None:
+    """Check that callers are identified in one way: ``by`` what a program ``given`` has given, or by the settings.
+
+    Raises: ValueError, naming both.
+    """
+    if given is None or not settings.authenticated:
+        return
+    chosen = {
+        "MCP_API_KEYS_FILE": settings.api_keys_file,
+        "MCP_API_KEYS_REDIS": settings.api_keys_redis,
+        "MCP_AUTH_ISSUER": settings.auth_issuer,
+    }
+    names = " and ".join(name for name, value in chosen.items() if value)
+    raise ValueError(
+        f"both {by} and {names} say who calls, and only one would be asked: leave one of them out "
+        "(settings=Settings() takes nothing from the environment)"
+    )
+
+
 def resource_of(settings: Settings) -> ProtectedResource:
     """This server as the settings describe it to clients that look for its authorization server.
 
@@ -47,6 +67,20 @@ def resource_of(settings: Settings) -> ProtectedResource:
     if settings.auth_resource is None:
         raise SettingsError("MCP_AUTH_ISSUER needs MCP_AUTH_RESOURCE: the public URL of the MCP endpoint")
     return ProtectedResource(settings.auth_resource, [settings.auth_issuer], scopes=settings.auth_scopes)
+
+
+def _check_halves(settings: Settings) -> None:
+    """Refuse what is only a part of OAuth: whoever set it takes the server for closed. Raises: SettingsError."""
+    halves = {
+        "MCP_AUTH_RESOURCE": settings.auth_resource,
+        "MCP_AUTH_JWKS_URL": settings.auth_jwks_url,
+        "MCP_AUTH_INTROSPECTION_URL": settings.auth_introspection_url,
+        "MCP_AUTH_CLIENT_ID": settings.auth_client_id,
+        "MCP_AUTH_CLIENT_SECRET": settings.auth_client_secret,
+    }
+    names = [name for name, value in halves.items() if value is not None]
+    if names and settings.auth_issuer is None:
+        raise SettingsError(f"{' and '.join(names)} without MCP_AUTH_ISSUER let everybody in: set it, or unset them")
 
 
 def _verifier(settings: Settings, issuer: str, resource: ProtectedResource) -> TokenVerifier:

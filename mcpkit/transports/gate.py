@@ -6,7 +6,7 @@ Everything here is decided before a byte of the body is read. What must never st
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from itertools import chain
 from typing import Final, TypeAlias
 
@@ -44,6 +44,9 @@ Key: TypeAlias = tuple[bytes | str | int, ...]
 
 JSON: Final = 1
 EVENTS: Final = 2
+TEST_CLIENT: Final = ("testclient", 50000)
+"""The address by which Starlette's test client connects: no socket's."""
+TEST_HOST: Final = "testserver"
 EITHER: Final = JSON | EVENTS
 REMEMBERED: Final = 512
 """How many different heads are remembered with their verdict."""
@@ -117,6 +120,7 @@ class Gate:
         "_proxies",
         "_rules",
         "_settings",
+        "_test_gate",
         "_told_of_proxy",
         "_worth_keeping",
         "asks",
@@ -143,6 +147,24 @@ class Gate:
         self._proxies = TrustedProxies(settings.forwarded_allow_ips)
         self._told_of_proxy = False
         self._heads: dict[Key, Head] = {}
+        self._test_gate: Gate | None = None
+
+    def allow_origins(self, origins: Iterable[str]) -> None:
+        """Let pages of these origins in too.
+
+        Raises: ValueError when one can't be read.
+        """
+        self._rules = OriginRules(hosts=self._rules.hosts, origins=self._rules.origins.union(origins))
+        self._heads.clear()
+        self._test_gate = None
+
+    def _for_tests(self) -> Gate:
+        """The same gate for the test client, whose Host no socket can bring together with its address."""
+        if self._test_gate is None:
+            gate = Gate(self._settings, self._authenticate)
+            gate._rules = OriginRules(hosts=self._rules.hosts | {TEST_HOST}, origins=self._rules.origins)
+            self._test_gate = gate
+        return self._test_gate
 
     async def admit(self, scope: Scope, receive: Receive, send: Send) -> Visit:
         """Check the head of a request, and who sends it.
@@ -160,7 +182,8 @@ class Gate:
         Raises: Refused.
         """
         self._check_target(scope)
-        head, headers = self._look_up(scope["headers"])
+        gate = self if scope.get("client") != TEST_CLIENT else self._for_tests()
+        head, headers = gate._look_up(scope["headers"])
         visit = Visit(scope, receive, send, headers, head.accept, head.extra, head.fault)
         visit.answer_whole = getattr(getattr(send, "__self__", None), "answer_whole", None)
         client = scope["client"] if "client" in scope else None  # noqa: SIM401 - no call
@@ -246,7 +269,19 @@ class Gate:
         hosts = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
         if len(hosts) != 1:
             raise Refused(400, "One Host header is needed", [CLOSE])
-        self._check_host(hosts[0])
+        gate = self if scope.get("client") != TEST_CLIENT else self._for_tests()
+        gate._check_host(hosts[0])
+
+    def check_origin(self, scope: Scope) -> None:
+        """That the page which sends this, if one does, may call.
+
+        Raises: Refused.
+        """
+        origins = [value.decode("latin-1") for name, value in scope["headers"] if name == b"origin"]
+        if len(origins) > 1:
+            raise Refused(400, "The header origin may stand only once", [CLOSE])
+        for origin in origins:
+            self._cross_origin(origin)
 
     def _check_host(self, host: str) -> None:
         if not self._rules.host_allowed(host):
@@ -293,7 +328,9 @@ class Gate:
         return refusal
 
     async def _identify(self, visit: Visit, authenticate: Authenticate) -> None:
-        if visit.scope["method"] == "OPTIONS":  # a browser's preflight carries no credentials
+        if (
+            visit.scope.get("method") == "OPTIONS"
+        ):  # a WebSocket has no method; a browser's preflight carries no credentials
             return
         try:
             visit.principal = principal = await authenticate(visit.headers)

@@ -92,7 +92,12 @@ class HttpProgram(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to accept connections."""
         self._loop = asyncio.get_running_loop()
-        await super().startup(sockets=sockets)
+        told = logging.getLogger("uvicorn.error")
+        told.setLevel(logging.ERROR)  # why an application can't start is told nowhere else
+        try:
+            await super().startup(sockets=sockets)
+        finally:
+            told.setLevel(logging.CRITICAL)
         self._started()
 
     async def on_tick(self, counter: int) -> bool:

@@ -68,7 +68,7 @@ async def serve_stdio(kernel: Kernel, *, settings: Settings | None = None, pipes
     ``settings.grace_seconds``, else with an error that says so. ``pipes`` are those of an earlier :func:`take_stdio`.
     Cancel it to stop serving at once: then each call in flight is answered with that error.
     """
-    conversation = _Conversation(kernel, settings or Settings(), pipes or take_stdio())
+    conversation = _Conversation(kernel, settings or Settings.load(), pipes or take_stdio())
     try:
         await asyncio.shield(conversation.over)
     finally:

@@ -114,7 +114,9 @@ class McpEndpoint:
             await refuse(visit.send, refusal_of(error), visit.extra)
         except ClientGone:
             return
-        except Exception:
+        except Exception as error:
+            if hasattr(error, "status_code"):  # by who stands before us, whose limit is reached: the answer is theirs
+                raise
             await failed(visit.send, visit.extra)
         except asyncio.CancelledError:
             await _cut_short(visit, draining=self.draining)
@@ -142,6 +144,10 @@ class McpEndpoint:
     def streams(self) -> int:
         """How many event streams are open here."""
         return self._reception.streams
+
+    def resume(self) -> None:
+        """Serve as at first: an application may be started again after its end."""
+        self._reception.draining = self.retiring = False
 
     def drain(self) -> None:
         """Let open streams end and open no new ones; calls in flight go on."""

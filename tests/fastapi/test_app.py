@@ -10,7 +10,7 @@ from fastapi import Depends, FastAPI, HTTPException
 from mcpkit.fastapi import McpApp, create_app
 from mcpkit.security.principal import Principal
 from mcpkit.settings import Settings
-from tests.fastapi.house import CALL, SLASHES, make_server, text
+from tests.fastapi.house import CALL, SLASHES, alive, make_server, text
 from tests.transports.asgi_client import Wire
 
 
@@ -22,13 +22,15 @@ async def test_both_slashes_are_served_without_a_redirect(path: str) -> None:
 
 async def test_the_mcp_urls_never_reach_routing(monkeypatch: pytest.MonkeyPatch) -> None:
     app = create_app(make_server())
-    monkeypatch.setattr(app, "router", None)
 
     class NoDependencies:
         dependencies = ()
 
-    monkeypatch.setattr(app, "router", NoDependencies)
-    assert text(await Wire(app).ask(CALL)) == "nobody"
+    async with alive(app):
+        router = app.router
+        monkeypatch.setattr(app, "router", NoDependencies)
+        assert text(await Wire(app).ask(CALL)) == "nobody"
+        monkeypatch.setattr(app, "router", router)
 
 
 async def test_own_routes_live_beside_it() -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import orjson
 import pytest
 from fastapi import Depends, FastAPI, Header, HTTPException, Request
 
-from mcpkit.fastapi import as_principal, mcp_router, metadata_router
+from mcpkit.fastapi import as_principal, create_app, mcp_router, metadata_router
 from mcpkit.protocol.revisions.registry import NEWEST_HANDSHAKE
 from mcpkit.security.principal import Principal
 from mcpkit.settings import Settings, SettingsError
@@ -117,3 +118,24 @@ def test_who_a_dependency_may_name() -> None:
     for wrong in ("", 7, {"id": "x"}):
         with pytest.raises(TypeError, match="return a Principal"):
             as_principal(wrong)
+
+
+async def nobody(headers: Any) -> Principal:
+    raise NotImplementedError
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        (Settings(api_keys_file=Path("keys.json")), "MCP_API_KEYS_FILE say"),
+        (Settings(api_keys_redis=True, redis_url="redis://127.0.0.1:1"), "MCP_API_KEYS_REDIS say"),
+        (Settings(api_keys_file=Path("k"), auth_issuer="https://a.example"), "MCP_API_KEYS_FILE and MCP_AUTH_ISSUER"),
+    ],
+)
+def test_who_calls_is_said_in_one_way(settings: Settings, named: str) -> None:
+    """Configured keys that nobody asks for would be a hole."""
+    for principal in (current_user, Depends(current_user)):
+        with pytest.raises(ValueError, match=rf"both mcp_router\(principal=…\) and {named}.*leave one of them out"):
+            mcp_router(make_server(), settings, principal=principal)
+    with pytest.raises(ValueError, match=rf"both create_app\(authenticate=…\) and {named}"):
+        create_app(make_server(), settings, authenticate=nobody)

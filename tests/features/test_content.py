@@ -124,3 +124,30 @@ def test_a_dict_that_is_a_block_already_stays_one() -> None:
     block = {"type": "text", "text": "hi"}
     assert as_block(block) is block
     assert as_block({"type": "text"}) == {"type": "text", "text": '{"type":"text"}'}
+
+
+def test_an_audience_is_a_list() -> None:
+    with pytest.raises(TypeError, match="audience is a list"):
+        Annotations(audience="user")
+
+
+@pytest.mark.parametrize(
+    ("extras", "said"),
+    [
+        ({"annotations": {"prio": 1}}, r"priority.*did you mean 'priority'"),
+        ({"annotations": {"audience": "user"}}, "audience"),
+        ({"annotations": {"priority": 7}}, "a number from 0 to 1"),
+        ({"annotations": 5}, "a dict with audience"),
+        ({"meta": 5}, "meta must be a dict"),
+    ],
+)
+def test_annotations_that_nobody_would_read_are_refused(extras: dict[str, Any], said: str) -> None:
+    for make in (lambda: Text("x", **extras), lambda: ResourceLink("a://b", "b", **extras)):
+        with pytest.raises(TypeError, match=said):
+            make()
+
+
+def test_a_link_has_no_other_members() -> None:
+    with pytest.raises(TypeError, match="sze"):
+        ResourceLink("a://b", "b", sze=1)  # type: ignore[call-arg]  # the mistake under test
+    assert ResourceLink("a://b", "b", size=0).to_wire()["size"] == 0

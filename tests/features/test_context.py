@@ -101,3 +101,9 @@ async def test_it_can_end_the_stream_and_not_the_call() -> None:
     channel = Recorder()
     context(exchange("tools/call", channel=channel)).close_sse_stream(100)
     assert channel.said == [("close_stream", {"retry": 100})]
+
+
+async def test_two_names_of_one_thing_are_not_both_taken() -> None:
+    ctx = context(exchange("tools/call"))
+    with pytest.raises(TypeError, match="both response_type and schema"):
+        await ctx.elicit("how many?", int, schema=bool)
