@@ -24,6 +24,8 @@ from mcpkit.jsonrpc.messages import JsonObject
 MOST_NODES: Final = 10_000
 """Objects and arrays that one schema may consist of."""
 DEEPEST: Final = 64
+LARGE: Final = 1000
+"""Values within one from which on only the first problem is told."""
 
 Document: TypeAlias = JsonObject | bool
 Side: TypeAlias = Literal["validation", "serialization"]
@@ -64,10 +66,20 @@ class Schema:
         except (ValueError, TypeError):  # a lone surrogate, or no JSON value at all
             return False
 
+    def _violations(self, value: Any) -> list[ValidationError]:
+        """All there are, or the first one of a large value: each of them costs far more than the value itself."""
+        if not _is_large(value):
+            return list(self._validator.iter_errors(value))
+        try:
+            self._validator.validate(value)
+        except ValidationError as first:
+            return [first]
+        return []
+
     def problems(self, value: Any) -> list[Problem]:
         """What keeps a JSON value from fitting; nothing when it fits."""
         try:
-            violations = list(self._validator.iter_errors(value))
+            violations = self._violations(value)
         except (ValueError, TypeError):
             return [Problem("", "contains a character or value that JSON can't carry (a lone surrogate, for example)")]
         document = self.document if isinstance(self.document, Mapping) else {}
@@ -103,6 +115,17 @@ def _check_size(document: Any) -> None:
         if not level:
             return
     raise SchemaError(f"the schema is nested more than {DEEPEST} deep")
+
+
+def _is_large(value: Any) -> bool:
+    """Whether a JSON value consists of many; no more of it is looked at than that takes."""
+    found, nodes = 0, [value]
+    while nodes and found <= LARGE:
+        node = nodes.pop()
+        if isinstance(node, Mapping | list):
+            found += len(node)
+            nodes += node.values() if isinstance(node, Mapping) else node[: LARGE + 1]
+    return found > LARGE
 
 
 def _children(node: Any) -> list[Any]:
