@@ -24,6 +24,8 @@ from mcpkit.jsonrpc.messages import JsonObject
 MOST_NODES: Final = 10_000
 """Objects and arrays that one schema may consist of."""
 DEEPEST: Final = 64
+LARGE: Final = 1000
+"""Values within one from which on only the first problem is told."""
 
 Document: TypeAlias = JsonObject | bool
 Side: TypeAlias = Literal["validation", "serialization"]
@@ -65,11 +67,19 @@ class Schema:
             return False
 
     def violations(self, value: Any) -> list[ValidationError] | None:
-        """What the validator finds; None for a value that JSON can't carry."""
+        """What the validator finds; None for a value that JSON can't carry.
+
+        All there are, or the first one of a large value: each of them costs far more than the value itself.
+        """
         try:
-            return list(self._validator.iter_errors(value))
+            if not _is_large(value):
+                return list(self._validator.iter_errors(value))
+            self._validator.validate(value)
+        except ValidationError as first:
+            return [first]
         except (ValueError, TypeError):
             return None
+        return []
 
     def problems(self, value: Any) -> list[Problem]:
         """What keeps a JSON value from fitting; nothing when it fits."""
@@ -109,6 +119,17 @@ def _check_size(document: Any) -> None:
         if not level:
             return
     raise SchemaError(f"the schema is nested more than {DEEPEST} deep")
+
+
+def _is_large(value: Any) -> bool:
+    """Whether a JSON value consists of many; no more of it is looked at than that takes."""
+    found, nodes = 0, [value]
+    while nodes and found <= LARGE:
+        node = nodes.pop()
+        if isinstance(node, Mapping | list):
+            found += len(node)
+            nodes += node.values() if isinstance(node, Mapping) else node[: LARGE + 1]
+    return found > LARGE
 
 
 def _children(node: Any) -> list[Any]:

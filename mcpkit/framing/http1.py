@@ -31,7 +31,8 @@ _HEAD: Final = re.compile(rb"%b(?:%b:%b\r\n)*+\r\n" % (_LINE, _NAME, _TEXT))
 _FIRST_LINE: Final = re.compile(_LINE)
 _FRAMING: Final = re.compile(rb"\r\n(content-length|transfer-encoding|upgrade|host):([^\r]*)", re.IGNORECASE)
 _UPGRADE: Final = re.compile(rb"\r\nupgrade:[^\r]*", re.IGNORECASE)
-_HOST: Final = re.compile(rb"\r\nhost:[ \t]*([^\r]*?)[ \t]*\r\n", re.IGNORECASE)
+_HOST: Final = re.compile(rb"\r\nhost:[ \t]*+([^\r]*+)\r\n", re.IGNORECASE)
+_BLANKS_AT_THE_END: Final = re.compile(rb"(?<![ \t])[ \t]++(?=\r)")
 _ABSOLUTE: Final = re.compile(rb"https?://([^/?#]*)(.*)", re.IGNORECASE)
 _LENGTH: Final = re.compile(rb"[0-9]{1,20}")
 _ODD: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r[^\n]|(?<!\r)\n")
@@ -82,17 +83,22 @@ class RequestFramer:
         self.close()
         self._state = _nothing
 
-    def feed(self, data: bytes) -> bytes:
-        """What may be handed on, perhaps nothing yet.
+    @property
+    def between(self) -> bool:
+        """Whether no request has been handed on in part: what comes next is the next one's head."""
+        return self._state == self._head
+
+    def feed(self, data: bytes) -> tuple[bytes, bytes]:
+        """What may be handed on of one request, perhaps nothing yet, and what came after its end, unread.
 
         Raises: BadHttp; nothing more can be understood on this connection then.
         """
         understood: list[bytes] = []
         data, self._held = self._held + data, b""
-        while data:
+        while data and not (understood and self._state == self._head):
             in_chunks = len(data) > PIECE and self._state not in (self._head, self._body)
             data = self._piecemeal(data, understood) if in_chunks else self._state(data, understood)
-        return b"".join(understood)
+        return b"".join(understood), data
 
     # ── heads ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -145,6 +151,8 @@ class RequestFramer:
         if hosts > 1 or (version == b"1.1" and not hosts):
             raise BadHttp(400, "One Host header is needed, and no more than one")
         self._expect_body(framing, version)
+        if b" \r" in head or b"\t\r" in head:  # parsers differ in whether they take these for a part of the value
+            head = _BLANKS_AT_THE_END.sub(b"", head)
         if any(name.lower() == b"upgrade" for name, _ in framing):  # nothing to change to; some parsers would wait
             head = _UPGRADE.sub(b"", head)
         if target[0] != 0x2F or b"#" in target:

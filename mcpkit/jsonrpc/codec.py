@@ -3,15 +3,18 @@
 Strict on the way in (UTF-8 without a BOM, no NaN, no duplicate keys, no number changed, depth and batch bounded),
 plain on the way out. What must never stand here: I/O, a method name of MCP, which revision allows a batch.
 
-How strictness stays cheap: the fast parser keeps the last of two equal keys and rounds integers above 64 bits, both
-silently. Writing its value again and finding the very bytes that came in proves that neither happened; only a body
-that fails this proof is read a second time by the exact, slower parser.
+How strictness stays cheap: values and levels are counted in the bytes, before anything is built. The fast parser keeps
+the last of two equal keys and rounds integers above 64 bits, both silently. Writing its value again and finding as many
+members, and no long integer in what came in, proves that neither happened; only a body that fails this proof is read a
+second time by the exact, slower parser.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, TypeGuard
 
@@ -31,15 +34,44 @@ from mcpkit.jsonrpc.messages import (
     Result,
 )
 
+LIGHT: Final = 1000
+"""Bytes of a body that are fewer than the values that any may hold."""
+WINDOW: Final = 256 * 1024
+"""Bytes that are counted before a look whether that is enough."""
+CONTAINER: Final = 3
+"""What an array or object counts: making, checking and freeing one takes as much."""
+LONG_DIGITS: Final = 4
+"""Digits of integers that may not fit 64 bits, for each value that a body may hold."""
+LARGE: Final = 64 * 1024
+"""Bytes of a body that is looked at closely in any case."""
+VALUE_BYTES: Final = 25
+"""Of numbers and words, for each value that a body may hold: a double takes as many, and a longer number as its length
+says."""
 _WHITESPACE: Final = b" \t\r\n"
+_ONE_KIND: Final = bytes.maketrans(b"{}", b"[]")
+_ALL_BUT_BRACKETS: Final = bytes(byte for byte in range(256) if byte not in b"[]{}")
+_PLAIN: Final = rb'"(jsonrpc|id|method)"[ \t\r\n]*+:[ \t\r\n]*+("[^"\\\x00-\x1f]{0,128}"|-?[0-9]{1,18})[ \t\r\n]*+'
+_MEMBER: Final = re.compile(_PLAIN)
+_FIRST_MEMBERS: Final = re.compile(rb"[ \t\r\n]*+\{[ \t\r\n]*+(?:%b,[ \t\r\n]*+){1,3}+" % _PLAIN)
+_LAST_MEMBERS: Final = re.compile(rb"(?:,[ \t\r\n]*+%b){1,3}+\}[ \t\r\n]*+\Z" % _PLAIN)
+_OUTCOME: Final = re.compile(rb'"(?:result|error)"')
+EDGE: Final = 512
+"""Bytes at the end of a message in which its id is looked for."""
+_LONG_INTEGER: Final = re.compile(rb"(?<![0-9.eE+])[0-9]{19,}+(?![.eE])")
+"""What may not fit 64 bits."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How deep a body may nest (arrays and objects) and how many messages a batch may hold."""
+    """How deep a body may nest (arrays and objects), how many messages a batch and how many values a body may hold.
+
+    Values are counted by what stands between them: a member of an object counts twice, for its name; an array or object
+    counts three times.
+    """
 
     depth: int = 64
     batch: int = 100
+    values: int = 1 << 40
 
 
 DEFAULT_LIMITS: Final = Limits()
@@ -62,6 +94,27 @@ class BadAnswer(InvalidRequest):
     def __init__(self, message: str, answers: Any) -> None:
         super().__init__(f"Invalid response: {message}")
         self.answers: Id | None = answers if _is_id(answers) else None
+
+
+def too_many_values(data: bytes, most: int) -> InvalidRequest:
+    """The refusal of a message that would become more values; its id is read where it stands at either edge."""
+    text = f"the message holds more than {most} values, the limit is MCP_MAX_JSON_VALUES; send less at a time"
+    members = _members_at_the_edges(data)
+    if "method" in members and _is_id(members.get("id")):
+        return BadParams(members["id"], f"Invalid params: {text}")
+    if "id" in members and _OUTCOME.search(data, 0, EDGE):
+        return BadAnswer(text, members["id"])
+    return InvalidRequest(f"Invalid request: {text}")
+
+
+def _members_at_the_edges(data: bytes) -> JsonObject:
+    """Plain members of a message before and behind what is large in it: there they can't belong to anything else."""
+    found: JsonObject = {}
+    for edge in (_FIRST_MEMBERS.match(data), _LAST_MEMBERS.search(data, max(0, len(data) - EDGE))):
+        for name, value in _MEMBER.findall(edge[0]) if edge is not None else ():
+            with suppress(orjson.JSONDecodeError):
+                found.setdefault(name.decode(), orjson.loads(value))
+    return found
 
 
 # ── reading ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -105,22 +158,109 @@ def parse(value: Any) -> Message:
 def load(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Any:
     """The JSON value in ``data``, exactly: nothing rounded, nothing dropped, nothing guessed.
 
-    Raises: ParseError.
+    Raises: ParseError; InvalidRequest for more values than the limit, with its kinds as ``decode`` has them.
     """
+    outside = None
+    if len(data) > LIGHT or data.count(b"[") + data.count(b"{") > limits.depth:
+        outside = _checked_outside(data, limits)
     try:
         value = orjson.loads(data)
     except orjson.JSONDecodeError as error:
         raise ParseError(f"Parse error: {error}") from None
-    # Fewer brackets than levels proves the depth without looking at the nesting.
-    if data.count(b"[") + data.count(b"{") > limits.depth and _deeper(value, limits.depth):
-        raise ParseError(f"Parse error: nested more than {limits.depth} levels deep")
+    if outside is not None and len(outside) < len(data) // 2:  # long texts are not written again
+        return value if _is_exact(outside, _members(value), limits) else _load_exactly(data)
     try:
         compact = orjson.dumps(value)
     except TypeError:  # nested deeper than the fast writer goes
         return _load_exactly(data)
     if compact == data or compact.translate(None, _WHITESPACE) == data.translate(None, _WHITESPACE):
         return value
-    return _load_exactly(data)
+    members = _outside_texts(compact).count(b":")
+    return value if _is_exact(_outside_texts(data), members, limits) else _load_exactly(data)
+
+
+def _is_exact(outside: bytes, members: int, limits: Limits) -> bool:
+    """Whether as many members were read as stand there, and no integer that may not fit 64 bits.
+
+    Raises: ParseError where there are too many of these: to read one takes the square of its digits.
+    """
+    long = sum(map(len, _LONG_INTEGER.findall(outside)))
+    if long > LONG_DIGITS * limits.values:
+        raise ParseError("Parse error: too many integers are longer than 64 bits; send them as texts")
+    return not long and outside.count(b":") == members
+
+
+def _checked_outside(data: bytes, limits: Limits) -> bytes | None:
+    """Count values and levels in the bytes; what stands outside of texts, where a closer look was needed.
+
+    Raises: ParseError; InvalidRequest.
+    """
+    most = limits.values
+    many = _weight(data, most) > most
+    flat = not many and _count(data, b"[{", limits.depth + 1) <= limits.depth
+    if flat and (len(data) <= LARGE or data.count(b"\\") > len(data) // 4):  # escapes are sooner written again
+        return None
+    bare = _bare(data)
+    if _count(bare, b'"', 2 * most + 1) > 2 * most:  # as many texts
+        raise too_many_values(data, most)
+    outside = b"".join(bare.split(b'"')[::2])
+    if many and _weight(outside, most) > most:
+        raise too_many_values(data, most)
+    if len(outside) > VALUE_BYTES * most and len(outside.translate(None, _WHITESPACE)) > VALUE_BYTES * most:
+        raise too_many_values(data, most)
+    if _is_deeper(outside.translate(_ONE_KIND, _ALL_BUT_BRACKETS), limits.depth):
+        raise ParseError(f"Parse error: nested more than {limits.depth} levels deep")
+    return outside
+
+
+def _weight(data: bytes, most: int) -> int:
+    """How many values these bytes become, as the limit counts them, or more than ``most``; no less in any case."""
+    marks = _count(data, b",:[{", most + 1)
+    return marks if CONTAINER * marks <= most else marks + (CONTAINER - 1) * _count(data, b"[{", most + 1)
+
+
+def _count(data: bytes, marks: bytes, enough: int) -> int:
+    """How often these bytes stand there together; no further than to ``enough``."""
+    found = 0
+    for at in range(0, len(data), WINDOW):
+        piece = data[at : at + WINDOW]
+        found += len(piece) - len(piece.translate(None, marks))  # one pass; ``count`` takes one for each mark
+        if found >= enough:
+            break
+    return found
+
+
+def _members(value: Any) -> int:
+    """How many members all objects have together."""
+    found, nodes = 0, [value]
+    while nodes:
+        node = nodes.pop()
+        if type(node) is dict:
+            found += len(node)
+            nodes += node.values()
+        elif type(node) is list:
+            nodes += node
+    return found
+
+
+def _bare(data: bytes) -> bytes:
+    """The same without what is escaped and matters to where a text ends."""
+    return data.replace(b"\\\\", b"").replace(b'\\"', b"") if b"\\" in data else data
+
+
+def _outside_texts(data: bytes) -> bytes:
+    """What stands outside of texts: brackets, commas, colons, numbers, words, blanks."""
+    return b"".join(_bare(data).split(b'"')[::2])
+
+
+def _is_deeper(brackets: bytes, depth: int) -> bool:
+    """Whether brackets nest deeper: each round takes the innermost ones away. The parser tells if some don't match."""
+    for _ in range(depth):
+        fewer = brackets.replace(b"[]", b"")
+        if len(fewer) == len(brackets):
+            return False
+        brackets = fewer
+    return bool(brackets) and b"[]" in brackets
 
 
 def _load_exactly(data: bytes) -> Any:
@@ -136,14 +276,6 @@ def _unique(pairs: list[tuple[str, Any]]) -> JsonObject:
     if len(members) != len(pairs):
         raise ParseError("Parse error: an object has the same key twice")
     return members
-
-
-def _deeper(value: Any, depth: int) -> bool:
-    level = [value] if isinstance(value, dict | list) else []
-    for _ in range(depth):
-        children = (child for node in level for child in (node.values() if type(node) is dict else node))
-        level = [child for child in children if type(child) is dict or type(child) is list]
-    return bool(level)
 
 
 # ── telling messages apart ──────────────────────────────────────────────────────────────────────────────────────────

@@ -180,6 +180,12 @@ class Bounds(Entry):
         "MCP_MAX_URI_BYTES", 8 * KIB, values.whole(256, 1 * MIB), "longest request URI", unit="bytes"
     )
     max_json_depth: int = _setting("MCP_MAX_JSON_DEPTH", 64, values.whole(8, 512), "deepest nesting of JSON")
+    max_json_values: int = _setting(
+        "MCP_MAX_JSON_VALUES",
+        50_000,
+        values.whole(1_000, 10_000_000),
+        "most values in one message; a member counts twice, an array or object three times",
+    )
     max_batch: int = _setting("MCP_MAX_BATCH", 100, values.whole(1, 10_000), "most messages in a JSON-RPC batch")
     header_seconds: float = _setting(
         "MCP_HEADER_SECONDS", 10.0, values.seconds(0.1, 600), "time for a client to send its header block", unit="s"

@@ -39,6 +39,8 @@ EVENT_HEADERS: Final[tuple[Header, ...]] = (
     (b"cache-control", b"no-cache, no-transform"),
     (b"x-accel-buffering", b"no"),
 )
+BLANKS: Final = " \t"
+"""What may stand around a field's value and is no part of it (RFC 9110 §5.5); not every server takes it off."""
 PRINCIPAL_KEY: Final = "mcpkit.principal"
 """Where a framework's own authentication leaves the principal in the ASGI scope."""
 
@@ -181,7 +183,7 @@ def join_fields(raw: Iterable[Header]) -> dict[str, str]:
     """The header fields as text, repeated ones joined as RFC 9110 §5.3 says, so that none passes unseen (SHM-25)."""
     headers: dict[str, str] = {}
     for name, value in raw:
-        key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+        key, text = name.decode("latin-1").lower(), value.decode("latin-1").strip(BLANKS)
         headers[key] = f"{headers[key]}, {text}" if key in headers else text
     return headers
 

@@ -31,6 +31,8 @@ class DirectCycle(RequestResponseCycle):
 
     _heads: ClassVar[dict[tuple[int, tuple[Header, ...]], bytes]] = {}
     _heads_with: ClassVar[list[Header] | None] = None
+    _heads_close: ClassVar = False
+    """Whether they say that the connection ends with this response."""
     _gone: Callable[[], None] | None = None
     _event: asyncio.Event | None = None
     _held = b""
@@ -57,6 +59,8 @@ class DirectCycle(RequestResponseCycle):
         if self.flow.write_paused or self.disconnected or self.response_started or not self.keep_alive:
             return False
         head = self._head(status, fields)
+        if DirectCycle._heads_close:
+            return False
         if extra:
             if any(name == CONNECTION or b"\n" in value or b"\r" in value for name, value in extra):
                 return False
@@ -80,8 +84,11 @@ class DirectCycle(RequestResponseCycle):
         """
         if self.flow.write_paused or self.disconnected or self.response_started or not self.keep_alive:
             return False
+        head = self._head(200, (*fields, CHUNKED))
+        if DirectCycle._heads_close:
+            return False
         self.response_started = self.chunked_encoding = True
-        self._hand(b"%b\r\n" % self._head(200, (*fields, CHUNKED)))
+        self._hand(b"%b\r\n" % head)
         return True
 
     def write_piece(self, data: bytes) -> bool:
@@ -149,6 +156,7 @@ class DirectCycle(RequestResponseCycle):
         """Status line and header fields; the same for all such responses within a second."""
         if DirectCycle._heads_with is not self.default_headers:
             DirectCycle._heads, DirectCycle._heads_with = {}, self.default_headers
+            DirectCycle._heads_close = any(name == CONNECTION for name, _ in self.default_headers)
         heads, key = DirectCycle._heads, (status, fields)
         if key not in heads:
             lines = b"".join(b"%b: %b\r\n" % field for field in (*self.default_headers, *fields))

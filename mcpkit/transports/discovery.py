@@ -13,7 +13,7 @@ from typing import Any, Final
 from mcpkit.jsonrpc.codec import encode
 from mcpkit.jsonrpc.messages import JsonObject
 from mcpkit.protocol.revisions.registry import SUPPORTED
-from mcpkit.transports.asgi import Header, Receive, Scope, Send
+from mcpkit.transports.asgi import BLANKS, Header, Receive, Scope, Send
 
 CARD_TYPE: Final = b"application/mcp-server-card+json"
 CATALOGUE_TYPE: Final = b"application/ai-catalog+json"
@@ -112,7 +112,7 @@ class Discovery:
         if self._public_url is not None:
             return self._public_url
         host = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"host"), "localhost")
-        return f"{scope['scheme']}://{host}{scope.get('root_path') or ''}"
+        return f"{scope['scheme']}://{host.strip(BLANKS)}{scope.get('root_path') or ''}"
 
 
 def namespace(origin: str) -> str:

@@ -50,7 +50,7 @@ class Duplex:
         """Done when the last message has been written to the outlet. Shield it when you wait for it."""
         self._kernel = kernel
         self._outlet = outlet
-        self._limits = Limits(settings.max_json_depth, settings.max_batch)
+        self._limits = Limits(settings.max_json_depth, settings.max_batch, settings.max_json_values)
         self._most_arguments = settings.max_argument_bytes
         self._peer = Peer()
         self._session: PipeSession | None = None

@@ -18,6 +18,7 @@ from mcpkit.security.origin import ANY, LOOPBACK, OriginRules
 from mcpkit.security.principal import Principal
 from mcpkit.settings import Settings
 from mcpkit.transports.asgi import (
+    BLANKS,
     CLOSE,
     PRINCIPAL_KEY,
     Asked,
@@ -243,7 +244,7 @@ class Gate:
             if name in fields:
                 value = fields.pop(name)
                 usual = usual and len(value) <= CHANGING_BYTES and b"\n" not in value
-                own[text] = value.decode("latin-1")
+                own[text] = value.decode("latin-1").strip(BLANKS)
         key: Key = (len(fields), *fields, *fields.values(), *own)
         if usual and key in self._heads:
             head = self._heads[key]
@@ -266,7 +267,7 @@ class Gate:
 
         Raises: Refused.
         """
-        hosts = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
+        hosts = [value.decode("latin-1").strip(BLANKS) for name, value in scope["headers"] if name == b"host"]
         if len(hosts) != 1:
             raise Refused(400, "One Host header is needed", [CLOSE])
         gate = self if scope.get("client") != TEST_CLIENT else self._for_tests()
@@ -365,7 +366,7 @@ class Gate:
             raise Refused(
                 431, "The header block is too large; see MCP_MAX_HEADER_BYTES, MCP_MAX_HEADER_FIELDS", [CLOSE]
             )
-        texts = block.decode("latin-1").split("\n") if raw else []
+        texts = [text.strip(BLANKS) for text in block.decode("latin-1").split("\n")] if raw else []
         if len(texts) != 2 * len(raw):
             raise Refused(400, "A header field may not hold a line break", [CLOSE])
         headers = dict(zip(texts[::2], texts[1::2], strict=True))

@@ -126,7 +126,7 @@ class HttpSse:
         self._load = Load(settings.max_pending_bytes, settings.caller_share, least=settings.max_result_bytes)
         self._outboxes: dict[str, StreamOutbox] = {}
         self._handed: dict[str, asyncio.Task[None]] = {}
-        self._limits = Limits(depth=settings.max_json_depth, batch=settings.max_batch)
+        self._limits = Limits(settings.max_json_depth, settings.max_batch, settings.max_json_values)
         reception.store.take_posts(self._take)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -58,6 +58,13 @@ class LingeringTransport:
         else:
             self._timer = self._loop.call_later(LINGER_SECONDS, self._end)
 
+    def lost(self) -> None:
+        """The connection has ended. What refers to each other would wait for the garbage collector."""
+        self._busy = _never
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
     def _end(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
@@ -68,3 +75,8 @@ class LingeringTransport:
 
 def _unheard(data: bytes) -> None:
     """What is written after the end."""
+
+
+def _never() -> bool:
+    """Whether anybody sends on a connection that has ended."""
+    return False

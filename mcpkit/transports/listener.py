@@ -8,12 +8,12 @@ never stand here: applications, anything of MCP.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 
-from mcpkit.framing.http1 import BadHttp, RequestFramer
+from mcpkit.framing.http1 import PIECE, BadHttp, RequestFramer
 from mcpkit.limits import WHOLE, BoundReached
 from mcpkit.security.address import TrustedProxies
 from mcpkit.settings import Settings
@@ -26,6 +26,9 @@ HEAD_SLACK: Final = 16 * 1024
 NO_PROXIES: Final = TrustedProxies(())
 SPARE: Final = 256
 """Connections above the limit that are told so; further ones are closed at once."""
+MOST_WAITING_BYTES: Final = 64 * 1024
+"""What may wait on one connection behind the request that is answered before no more is read from it. Less is read on:
+that is how the client's going is noticed."""
 FRUITLESS_SECONDS: Final = 0.1
 """How long nobody looks again for a connection at rest, when none was found."""
 _ANSWER: Final = (
@@ -73,13 +76,20 @@ class _Bounded(asyncio.Protocol):
     load: Load
     loop: asyncio.AbstractEventLoop
     client: tuple[str, int] | None
+    config: Any
+    access_log: bool
     transport: Any
     connections: set[Any]
     cycle: Any
-    """The request that was read last."""
-    pipeline: Sequence[Any] = ()
+    """The request that is being answered, or was last."""
+    flow: Any
     _unset_keepalive_if_required: Callable[[], None]
     _framer: RequestFramer
+    _waiting: bytearray | None = None
+    """What came behind the request that is being answered. It is not read before: pipelined requests are answered in
+    their order (RFC 9112 §9.3.2), and none of them once an answer has closed the connection (§9.6)."""
+    _next: asyncio.Handle | None = None
+    """Reads it, soon."""
     _unanswered = 0
     """Bytes of requests that have come and are not answered."""
     _counted = 0
@@ -92,9 +102,11 @@ class _Bounded(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client may connect, but not just to hold a socket."""
         self._unanswered, self._counted, self._stall_timer, self._address = 0, 0, None, None
-        framer = self._framer = RequestFramer(self.deadlines.head_bytes, self.deadlines.uri_bytes)
-        patient: Any = LingeringTransport(transport, self.loop, lambda: not framer.idle)
+        self._waiting = self._next = None
+        self._framer = RequestFramer(self.deadlines.head_bytes, self.deadlines.uri_bytes)
+        patient: Any = LingeringTransport(transport, self.loop, lambda: self._is_sending)
         super().connection_made(patient)
+        self.access_log = self.config.access_log  # uvicorn asks whether anybody listens to its logger
         self._head_timer = self.loop.call_later(self.deadlines.head_seconds, self._too_late)
         self._admit()
 
@@ -108,19 +120,68 @@ class _Bounded(asyncio.Protocol):
             if reached is not None:
                 self._refuse(429 if reached.of_caller else 503, str(reached))
                 return
+        if self._waiting is None and not self._must_wait:
+            self._hand_on(data)
+        else:
+            self._wait(self._waiting or bytearray(), data)
+
+    @property
+    def _is_answering(self) -> bool:
+        cycle = self.cycle
+        return cycle is not None and not cycle.response_complete
+
+    @property
+    def _must_wait(self) -> bool:
+        """Whether what comes next is another request than the one that is being answered."""
+        return self._is_answering and self._framer.between
+
+    @property
+    def _is_sending(self) -> bool:
+        """Whether the client is in the middle of a request, or has sent another one."""
+        return self._waiting is not None or not self._framer.idle
+
+    def _wait(self, first: bytearray, then: bytes | bytearray) -> None:
+        """Keep what comes after the request that is being answered."""
+        first += then
+        self._waiting = first
+        if len(first) > MOST_WAITING_BYTES:
+            self.flow.pause_reading()
+
+    def _hand_on(self, data: bytes) -> None:
+        """Give the parser what it understands of one request."""
         try:
-            data = self._framer.feed(data)
+            understood, rest = self._framer.feed(data)
         except BadHttp as fault:
             self._refuse(fault.status, str(fault))
             return
-        if data:
-            super().data_received(data)
-        cycle = self.cycle
-        if self._framer.idle or (cycle is not None and not cycle.response_complete):
+        if rest:
+            self._wait(bytearray(rest), self._waiting or b"")
+        if understood:
+            super().data_received(understood)
+        if self._framer.idle or self._is_answering:
             if self._head_timer is not None:
                 self.head_arrived()
         elif self._head_timer is None:
             self._head_timer = self.loop.call_later(self.deadlines.head_seconds, self._too_late)
+        if self._waiting is not None:
+            self._go_on_soon()
+
+    def _go_on_soon(self) -> None:
+        """Look at what waits as soon as it may be read, in a turn of its own: others are to have theirs."""
+        if self._next is None and not self._must_wait:
+            self._next = self.loop.call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        self._next, waiting = None, self._waiting
+        if waiting is None or self._must_wait or self.transport.is_closing():
+            return
+        size = PIECE if self._framer.between else len(waiting)  # heads are short, and what comes after one is copied
+        piece = bytes(waiting[:size])
+        del waiting[:size]
+        if not waiting:
+            self._waiting = None
+            self.flow.resume_reading()
+        self._hand_on(piece)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """No timer outlives its connection."""
@@ -133,31 +194,30 @@ class _Bounded(asyncio.Protocol):
             self._address = None
         super().connection_lost(exc)
         self._unset_keepalive_if_required()  # uvicorn leaves it where the client has reset the connection
+        self._forget_waiting()
         self._framer.end()
+        self.transport.lost()
 
     def on_response_complete(self) -> None:
         """A request is answered; what came after it is still to be served."""
         self.answered()
         super().on_response_complete()  # type: ignore[misc]  # uvicorn's
+        if self._waiting is not None:
+            self._go_on_soon()
 
     def answered(self) -> None:
         """What the request took is free again."""
+        left = self._framer.held + len(self._waiting or b"")
         if self._unanswered > LIGHT:
-            self._hold(sum(len(cycle.body) for cycle, _ in self.pipeline) + self._framer.held)
+            self._hold(left)
         else:
-            self._unanswered = 0
-
-    @property
-    def served(self) -> Any:
-        """The request that is being served, or was last; where more are read meanwhile, they wait in the pipeline."""
-        return self.cycle
+            self._unanswered = left
 
     @property
     def at_rest(self) -> bool:
         """Whether a request has been answered here and no other has begun."""
-        cycle = self.cycle
-        served = cycle is not None and cycle.response_complete
-        return served and self._framer.idle and not self.pipeline and not self.transport.is_closing()
+        served = self.cycle is not None and self.cycle.response_complete
+        return served and not self._is_sending and not self.transport.is_closing()
 
     def drop(self) -> None:
         """End, unsent answers and all; soon, for this may be called while one is being written."""
@@ -237,6 +297,13 @@ class _Bounded(asyncio.Protocol):
         else:
             self._refuse(429 if reached.of_caller else 503, str(reached))
 
+    def _forget_waiting(self) -> None:
+        """What waits will never be read."""
+        self._waiting = None
+        if self._next is not None:
+            self._next.cancel()
+            self._next = None
+
     def _too_late(self) -> None:
         self._head_timer = None
         if self._framer.idle or (self.cycle is not None and self.cycle.more_body):  # nothing, or a body nobody reads
@@ -247,14 +314,14 @@ class _Bounded(asyncio.Protocol):
     def _refuse(self, status: int, message: str) -> None:
         """Answer what is no request, and end the connection; but never in the middle of another answer."""
         self.head_arrived()
-        cycle = self.served
-        unfinished = cycle is not None and not cycle.response_complete
+        cycle, unfinished = self.cycle, self._is_answering
         if not (unfinished and cycle.response_started):
             body = Refused(status, message).body
             more = _SOON if status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS) else b""
             self.transport.write(_ANSWER % (status, HTTPStatus(status).phrase.encode(), len(body), more, body))
         self.transport.linger()
         self._framer.close()
+        self._forget_waiting()
         self._hold(0)
         if unfinished:  # to the application its client has gone
             cycle.disconnected = True
@@ -263,8 +330,8 @@ class _Bounded(asyncio.Protocol):
 
 
 _OWN: Final = (
-    *("_framer", "_unanswered", "_counted", "_address", "_head_timer", "_stall_timer"),
-    *("_whole", "_rested", "_served", "_starter"),
+    *("_framer", "_waiting", "_next", "_unanswered", "_counted", "_address", "_head_timer", "_stall_timer"),
+    *("_whole", "_rested", "_starter"),
 )
 """What our parts remember of a connection. Beside uvicorn's thirty names in one dictionary they would keep connections
 from sharing its keys, which takes 1.2 KiB of each."""

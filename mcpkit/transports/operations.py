@@ -99,7 +99,7 @@ class MetricsPage:
         await self._gate.admit(scope, receive, send)
 
     def _is_scraper(self, scope: Scope, expected: bytes) -> bool:
-        given = [value for name, value in scope["headers"] if name == b"authorization"]
+        given = [value.strip(b" \t") for name, value in scope["headers"] if name == b"authorization"]
         return len(given) == 1 and hmac.compare_digest(given[0], expected)
 
 

@@ -67,7 +67,7 @@ class McpEndpoint:
         """Whether the server will end soon: requests should go elsewhere, and are served until it does."""
         self._gate = gate
         self._settings = settings
-        self._limits = Limits(depth=settings.max_json_depth, batch=settings.max_batch)
+        self._limits = Limits(settings.max_json_depth, settings.max_batch, settings.max_json_values)
         self._reception = Reception(kernel, sessions, settings)
         self._scales = Scales(settings.max_pending_bytes, settings.caller_share)
         patience = Patience.of(settings)

@@ -28,9 +28,6 @@ else:
     Base = object  # it is mixed in before uvicorn's
 
 
-MOST_WAITING: Final = 16
-"""Requests that may wait on one connection behind the one that is served: uvicorn takes 2.4 KiB for each, however short
-it is. No client is known that sends ahead."""
 MOST_PLACES: Final = 256
 LONGEST_LINE: Final = 512
 """Bytes of a request line that is remembered."""
@@ -101,8 +98,9 @@ class Swift(Base):
     lines: Lines
     transport: Any
     """A LingeringTransport, which knows of its end before uvicorn's does."""
+    cycle: Any
     _framer: RequestFramer
-    _refuse: Callable[[int, str], None]
+    _waiting: bytearray | None
     _hold: Callable[[int], Exception | None]
     _unanswered: int
     answered: Callable[[], None]
@@ -112,11 +110,10 @@ class Swift(Base):
     _starter: Starter
     _rested = 0.0
     """When the last answer was complete, by the loop's clock."""
-    _served: RequestResponseCycle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A connection takes no more memory than it has to: there may be thousands."""
-        self._whole, self._rested, self._served = WholeRequests(self.lines), 0.0, None
+        self._whole, self._rested = WholeRequests(self.lines), 0.0
         if self.loop not in self._starters:
             self._starters[self.loop] = Starter(self.loop)
         self._starter = self._starters[self.loop]
@@ -125,8 +122,9 @@ class Swift(Base):
 
     def data_received(self, data: bytes) -> None:
         """Serve a whole request at once, where its line is known; hand on all else."""
-        served, whole = self._served, None
-        if (served is None or served.response_complete) and self._framer.idle and not self.transport.closing:
+        cycle, whole = self.cycle, None
+        at_rest = (cycle is None or cycle.response_complete) and self._waiting is None
+        if at_rest and self._framer.idle and not self.transport.closing:
             whole = self._whole.read(data)
         if whole is not None:
             head, body = whole
@@ -141,42 +139,22 @@ class Swift(Base):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """With the last connection the task that stands by ends too."""
-        self.cycle = cast(Any, self.served)  # uvicorn tells the one that was read last, which would never begin
         super().connection_lost(exc)
         if isinstance(self.cycle, DirectCycle):
             self.cycle.lost()
         if not self.connections and self.loop in self._starters:
             self._starters.pop(self.loop).close()
 
-    def on_headers_complete(self) -> None:
-        """A request has come, and is served or has to wait."""
-        if len(self.pipeline) >= MOST_WAITING:
-            raise OverflowError  # so the parser stops, and send_400_response is called
-        super().on_headers_complete()
-
-    def send_400_response(self, msg: str) -> None:
-        """The parser has stopped."""
-        if len(self.pipeline) >= MOST_WAITING:
-            self._refuse(429, "Too many requests wait on this connection: send the next one once one is answered")
-        else:
-            super().send_400_response(msg)
-
-    @property
-    def served(self) -> RequestResponseCycle | None:
-        """The request that is being served, or was last: not one that waits behind it."""
-        return self._served
-
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         """Serve a request that was read in the usual way; its answer may take the short ones."""
         if not (cycle.access_log or cycle.waiting_for_100_continue or cycle.scope["method"] == "HEAD"):
             cycle.__class__ = DirectCycle  # uvicorn makes it, of a class that it can't be told
             cast(DirectCycle, cycle).spoke = monotonic()
-        self._served = cycle
         super()._start_asgi_task(cycle, app)
 
     def rest(self) -> None:
         """An answer went the short way. The timer of idle connections goes on running: it looks when it rings."""
-        if self.pipeline or self.flow.read_paused or self.transport.closing:
+        if self._waiting is not None or self.flow.read_paused or self.transport.closing:
             self.on_response_complete()
             return
         if self._unanswered:
@@ -221,7 +199,7 @@ class Swift(Base):
         return place is not None
 
     def _serve(self, head: Familiar, body: bytes) -> None:
-        cycle = self.cycle = self._served = SwiftCycle(self, head, body)
+        cycle = self.cycle = SwiftCycle(self, head, body)
         direct = head.place.direct
         if direct is None:
             fields = head.fields(len(body))

@@ -22,7 +22,7 @@ from mcpkit.settings import Settings
 from mcpkit.transports.program import HttpProgram
 from tests.house.test_hot_path import DOORS, NEWEST_HANDSHAKE, SUM, add
 
-CALLS = {"plain": 101, "handshake era, no session": 102, "envelope": 109, "session": 116, "list": 101}
+CALLS = {"plain": 102, "handshake era, no session": 103, "envelope": 110, "session": 117, "list": 102}
 """Calls of any function for one request and its answer, metrics and the connection's own included."""
 REPEATED = 100
 ADDRESSES = {"peername": ("127.0.0.1", 1), "sockname": ("127.0.0.1", 12000)}

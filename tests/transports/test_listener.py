@@ -161,10 +161,10 @@ async def test_a_client_that_never_reads_is_dropped() -> None:
         connection.reset()
 
 
-PROTOCOL = """app app_state config connections cycle flow limit_concurrency loop scope server_state tasks
+PROTOCOL = """access_log app app_state config connections cycle flow limit_concurrency loop scope server_state tasks
 timeout_keep_alive timeout_keep_alive_task transport _unset_keepalive_if_required on_response_complete
 send_400_response shutdown timeout_keep_alive_handler pause_writing resume_writing"""
-FAST = "on_message_begin pipeline scope _start_asgi_task"
+FAST = "on_message_begin scope _start_asgi_task"
 CYCLE = """access_log body default_headers disconnected flow keep_alive message_event more_body on_response
 response_complete response_started scope transport waiting_for_100_continue run_asgi receive send"""
 FLOW = "read_paused write_paused drain pause_reading resume_reading pause_writing resume_writing"

@@ -117,7 +117,11 @@ def _passed(chunks: list[bytes]) -> tuple[int | None, bytes, bool]:
     framer, wire = RequestFramer(HEAD, URI), b""
     for chunk in chunks:
         try:
-            wire += framer.feed(chunk)
+            rest = chunk
+            while rest:
+                understood, rest = framer.feed(rest)
+                assert not rest or framer.idle, "the next request was read before the end of this one"
+                wire += understood
         except BadHttp as refused:
             assert refused.status in {400, 414, 431, 501, 505}
             return refused.status, wire, False
