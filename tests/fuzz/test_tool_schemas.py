@@ -131,7 +131,7 @@ class Box:
 
 def typed() -> Server:
     """Tools whose parameters and results are of every kind that becomes a schema."""
-    server = Server("typed", "1")
+    server = Server("typed", "1", lenient=False)  # the schema alone decides
 
     @server.tool
     def limits(n: Annotated[int, Field(ge=1, le=5)], s: Annotated[str, Field(min_length=2, max_length=4)]) -> list[str]:
@@ -167,13 +167,18 @@ class Asking:
         return self._runner.run(self._client.post("/api", content=body, headers=both))
 
 
+def _strict(program: MCPServer) -> MCPServer:
+    program.server.tools.argument_options.lenient = False
+    return program
+
+
 @pytest.fixture(scope="module")
 def asking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Asking]]:
     folder: Path = tmp_path_factory.mktemp("application")
     given = Settings(files_root=folder / "files", database_path=folder / "app.db", weather_url="http://127.0.0.1:9")
     with asyncio.Runner() as runner:
         yield {
-            "application": Asking(MCPServer(settings=given).app, runner),
+            "application": Asking(_strict(MCPServer(settings=given)).app, runner),
             "typed": Asking(create_app(typed(), given), runner),
         }
 
