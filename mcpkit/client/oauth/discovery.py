@@ -12,7 +12,7 @@ from mcpkit.client.errors import AuthorizationFailed
 from mcpkit.client.oauth.challenge import Challenge
 from mcpkit.client.oauth.exchange import Exchanges
 from mcpkit.client.oauth.metadata import ResourceMetadata, ServerMetadata
-from mcpkit.client.urls import origin_text, same_origin, split_http
+from mcpkit.client.urls import origin_text, same_issuer, same_origin, split_http
 
 _RESOURCE = "/.well-known/oauth-protected-resource"
 _OAUTH = "/.well-known/oauth-authorization-server"
@@ -46,8 +46,8 @@ async def find_ground(
     if not resource.covers(url):
         raise AuthorizationFailed(f"the metadata of {origin_text(url)} is about another resource")
     issuers = resource.authorization_servers
-    issuer = prefer if prefer in issuers else issuers[0]
-    return Ground(await server_metadata(exchanges, issuer or issuers[0]), resource.resource, resource.scopes_supported)
+    issuer = next((one for one in issuers if same_issuer(one, prefer)), issuers[0])
+    return Ground(await server_metadata(exchanges, issuer), resource.resource, resource.scopes_supported)
 
 
 async def _resource_metadata(exchanges: Exchanges, url: str, challenge: Challenge) -> ResourceMetadata | None:
@@ -69,14 +69,14 @@ async def _resource_metadata(exchanges: Exchanges, url: str, challenge: Challeng
 
 
 async def server_metadata(exchanges: Exchanges, issuer: str) -> ServerMetadata:
-    """The metadata that an issuer publishes, which must name exactly that issuer (ADIS-04).
+    """The metadata that an issuer publishes, which must name that issuer (ADIS-04), but for a final slash.
 
     Raises: AuthorizationFailed.
     """
     metadata = await _first(exchanges, _places(issuer))
     if metadata is None:
         raise AuthorizationFailed(f"the authorization server {origin_text(issuer)} publishes no metadata")
-    if metadata.issuer != issuer:
+    if not same_issuer(metadata.issuer, issuer):
         raise AuthorizationFailed(f"the metadata of {origin_text(issuer)} names another issuer; it is not used")
     return metadata
 
