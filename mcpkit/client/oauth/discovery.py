@@ -5,7 +5,7 @@ What must never stand here: registration, tokens.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit, urlunsplit
 
 from mcpkit.client.errors import AuthorizationFailed
@@ -19,6 +19,16 @@ _OAUTH = "/.well-known/oauth-authorization-server"
 _OPENID = "/.well-known/openid-configuration"
 
 
+_NO_PAGE = frozenset({401, 403, 404, 405, 501})
+"""How a server answers for a page that it does not have, or that wants the very key that is missing."""
+
+
+class NoSignIn(AuthorizationFailed):
+    """The server wants authorization, and there is nowhere to get it: it wants a key that was given out otherwise."""
+
+    asks_server = True
+
+
 @dataclass(frozen=True, slots=True)
 class Ground:
     """Where authorization happens: what is protected, and who gives out tokens for it."""
@@ -29,6 +39,8 @@ class Ground:
     """All that the resource knows."""
     legacy: bool = False
     """The server publishes nothing about itself: its own origin gives out the tokens, as in 2025-03-26."""
+    guessed: bool = field(default=False, compare=False)
+    """Nor does its origin publish anything: where its endpoints are is a guess."""
 
 
 async def find_ground(
@@ -42,7 +54,8 @@ async def find_ground(
     if resource is None:
         if not legacy:
             raise AuthorizationFailed(f"{origin_text(url)} wants authorization but does not say who gives it")
-        return Ground(await _legacy_server(exchanges, url), url, legacy=True)
+        published = await _legacy_server(exchanges, url)
+        return Ground(published or _default_server(url), url, legacy=True, guessed=published is None)
     if not resource.covers(url):
         raise AuthorizationFailed(f"the metadata of {origin_text(url)} is about another resource")
     issuers = resource.authorization_servers
@@ -81,12 +94,34 @@ async def server_metadata(exchanges: Exchanges, issuer: str) -> ServerMetadata:
     return metadata
 
 
-async def _legacy_server(exchanges: Exchanges, url: str) -> ServerMetadata:
-    """The MCP server's own origin: what it publishes, or the default endpoints (AUTHB-02)."""
+async def require_page(exchanges: Exchanges, ground: Ground) -> None:
+    """That there is a page to sign in at, where that is only a guess.
+
+    Raises: NoSignIn.
+    """
+    page = ground.server.authorization_endpoint
+    if not ground.guessed or page is None:
+        return
+    reply = await exchanges.get(page, "the authorization endpoint")
+    if reply.status in _NO_PAGE:
+        raise NoSignIn(
+            f"{origin_text(ground.resource)} wants an API key or token, and offers no sign-in: "
+            'auth="TOKEN" sends a token, headers={"X-API-Key": "KEY"} a key'
+        )
+
+
+def _default_server(url: str) -> ServerMetadata:
+    """The endpoints of a server that publishes none (AUTHB-02)."""
+    origin = origin_text(url)
+    return ServerMetadata(origin, f"{origin}/authorize", f"{origin}/token", f"{origin}/register")
+
+
+async def _legacy_server(exchanges: Exchanges, url: str) -> ServerMetadata | None:
+    """What the MCP server's own origin publishes."""
     origin = origin_text(url)
     metadata = await _first(exchanges, [_at(url, _OAUTH)])
     if metadata is None:
-        return ServerMetadata(origin, f"{origin}/authorize", f"{origin}/token", f"{origin}/register")
+        return None
     if not same_origin(metadata.issuer, url):
         raise AuthorizationFailed(f"the metadata of {origin} names another issuer; it is not used")
     return metadata

@@ -13,6 +13,7 @@ from typing import Final, Protocol, TypeAlias
 from mcpkit.client.errors import AuthorizationFailed
 from mcpkit.client.oauth.code_flow import Attempt, require_pkce
 from mcpkit.client.oauth.crypto import assertion
+from mcpkit.client.oauth.discovery import require_page
 from mcpkit.client.oauth.errand import ASSERTION_TYPE, Errand
 from mcpkit.client.oauth.redirect import LoopbackRedirect, Redirect
 from mcpkit.client.oauth.registration import About, registered
@@ -72,6 +73,7 @@ class AuthorizationCode:
     async def obtain(self, errand: Errand) -> Tokens:
         """Send the user out, check what comes back, exchange the code."""
         require_pkce(errand.ground)
+        await require_page(errand.exchanges, errand.ground)
         server = errand.ground.server
         await errand.exchanges.allowed(server.authorization_endpoint, "the authorization endpoint")
         async with self.redirect.open() as consent:
