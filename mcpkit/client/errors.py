@@ -120,6 +120,9 @@ class ProtocolViolation(ClientError):
 class AuthorizationFailed(ClientError):
     """There is no token for this server, or it refuses the one there is."""
 
+    asks_server = False
+    """What the server itself says of its refusal belongs to the message."""
+
     def __init__(self, message: str, *, challenged: bool = True) -> None:
         super().__init__(message)
         self.challenged = challenged
