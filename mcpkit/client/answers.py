@@ -107,7 +107,7 @@ class Answers:
 
     async def _elicit(self, params: JsonObject) -> JsonObject:
         mode, schema, url = params.get("mode", "form"), params.get("requestedSchema", {}), params.get("url")
-        handler = {"form": self.elicitation, "url": self.elicitation_url}.get(mode)
+        handler = self.elicitation if mode == "form" else self.elicitation_url if mode == "url" else None
         if handler is None:
             none = self.elicitation is None and self.elicitation_url is None
             raise InputUnavailable(
