@@ -39,10 +39,10 @@ Node.js v20.11.0
 """
 NPM = """npm warn config something
 npm error code E404
-npm error 404 Not Found - GET https://registry.npmjs.org/@x%2fnone - Not found
+npm error 404 Not Found - GET https://npm.example/@x%2fnone - Not found
 npm error 404
 npm error 404  '@x/none@*' is not in this registry.
-npm error A complete log of this run can be found in: /root/.npm/_logs/x.log
+npm error A complete log of this run can be found in: ~/.npm/_logs/x.log
 """
 RUST = """thread 'main' panicked at src/main.rs:4:5:
 DATABASE_URL must be set
@@ -72,8 +72,8 @@ UV = """error: Failed to spawn: `server`
         (PYTHON, "ModuleNotFoundError: No module named 'missing'"),
         (CHAINED, "app.config.ConfigError: API_KEY is not set"),
         (NODE, "Error: Cannot find module '/srv/dist/index.js'"),
-        (NPM, "404 Not Found - GET https://registry.npmjs.org/@x%2fnone - Not found"),
-        (NPM.replace("npm error", "npm ERR!"), "404 Not Found - GET https://registry.npmjs.org/@x%2fnone - Not found"),
+        (NPM, "404 Not Found - GET https://npm.example/@x%2fnone - Not found"),
+        (NPM.replace("npm error", "npm ERR!"), "404 Not Found - GET https://npm.example/@x%2fnone - Not found"),
         (RUST, "panicked: DATABASE_URL must be set"),
         (GO, "panic: open config.yaml: no such file or directory"),
         (JAVA, "Caused by: java.net.BindException: Address already in use"),
