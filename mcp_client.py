@@ -20,7 +20,8 @@ from mcpkit import cli
 from mcpkit import client as library
 from mcpkit.client.display import clean
 from mcpkit.client.results import Tool
-from mcpkit.host.exits import EXIT_CODES, INTERRUPTED, OK, TOOL_ERROR, UNREAD, exit_code
+from mcpkit.host.ending import code_of_interruption, ended_by_signals
+from mcpkit.host.exits import EXIT_CODES, OK, TOOL_ERROR, UNREAD, exit_code
 from mcpkit.settings import Settings, SettingsError
 
 NO_MODEL: Final = 1001
@@ -137,14 +138,15 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("url", nargs="?", help="the server, or its event stream (default: MCP_SERVER_URL)")
     url = place(parser, words)
     try:
-        return asyncio.run(drive(url))
+        with ended_by_signals():
+            return asyncio.run(drive(url))
     except ValueError as error:
         parser.error(str(error))
     except library.ClientError as error:
         print(f"{parser.prog}: {url}: {complaint(error, url)}", file=sys.stderr)
         return exit_code(error)
     except KeyboardInterrupt:
-        return INTERRUPTED
+        return code_of_interruption()
     except BrokenPipeError:  # whoever read the output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return UNREAD

@@ -23,7 +23,8 @@ from mcpkit.client.oauth import FileStore
 from mcpkit.host.commands import Commands, UsageError
 from mcpkit.host.config import ConfigError, Entry
 from mcpkit.host.doctor import examine, report
-from mcpkit.host.exits import EXIT_CODES, INTERRUPTED, OK, UNREAD, USAGE, exit_code
+from mcpkit.host.ending import code_of_interruption, ended_by_signals
+from mcpkit.host.exits import EXIT_CODES, OK, UNREAD, USAGE, exit_code
 from mcpkit.host.model import ModelError
 from mcpkit.host.program_file import load_program
 from mcpkit.host.sign_in import Access, url_of
@@ -358,15 +359,16 @@ def _folder(variables: dict[str, str]) -> Path:
 def _guarded(parser: Parser, work: Callable[[], int]) -> int:
     """Run it; whatever happens becomes one line and a code."""
     try:
-        return work()
+        with ended_by_signals():
+            return work()
     except (UsageError, ConfigError, SettingsError, ValueError) as error:
         print(f"{parser.prog}: {clean(str(error), 400)}", file=sys.stderr)
         return USAGE
     except (ClientError, ModelError) as error:
-        print(f"{parser.prog}: {clean(str(error), 400)}", file=sys.stderr)
+        print(f"{parser.prog}: {clean(str(error), 800)}", file=sys.stderr)
         return exit_code(error)
     except KeyboardInterrupt:
-        return INTERRUPTED
+        return code_of_interruption()
     except BrokenPipeError:  # whoever read the output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return UNREAD

@@ -15,8 +15,9 @@ from typing import Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from mcpkit.client.background import log
+from mcpkit.client.display import clean
 from mcpkit.client.errors import InputUnavailable
-from mcpkit.client.schemas import UnusableSchema, problems
+from mcpkit.client.schemas import UncheckableSchema, UnusableSchema, problems
 from mcpkit.jsonrpc.errors import InternalError, InvalidParams, MethodNotFound, RpcError
 from mcpkit.jsonrpc.messages import JsonObject
 
@@ -106,14 +107,14 @@ class Answers:
 
     async def _elicit(self, params: JsonObject) -> JsonObject:
         mode, schema, url = params.get("mode", "form"), params.get("requestedSchema", {}), params.get("url")
-        handler = {"form": self.elicitation, "url": self.elicitation_url}.get(mode)
+        handler = self.elicitation if mode == "form" else self.elicitation_url if mode == "url" else None
         if handler is None:
             none = self.elicitation is None and self.elicitation_url is None
             raise InputUnavailable(
                 f"the server asks for elicitation in {mode!r} mode, for which there is no handler",
                 MethodNotFound("elicitation/create") if none else InvalidParams(f"mode {mode!r} was not declared"),
             )
-        if not isinstance(schema, dict) or not isinstance(params.get("message"), str):
+        if not _is_form(schema) or not isinstance(params.get("message"), str):
             raise InvalidParams("an elicitation needs a message and, as a form, an object schema")
         if mode == "url" and not _web_page(url):
             raise InvalidParams("the url of an elicitation must be an http or https page")
@@ -164,6 +165,9 @@ def _elicited(asked: Elicitation, answer: ElicitationAnswer) -> JsonObject:
     content = {**asked.defaults(), **(answer if isinstance(answer, Mapping) else {})}
     try:
         wrong = problems(asked.schema, content)
+    except UncheckableSchema as error:
+        log.warning("the answer to %s is not checked against its form: %s", clean(asked.server, 100), error)
+        wrong = []
     except UnusableSchema as error:
         raise InvalidParams(str(error)) from None
     if wrong:
@@ -178,6 +182,16 @@ def _root(root: Root) -> JsonObject:
         return {"uri": root}
     path = Path(root).resolve()
     return {"uri": path.as_uri(), "name": path.name}
+
+
+def _is_form(schema: Any) -> bool:
+    """An object schema whose fields and list of required ones are what a handler may take for granted."""
+    if not isinstance(schema, dict):
+        return False
+    fields, required = schema.get("properties", {}), schema.get("required", [])
+    if not isinstance(fields, dict) or not isinstance(required, list):
+        return False
+    return all(isinstance(field, dict) for field in fields.values()) and all(isinstance(name, str) for name in required)
 
 
 def _web_page(url: Any) -> bool:

@@ -10,22 +10,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar
 
 from mcpkit.client.answers import Answers
 from mcpkit.client.background import log
 from mcpkit.client.deadline import Deadline
-from mcpkit.client.errors import ClientError, ConnectionLost, Timeout
+from mcpkit.client.errors import ClientError, ConnectionLost, HttpRefused, Timeout
 from mcpkit.client.identity import Identity
 from mcpkit.client.limits import Patience
 from mcpkit.client.notices import Delivery
+from mcpkit.client.persistence import Persistence
 from mcpkit.client.questions import Questions
 from mcpkit.client.results import ServerDescription
 from mcpkit.client.transports.transport import Call, Transport
 from mcpkit.client.underway import Manner, Underway
 from mcpkit.jsonrpc.messages import JsonObject, Notification, Request
 from mcpkit.protocol.revisions.revision import Asks, Revision
+
+T = TypeVar("T")
 
 
 class Connection:
@@ -68,11 +71,15 @@ class Connection:
 
     async def open(self) -> None:
         """Open the transport."""
-        try:
-            async with Deadline.after(self.patience.deadlines.connect):
-                await self.transport.open(self._received, self._was_lost)
-        except TimeoutError:
-            raise Timeout("the connection could not be opened in time") from None
+
+        async def once() -> None:
+            try:
+                async with Deadline.after(self.patience.deadlines.connect):
+                    await self.transport.open(self._received, self._was_lost)
+            except TimeoutError:
+                raise Timeout("the connection could not be opened in time") from None
+
+        await self._unless_busy(once)
 
     def agreed(self, revision: Revision, server: ServerDescription, stamp: JsonObject) -> None:
         """From now on this revision is spoken."""
@@ -105,11 +112,15 @@ class Connection:
 
         Raises: as ``request``.
         """
-        try:
-            async with Deadline.after(seconds):
-                return await self.transport.call(Call(method, params, cancellable=cancellable))
-        except TimeoutError:
-            raise Timeout(f"{method} was not answered within {seconds:g} seconds") from None
+
+        async def once() -> JsonObject:
+            try:
+                async with Deadline.after(seconds):
+                    return await self.transport.call(Call(method, params, cancellable=cancellable))
+            except TimeoutError:
+                raise Timeout(f"{method} was not answered within {seconds:g} seconds") from None
+
+        return await self._unless_busy(once)
 
     async def notify(self, method: str, params: JsonObject) -> None:
         """Send a notification.
@@ -137,6 +148,20 @@ class Connection:
         await self._questions.stop()
         await self.transport.close()
         await self.delivery.stop()
+
+    async def _unless_busy(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        """What the attempt brings; again, after a while, where the server was busy and has not served it.
+
+        Raises: what the attempt raises.
+        """
+        persistence = Persistence(self.patience, repeatable=False, seconds=self.patience.deadlines.handshake)
+        while True:
+            try:
+                return await attempt()
+            except HttpRefused as error:
+                if error.served:
+                    raise
+                await asyncio.sleep(persistence.pause_after(error))
 
     async def _timed(self, call: Call, manner: Manner) -> JsonObject:
         started, token = asyncio.get_running_loop().time(), next(self._tokens)

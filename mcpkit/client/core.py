@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Final
 
 from mcpkit.client import era
 from mcpkit.client.answers import Answers
@@ -31,12 +30,10 @@ from mcpkit.client.identity import Identity
 from mcpkit.client.limits import Patience
 from mcpkit.client.notices import Change
 from mcpkit.client.outage import Outage
+from mcpkit.client.persistence import Persistence
 from mcpkit.client.target import Reach
 from mcpkit.client.underway import Manner
 from mcpkit.jsonrpc.messages import JsonObject, Notification
-
-_TRIES: Final = 3
-_LONGEST_WAIT: Final = 30.0
 
 
 @dataclass(slots=True)
@@ -139,8 +136,8 @@ class Core:
             connection, door = await era.agree(self._connect, setup.reach.doors, setup.mode, known)
         except (Unreachable, Timeout, AuthorizationFailed):
             raise
-        except ClientError:
-            if known is None or key is None:
+        except ClientError as error:
+            if known is None or key is None or (isinstance(error, HttpRefused) and error.retryable):
                 raise
             setup.memory.forget(key)
             connection, door = await era.agree(self._connect, setup.reach.doors, setup.mode, None)
@@ -206,7 +203,7 @@ class Core:
 
         Raises: ClientError.
         """
-        persistence = _Persistence(self.setup.patience, manner.repeatable)
+        persistence = Persistence(self.setup.patience, repeatable=manner.repeatable, seconds=manner.silence)
         while True:
             connection = await self.connection()
             try:
@@ -225,7 +222,11 @@ class Core:
         Raises: ClientError.
         """
         connection = await self.connection()
-        await connection.notify(method, params)
+        try:
+            await connection.notify(method, params)
+        except SessionEnded:
+            self._dead(connection)
+            await (await self.connection()).notify(method, params)
 
     async def _asked(self, connection: Connection, method: str, params: JsonObject, manner: Manner) -> JsonObject:
         try:
@@ -236,39 +237,6 @@ class Core:
                 raise
         connection.agreed(other, connection.server, era.stamp(connection, other))
         return await connection.request(method, params, manner)
-
-
-class _Persistence:
-    """How often one request has failed, and whether that is reason enough to give up."""
-
-    def __init__(self, patience: Patience, repeatable: bool) -> None:
-        self._patience = patience
-        self._repeatable = repeatable
-        self._failures = 0
-
-    def pause_after(self, error: ConnectionLost | Unreachable | HttpRefused) -> float:
-        """Seconds to wait before the request is sent again.
-
-        Raises: the error, when it must not be or has been often enough.
-        """
-        self._failures += 1
-        if isinstance(error, HttpRefused):
-            return self._after_refusal(error)
-        if isinstance(error, Unreachable):
-            if self._failures >= _TRIES:
-                raise error
-            return self._patience.pauses.before(self._failures - 1)
-        if self._failures > 1 or (error.sent and not self._repeatable):
-            raise error
-        return 0.0
-
-    def _after_refusal(self, error: HttpRefused) -> float:
-        if not error.retryable or self._failures >= _TRIES or (error.served and not self._repeatable):
-            raise error
-        wanted = (
-            error.retry_after if error.retry_after is not None else self._patience.pauses.before(self._failures - 1)
-        )
-        return min(wanted, _LONGEST_WAIT)
 
 
 def _retrieved(task: asyncio.Task[Connection]) -> None:

@@ -10,13 +10,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
+from mcpkit.client.bodies import secrets_in, told
 from mcpkit.client.deadline import paused
-from mcpkit.client.errors import AuthorizationFailed, HttpRefused
-from mcpkit.client.http import HttpAnswer, HttpCarrier, HttpRequest
+from mcpkit.client.errors import AuthorizationFailed, ClientError, HttpRefused
+from mcpkit.client.http import HttpAnswer, HttpCarrier, HttpRequest, read_body
 from mcpkit.client.urls import origin_text, resolve
 
 _HOPS: Final = 3
 _KEEPS_METHOD: Final = frozenset({307, 308})
+_REFUSAL: Final = 256 * 1024
+"""Bytes of a refusal's body that are read to see what it says."""
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 
 
@@ -78,6 +81,8 @@ class Endpoint:
         self._carrier = carrier
         self._headers = _merged({"Accept-Encoding": "identity"}, headers or {})
         self._auth = auth
+        self._sent: HttpRequest | None = None
+        """The newest request, with its credentials: no message may repeat them."""
 
     async def send(
         self,
@@ -102,6 +107,10 @@ class Endpoint:
             await self._challenged(request, answer, attempt)
         raise AssertionError("unreachable")
 
+    def told(self, body: bytes, kind: str) -> str:
+        """What the body of a refusal says, in a short line that may be shown and holds no credentials of ours."""
+        return told(body, kind, secrets_in(self._sent.headers, self._sent.url) if self._sent is not None else ())
+
     async def close(self) -> None:
         """Give up the connections."""
         await self._carrier.close()
@@ -109,6 +118,7 @@ class Endpoint:
     async def _send_home(self, request: HttpRequest) -> tuple[HttpRequest, HttpAnswer]:
         for _ in range(_HOPS):
             sent = request if self._auth is None else await self._authorized(request, self._auth)
+            self._sent = sent
             answer = await self._carrier.send(sent)
             if answer.status not in _REDIRECTS:
                 return sent, answer
@@ -124,10 +134,29 @@ class Endpoint:
         try:
             with paused():  # a user may have to sign in
                 again = self._auth is not None and await self._auth.challenged(request, answer, attempt)
+            said = "" if again else await self._said(answer)
+        except AuthorizationFailed as error:
+            if error.asks_server and (said := await self._said(answer)):
+                error.args = (f"{error}; it says: {said}",)
+            raise
         finally:
             await answer.close()
         if not again:
-            raise AuthorizationFailed(_refusal(answer.status, known=self._auth is not None, url=request.url))
+            known = self._auth is not None or any(_is_credential(name) for name in self._headers)
+            text = _refusal(answer.status, known=known, url=request.url)
+            challenged = "www-authenticate" in answer.headers
+            raise AuthorizationFailed(f"{text}: {said}" if said else text, challenged=challenged)
+
+    async def _said(self, answer: HttpAnswer) -> str:
+        try:
+            body = await read_body(answer, _REFUSAL)
+        except ClientError:
+            return ""
+        return self.told(body, answer.headers.get("content-type", "").partition(";")[0].strip().lower())
+
+
+def _is_credential(name: str) -> bool:
+    return any(word in name.lower() for word in ("authorization", "key", "token", "cookie"))
 
 
 def _merged(fields: Mapping[str, str], more: Mapping[str, str]) -> dict[str, str]:
@@ -152,5 +181,8 @@ def _refusal(status: int, *, known: bool, url: str) -> str:
     if known:
         return f"{origin_text(url)} refuses these credentials (HTTP {status})"
     if status == 401:
-        return f"{origin_text(url)} wants authorization: give the client a token or an OAuth flow (auth=…)"
+        return (
+            f'{origin_text(url)} wants authorization: auth="TOKEN" sends a token, '
+            'headers={"X-API-Key": "KEY"} a key, auth=OAuth() lets the user sign in'
+        )
     return f"{origin_text(url)} refuses this client (HTTP 403)"

@@ -5,6 +5,7 @@ A failure that happened here (a timeout, a lost connection) never looks like an 
 
     ClientError
     ├ Unreachable            nothing was sent: nobody there, TLS failed, the command does not start
+    │ └ ProxyUnusable        the environment names a proxy that can't be used
     ├ ConnectionLost         it broke underway; ``sent`` tells whether the server may have seen the request
     │ └ SessionEnded         the server no longer knows the session, and has not served the request
     ├ Timeout                the deadline passed
@@ -38,6 +39,12 @@ class Unreachable(ClientError):
     retryable = True
 
 
+class ProxyUnusable(Unreachable):
+    """The environment wants a proxy that can't be used: a setting is wrong, and trying again does not help."""
+
+    retryable = False
+
+
 class ConnectionLost(ClientError):
     """The connection broke before the answer came."""
 
@@ -52,8 +59,12 @@ class ConnectionLost(ClientError):
 class SessionEnded(ConnectionLost):
     """The server has forgotten the session (SHL-45); the request was not served."""
 
-    def __init__(self, message: str = "the server no longer knows this session") -> None:
+    def __init__(
+        self, message: str = "the server no longer knows this session", *, refusal: ClientError | None = None
+    ) -> None:
         super().__init__(message, sent=False)
+        self.refusal = refusal
+        """In which words the server said so."""
 
 
 class Timeout(ClientError):
@@ -108,6 +119,14 @@ class ProtocolViolation(ClientError):
 
 class AuthorizationFailed(ClientError):
     """There is no token for this server, or it refuses the one there is."""
+
+    asks_server = False
+    """What the server itself says of its refusal belongs to the message."""
+
+    def __init__(self, message: str, *, challenged: bool = True) -> None:
+        super().__init__(message)
+        self.challenged = challenged
+        """The server said which authorization it wants; where not, it may want something else than authorization."""
 
 
 class Unsupported(ClientError):

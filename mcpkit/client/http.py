@@ -12,8 +12,10 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
+from urllib.parse import urlsplit
 
 from mcpkit.client.errors import ClientError, ConnectionLost, ProtocolViolation, Timeout, Unreachable
+from mcpkit.client.proxies import proxy_of
 from mcpkit.client.urls import origin_text
 
 
@@ -25,6 +27,8 @@ class HttpRequest:
     url: str
     headers: Mapping[str, str] = field(repr=False)
     body: bytes | None = field(default=None, repr=False)
+    addresses: tuple[str, ...] | None = None
+    """The only ones that a direct connection may go to, whatever the host's name leads to; None for any."""
 
 
 class HttpAnswer(Protocol):
@@ -91,23 +95,28 @@ class HttpxCarrier:
         self._library = _library_of(client)
         self._owned = client is None
         self._timeout = self._library.Timeout(None, connect=connect_seconds)  # all other deadlines are the caller's
-        self._client = client or self._library.AsyncClient(
-            limits=self._library.Limits(max_connections=None, max_keepalive_connections=100, keepalive_expiry=5.0),
-            follow_redirects=False,
-            **options,
-        )
+        self._options = options
+        self._through: dict[str | None, Any] = {}
+        """A client for each proxy, where the environment names one that the library does not take."""
+        self._client = client or self._made()
 
     async def send(self, request: HttpRequest) -> HttpAnswer:
         """Send it and wait for the head of the answer."""
+        url, headers = request.url, dict(request.headers)
+        extensions: dict[str, str] = {}
+        if request.addresses is not None and self._owned and proxy_of(request.url) is None:
+            url, headers, extensions = _pinned(request)
         try:
-            wire = self._client.build_request(
+            client = self._client or self._client_for(request.url)
+            wire = client.build_request(
                 request.method,
-                request.url,
-                headers=dict(request.headers),
+                url,
+                headers=headers,
                 content=request.body,
                 timeout=self._timeout,
+                extensions=extensions,
             )
-            response = await self._client.send(wire, stream=True, follow_redirects=False)
+            response = await client.send(wire, stream=True, follow_redirects=False)
         except self._library.HTTPError as error:
             raise self._translated(error, request.url) from error
         except (self._library.InvalidURL, UnicodeError) as error:
@@ -117,14 +126,45 @@ class HttpxCarrier:
     async def close(self) -> None:
         """Close the client, unless the application made it."""
         if self._owned:
-            await self._client.aclose()
+            for client in (self._client, *self._through.values()):
+                if client is not None:
+                    await client.aclose()
+
+    def _made(self) -> Any:
+        """A client for all URLs; None where the library refuses one because of what the environment says of proxies."""
+        try:
+            return self._new()
+        except (ImportError, ValueError, self._library.InvalidURL):
+            return None
+        except OSError as error:
+            why = f"the certificates that SSL_CERT_FILE or SSL_CERT_DIR names can't be read: {error}"
+            raise Unreachable(why) from None
+
+    def _new(self, **options: Any) -> Any:
+        return self._library.AsyncClient(
+            limits=self._library.Limits(max_connections=None, max_keepalive_connections=100, keepalive_expiry=5.0),
+            follow_redirects=False,
+            **{**self._options, **options},
+        )
+
+    def _client_for(self, url: str) -> Any:
+        """Raises: ProxyUnusable where this very URL needs the proxy that can't be used."""
+        proxy = proxy_of(url)
+        if proxy is not None:
+            proxy.require_usable()
+        key = proxy.url if proxy is not None else None
+        if key not in self._through:
+            self._through[key] = self._new(trust_env=False, proxy=key)
+        return self._through[key]
 
     def _translated(self, error: Exception, url: str) -> ClientError:
         library, why = self._library, str(error) or type(error).__name__
+        proxy = proxy_of(url) if self._owned else None
+        through = f" through the proxy that {proxy.variable} names" if proxy is not None else ""
         if isinstance(error, library.ConnectTimeout | library.PoolTimeout):
             return Unreachable(f"{origin_text(url)} did not accept a connection in time")
         if isinstance(error, library.ConnectError | library.ProxyError | library.UnsupportedProtocol):
-            return Unreachable(f"{origin_text(url)} cannot be reached: {why}")
+            return Unreachable(f"{origin_text(url)} cannot be reached{through}: {why}")
         if isinstance(error, library.TimeoutException):
             return Timeout(f"{origin_text(url)} did not answer in time")
         return ConnectionLost(f"the connection to {origin_text(url)} broke: {why}")
@@ -150,6 +190,20 @@ class _HttpxAnswer:
 
     async def close(self) -> None:
         await self._response.aclose()
+
+
+def _pinned(request: HttpRequest) -> tuple[str, dict[str, str], dict[str, str]]:
+    """The URL with the address in it, and what makes the server see its name all the same.
+
+    Raises: Unreachable where there is no address.
+    """
+    parts = urlsplit(request.url)
+    if not request.addresses:
+        raise Unreachable(f"{origin_text(request.url)} cannot be reached: nobody knows its name")
+    address = request.addresses[0]
+    host = f"[{address}]" if ":" in address else address
+    url = parts._replace(netloc=host if parts.port is None else f"{host}:{parts.port}").geturl()
+    return url, {"Host": parts.netloc, **request.headers}, {"sni_hostname": parts.hostname or ""}
 
 
 def _library_of(client: Any) -> Any:

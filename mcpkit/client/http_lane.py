@@ -64,8 +64,10 @@ class Lane(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
 
     @classmethod
-    async def opened(cls, origin: Origin, tls: ssl.SSLContext | None, seconds: float) -> Lane:
-        """A new connection to ``origin``.
+    async def opened(
+        cls, origin: Origin, tls: ssl.SSLContext | None, seconds: float, addresses: tuple[str, ...] | None = None
+    ) -> Lane:
+        """A new connection to ``origin``; to one of ``addresses`` where some are given, under the origin's name.
 
         Raises: Unreachable.
         """
@@ -73,12 +75,32 @@ class Lane(asyncio.Protocol):
         where, loop = f"{scheme}://{host}:{port}", asyncio.get_running_loop()
         try:
             async with asyncio.timeout(seconds):
-                _, lane = await loop.create_connection(cls, host, port, ssl=tls, **_eyeballs(loop))
+                if addresses is None:
+                    _, lane = await loop.create_connection(cls, host, port, ssl=tls, **_eyeballs(loop))
+                else:
+                    lane = await cls._at_one_of(addresses, origin, tls)
         except TimeoutError:
             raise Unreachable(f"{where} did not accept a connection in time") from None
         except (OSError, UnicodeError) as error:
             raise Unreachable(f"{where} cannot be reached: {_why(error)}") from error
         return lane
+
+    @classmethod
+    async def _at_one_of(cls, addresses: tuple[str, ...], origin: Origin, tls: ssl.SSLContext | None) -> Lane:
+        """Raises: OSError, the last address's."""
+        _, host, port = origin
+        name = host if tls is not None else None
+        failure = OSError("nobody knows its name")
+        for address in addresses:
+            try:
+                _, lane = await asyncio.get_running_loop().create_connection(
+                    cls, address, port, ssl=tls, server_hostname=name
+                )
+            except OSError as error:
+                failure = error
+            else:
+                return lane
+        raise failure
 
     # ── asking ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -122,6 +144,12 @@ class Lane(asyncio.Protocol):
             return False
         self._state, self._since = _State.IDLE, self._loop.time()
         return True
+
+    @property
+    def peer(self) -> str | None:
+        """The address at the other end."""
+        found = self._transport.get_extra_info("peername")
+        return str(found[0]) if isinstance(found, tuple) else None
 
     @property
     def usable(self) -> bool:

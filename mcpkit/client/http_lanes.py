@@ -14,14 +14,14 @@ import functools
 import importlib.util
 import re
 import ssl
-import urllib.request
 from collections.abc import AsyncGenerator, Mapping
-from typing import Final
+from typing import Final, TypeAlias
 from urllib.parse import SplitResult, urlsplit
 
 from mcpkit.client.errors import ConnectionLost, ProtocolViolation, Unreachable
 from mcpkit.client.http import HttpAnswer, HttpRequest, HttpxCarrier
 from mcpkit.client.http_lane import Lane
+from mcpkit.client.proxies import proxy_of
 from mcpkit.client.urls import Origin, origin_of, origin_text
 
 _MOST_IDLE: Final = 100
@@ -33,6 +33,9 @@ _VALUES: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _OURS: Final = frozenset({"connection", "content-length", "transfer-encoding"})
 """Fields that say where a message ends, and whether another follows."""
 
+_Way: TypeAlias = tuple[object, ...]
+"""Where a connection leads: an origin, and the addresses where these were given rather than looked up."""
+
 
 class LaneCarrier:
     """Sends each request over an idle connection to its origin, or a new one."""
@@ -41,7 +44,7 @@ class LaneCarrier:
         self._able = importlib.util.find_spec("httptools") is not None
         self._connect_seconds = connect_seconds
         self._turns = asyncio.Semaphore(_CONNECTING)
-        self._idle: dict[Origin, list[Lane]] = {}
+        self._idle: dict[_Way, list[Lane]] = {}
         self._busy: set[Lane] = set()
         self._proxied: HttpxCarrier | None = None
         self._closed = False
@@ -54,17 +57,18 @@ class LaneCarrier:
             raise Unreachable(f"{origin_text(request.url)}: {error}") from None
         if self._closed:
             raise ConnectionLost("the client is closed", sent=False)
-        if not self._able or not _PLAIN_URL.fullmatch(request.url) or _proxy_for(parts):
+        if not self._able or not _PLAIN_URL.fullmatch(request.url) or proxy_of(request.url) is not None:
             return await self._through_httpx(request)
         wire = _wire(request, parts)
-        lane = self._idle_lane(origin) or await self._new_lane(origin)
+        way = (*origin, *(request.addresses or ()))
+        lane = self._idle_lane(way) or await self._new_lane(way, origin, request.addresses)
         self._busy.add(lane)
         try:
             await lane.ask(wire)
         except BaseException:
             self._drop(lane)
             raise
-        return _LaneAnswer(lane, self, origin)
+        return _LaneAnswer(lane, self, way)
 
     async def close(self) -> None:
         """Give up every connection, those in use too."""
@@ -76,8 +80,8 @@ class LaneCarrier:
         if self._proxied is not None:
             await self._proxied.close()
 
-    def _idle_lane(self, origin: Origin) -> Lane | None:
-        idle = self._idle.get(origin)
+    def _idle_lane(self, way: _Way) -> Lane | None:
+        idle = self._idle.get(way)
         while idle:
             lane = idle.pop()
             if lane.usable:
@@ -85,12 +89,13 @@ class LaneCarrier:
             lane.drop()
         return None
 
-    async def _new_lane(self, origin: Origin) -> Lane:
+    async def _new_lane(self, way: _Way, origin: Origin, addresses: tuple[str, ...] | None) -> Lane:
         async with self._turns:
-            back = self._idle_lane(origin)  # one may have come back meanwhile
+            back = self._idle_lane(way)  # one may have come back meanwhile
             if back is not None:
                 return back
-            lane = await Lane.opened(origin, _tls() if origin[0] == "https" else None, self._connect_seconds)
+            tls = _tls() if origin[0] == "https" else None
+            lane = await Lane.opened(origin, tls, self._connect_seconds, addresses)
         if self._closed:
             lane.drop()
             raise ConnectionLost("the client is closed", sent=False)
@@ -101,10 +106,10 @@ class LaneCarrier:
             self._proxied = HttpxCarrier(connect_seconds=self._connect_seconds)
         return await self._proxied.send(request)
 
-    def _returned(self, lane: Lane, origin: Origin) -> None:
+    def _returned(self, lane: Lane, way: _Way) -> None:
         """The answer has been read, or given up."""
         self._busy.discard(lane)
-        idle = self._idle.setdefault(origin, [])
+        idle = self._idle.setdefault(way, [])
         if self._closed or not lane.over() or len(idle) >= _MOST_IDLE:
             lane.drop()
             return
@@ -120,13 +125,18 @@ class LaneCarrier:
 class _LaneAnswer:
     """An answer on its lane: raw bytes, since a compressed bomb would burst before it could be counted."""
 
-    def __init__(self, lane: Lane, carrier: LaneCarrier, origin: Origin) -> None:
+    def __init__(self, lane: Lane, carrier: LaneCarrier, way: _Way) -> None:
         self.status = lane.status
         self.headers: Mapping[str, str] = _joined(lane.fields)
         self._lane = lane
         self._carrier = carrier
-        self._origin = origin
+        self._way = way
         self._closed = False
+
+    @property
+    def peer(self) -> str | None:
+        """The address that it comes from; None where that is not known."""
+        return self._lane.peer
 
     def chunks(self) -> AsyncGenerator[bytes, None]:
         plain = self.headers.get("content-encoding", "identity").lower() == "identity"
@@ -140,7 +150,7 @@ class _LaneAnswer:
     async def close(self) -> None:
         if not self._closed:
             self._closed = True
-            self._carrier._returned(self._lane, self._origin)
+            self._carrier._returned(self._lane, self._way)
 
 
 def _wire(request: HttpRequest, parts: SplitResult) -> bytes:
@@ -181,19 +191,6 @@ def _joined(fields: list[tuple[bytes, bytes]]) -> dict[str, str]:
         name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
         joined[name] = f"{joined[name]}, {value}" if name in joined else value
     return joined
-
-
-def _proxy_for(parts: SplitResult) -> bool:
-    """The environment, or the system, wants this URL to go through a proxy."""
-    proxies = _proxies()
-    if parts.scheme not in proxies and "all" not in proxies:
-        return False
-    return not urllib.request.proxy_bypass(parts.netloc)
-
-
-@functools.cache
-def _proxies() -> Mapping[str, str]:
-    return urllib.request.getproxies()
 
 
 @functools.cache

@@ -277,7 +277,7 @@ class TaskState(Result):
     @property
     def done(self) -> bool:
         """The task will not change any more."""
-        return self.status in {"completed", "failed", "cancelled"}
+        return self.status in ("completed", "failed", "cancelled")
 
 
 def _decoded(text: Any) -> bytes:

@@ -14,7 +14,7 @@ from mcpkit.client.errors import InputUnavailable, ProtocolViolation, ServerRefu
 from mcpkit.jsonrpc.errors import RpcError
 from mcpkit.jsonrpc.messages import JsonObject
 
-_ASKABLE: Final = frozenset({"elicitation/create", "sampling/createMessage", "roots/list"})
+_ASKABLE: Final = ("elicitation/create", "sampling/createMessage", "roots/list")
 _BREATH: Final = 0.05
 _LONGEST_BREATH: Final = 2.0
 

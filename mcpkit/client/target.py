@@ -5,14 +5,19 @@ What must never stand here: opening one, reading configuration files (the host's
 
 from __future__ import annotations
 
+import os
+import re
 import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeAlias, runtime_checkable
+from urllib.parse import urlsplit
 
+from mcpkit.client.display import clean
 from mcpkit.client.endpoint import Authorizer, Endpoint
+from mcpkit.client.entries import KINDS, is_disabled, normalized, servers_in
 from mcpkit.client.era import Door
 from mcpkit.client.http import HttpCarrier, HttpxCarrier
 from mcpkit.client.http_lanes import LaneCarrier
@@ -36,16 +41,19 @@ class InProcess(Protocol):
         """One way in, not opened yet."""
 
 
-Target: TypeAlias = str | Sequence[str] | Mapping[str, Any] | InProcess | Transport | Callable[[], Transport]
-"""A URL; a command line or its words; ``{"url": …}`` or ``{"command": …}``; a server object; a transport, or what makes
-one."""
+Target: TypeAlias = (
+    str | os.PathLike[str] | Sequence[str] | Mapping[str, Any] | InProcess | Transport | Callable[[], Transport]
+)
+"""A URL; a command line or its words; a Python or JavaScript file; an entry of a configuration file, or a configuration
+of one server; a server object; a transport, or what makes one."""
 
-_HTTP_KINDS: Final = {
-    "http": ("http", "sse"),
-    "streamable-http": ("http",),
-    "streamablehttp": ("http",),
-    "sse": ("sse",),
-}
+_HTTP_KINDS: Final = {"http": ("http", "sse"), "streamable-http": ("http",), "sse": ("sse",)}
+_RUN_BY: Final = {".py": sys.executable, ".js": "node", ".mjs": "node", ".cjs": "node"}
+_ADDRESS: Final = re.compile(
+    r"(?:[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}(?:[/?#]\S*)?"
+    r"|(?:localhost|[0-9]{1,3}(?:\.[0-9]{1,3}){3}|\[[0-9A-Fa-f:.]+\])(?:[/?#]\S*)?"
+    r"|(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,}/\S*"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +82,44 @@ def reach(target: Target, means: Means) -> Reach:
 
     Raises: ValueError that says what is wrong with it.
     """
+    if isinstance(target, os.PathLike):
+        return _by_command(_runnable([os.fspath(target)]), {}, means)
     if isinstance(target, str):
-        is_url = "://" in target.split(maxsplit=1)[0] if target.strip() else False
-        return _by_url(target, means, ("http", "sse")) if is_url else _by_command(_words(target), {}, means)
+        if is_url(target):
+            return _by_url(endpoint_of(target), means, ("http", "sse"))
+        refuse_address(target)
+        return _by_command(_words(target), {}, means)
     if isinstance(target, Mapping):
         return _by_entry(target, means)
     if isinstance(target, Sequence):
         return _by_command(list(target), {}, means)
     return _by_object(target)
+
+
+def is_url(text: str) -> bool:
+    """The text is a URL, of whatever kind, and no command line."""
+    return "://" in text.split(maxsplit=1)[0] if text.strip() else False
+
+
+def endpoint_of(url: str) -> str:
+    """The URL; one without a path means the endpoint of this project's servers, ``/api``."""
+    try:
+        parts = urlsplit(url.strip())
+    except ValueError:
+        return url  # which is refused where it is used
+    return url.strip() if parts.path else parts._replace(path="/api").geturl()
+
+
+def lacks_scheme(text: str) -> bool:
+    """The text is an address, ``localhost:1234`` or ``h.example/mcp``, to which only a scheme is missing."""
+    return _ADDRESS.fullmatch(text.strip()) is not None and not Path(text.strip()).exists()
+
+
+def refuse_address(text: str) -> None:
+    """Raises: ValueError that says what to write, for an address without a scheme."""
+    if lacks_scheme(text):
+        shown = clean(text, 200)
+        raise ValueError(f"{shown} is an address without a scheme: write http://{shown}, or https:// where it has TLS")
 
 
 def _by_url(url: str, means: Means, kinds: Sequence[str], headers: Mapping[str, str] | None = None) -> Reach:
@@ -103,28 +141,48 @@ def _by_url(url: str, means: Means, kinds: Sequence[str], headers: Mapping[str, 
 def _by_command(words: Sequence[str], entry: Mapping[str, Any], means: Means) -> Reach:
     if not words or not words[0]:
         raise ValueError("the command is empty")
-    env = {str(name): str(value) for name, value in (entry.get("env") or {}).items()}
+    env = {str(name): _text(value) for name, value in (entry.get("env") or {}).items() if value is not None}
     cwd = entry.get("cwd")
     command = Command(tuple(map(str, words)), env, None if cwd is None else str(cwd), means.stderr)
     return Reach(command.name, shlex.join(command.arguments), (Door("stdio", lambda: Stdio(command, means.patience)),))
 
 
 def _by_entry(entry: Mapping[str, Any], means: Means) -> Reach:
-    if "mcpServers" in entry or "servers" in entry:
-        raise ValueError(
-            "this is a whole configuration file: give one of its entries, or all of them to a host's Fleet"
-        )
-    kind = str(entry.get("type") or entry.get("transport") or ("http" if "url" in entry else "stdio")).lower()
+    servers = servers_in(entry)
+    if servers is not None:
+        return _by_configuration(servers, means)
+    entry = normalized(entry)
+    said = str(entry.get("type") or ("http" if "url" in entry else "stdio")).lower()
+    kind = KINDS.get(said)
+    if kind is None:
+        raise ValueError(f"type must be stdio, http, streamable-http or sse, not {said!r}")
+    for member, shape, word in (("args", list, "a list"), ("env", dict, "an object"), ("headers", dict, "an object")):
+        if not isinstance(entry.get(member, shape()), shape):
+            raise ValueError(f'"{member}" must be {word}')
     if kind == "stdio":
         if not isinstance(entry.get("command"), str):
             raise ValueError('a stdio server needs a "command"')
-        return _by_command([entry["command"], *(entry.get("args") or [])], entry, means)
-    if kind not in _HTTP_KINDS:
-        raise ValueError(f"type must be stdio, http, streamable-http or sse, not {kind!r}")
+        return _by_command([entry["command"], *entry.get("args", [])], entry, means)
     if not isinstance(entry.get("url"), str):
         raise ValueError(f'a server of type {kind} needs a "url"')
-    headers = {str(name): str(value) for name, value in (entry.get("headers") or {}).items()}
+    refuse_address(entry["url"])
+    headers = {str(name): _text(value) for name, value in entry.get("headers", {}).items() if value is not None}
     return _by_url(entry["url"], means, _HTTP_KINDS[kind], headers)
+
+
+def _by_configuration(servers: Mapping[str, Any], means: Means) -> Reach:
+    """A whole configuration, which may stand for its only server."""
+    wanted = {name: entry for name, entry in servers.items() if not is_disabled(entry)}
+    if len(wanted) != 1:
+        names = ", ".join(clean(str(name), 60) for name in wanted) or "none"
+        raise ValueError(
+            "a client has one server, and this configuration names "
+            f"{names}: give one of its entries, or all of them to a host's Fleet"
+        )
+    ((name, entry),) = wanted.items()
+    if not isinstance(entry, Mapping):
+        raise ValueError(f"the server {clean(str(name), 60)} must be an object")
+    return _by_entry(entry, means)
 
 
 def _by_object(target: Any) -> Reach:
@@ -141,9 +199,20 @@ def _by_object(target: Any) -> Reach:
 
 
 def _words(line: str) -> list[str]:
-    """The words of a command line; a Python file is run by this Python."""
-    words = shlex.split(line, posix=sys.platform != "win32")
-    return [sys.executable, *words] if words and words[0].endswith(".py") and Path(words[0]).is_file() else words
+    """The words of a command line; a Python file is run by this Python, one of JavaScript by Node.js."""
+    if Path(line).is_file():  # its name may have blanks
+        return _runnable([line])
+    return _runnable(shlex.split(line, posix=sys.platform != "win32"))
+
+
+def _runnable(words: list[str]) -> list[str]:
+    program = _RUN_BY.get(Path(words[0]).suffix.lower()) if words else None
+    return [program, *words] if program is not None and Path(words[0]).is_file() else words
+
+
+def _text(value: Any) -> str:
+    """A value of JSON as a variable or a header has it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _carrier(means: Means) -> HttpCarrier:

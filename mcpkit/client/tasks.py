@@ -105,7 +105,10 @@ class TaskHandle:
             await self.get()
 
     async def _give_input(self) -> None:
-        fresh = {key: asked for key, asked in self.state.input_requests.items() if key not in self._answered}
+        requests = self.state.get("inputRequests")
+        if not isinstance(requests, dict):
+            raise ProtocolViolation("the task wants input but does not say which")
+        fresh = {key: asked for key, asked in requests.items() if key not in self._answered}
         if fresh:
             await self.update(await responses(fresh, self._answers))
 

@@ -51,6 +51,11 @@ def same_origin(one: str, other: str) -> bool:
         return False
 
 
+def same_issuer(one: str | None, other: str | None) -> bool:
+    """Both name one authorization server: the very same text, but for one slash at the end of either."""
+    return one is not None and other is not None and one.removesuffix("/") == other.removesuffix("/")
+
+
 def resolve(base: str, reference: str) -> str:
     """``reference`` as an absolute URL of the same origin as ``base`` (HSSE-09, FLOW-13).
 

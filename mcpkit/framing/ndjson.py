@@ -5,13 +5,14 @@ What must never stand here: I/O, JSON (a line is bytes), what to answer to an ov
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from mcpkit.framing.breaks import escape_breaks
 
 BOM: Final = b"\xef\xbb\xbf"
 _PADDING: Final = b" \t\r"
+_START: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,8 @@ class Overlong:
     """Stands where a line longer than ``limit`` bytes was thrown away."""
 
     limit: int
+    start: bytes = field(default=b"", compare=False, repr=False)
+    """The first bytes of the line, in which a reader may find whom it was meant for."""
 
 
 Line: TypeAlias = bytes | Overlong
@@ -54,7 +57,7 @@ class LineDecoder:
                 self._grow(piece, lines)
                 self._end(lines)
             elif len(piece) > self._max:
-                lines.append(Overlong(self._max))
+                lines.append(Overlong(self._max, piece[:_START]))
             elif line := piece.strip(_PADDING):
                 lines.append(line)
         if rest:
@@ -83,8 +86,8 @@ class LineDecoder:
         self._partial += piece
         if len(self._partial) > self._max:
             self._overlong = True
+            lines.append(Overlong(self._max, bytes(self._partial[:_START])))
             self._partial.clear()
-            lines.append(Overlong(self._max))
 
     def _end(self, lines: list[Line]) -> None:
         line = bytes(self._partial.strip(_PADDING))

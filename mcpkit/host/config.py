@@ -17,23 +17,13 @@ from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 
-from mcpkit.client.target import Target
+from mcpkit.client.entries import KINDS, is_disabled, normalized, servers_in
+from mcpkit.client.target import Target, endpoint_of, is_url, refuse_address
 from mcpkit.jsonrpc.codec import load
 from mcpkit.jsonrpc.errors import McpKitError, ParseError
 from mcpkit.jsonrpc.messages import JsonObject
 
 MAX_BYTES: Final = 1024 * 1024
-KINDS: Final = {
-    "http": "http",
-    "streamable-http": "streamable-http",
-    "streamablehttp": "streamable-http",
-    "streamable_http": "streamable-http",
-    "sse": "sse",
-    "stdio": "stdio",
-    "local": "stdio",
-}
-"""Every spelling of a server's type, and what the client calls it."""
-
 _VARIABLE: Final = re.compile(r"\$\{([^}]*)\}")
 _TEXT: Final = r'("(?:[^"\\]|\\.)*")'
 _COMMENT: Final = re.compile(_TEXT + r"|//[^\n]*|/\*.*?\*/", re.DOTALL)
@@ -87,15 +77,15 @@ def read_config(
     Raises: ConfigError.
     """
     config = _object(_parsed(path), path.name)
-    servers = config.get("mcpServers", config.get("servers"))
-    if not isinstance(servers, dict):
+    servers = servers_in(config)
+    if servers is None:
         raise ConfigError(f'{path.name} names no servers: it needs an object "mcpServers" or "servers"')
     folder = path.resolve().parent
     values = _Values(environment, folder, _inputs(config, path.name), ask)
     return [
         _entry(f"{path.name}: server {name}", name, server, values)
         for name, server in servers.items()
-        if only in (None, name) and not (isinstance(server, dict) and server.get("disabled") is True)
+        if only in (None, name) and not is_disabled(server)
     ]
 
 
@@ -158,8 +148,8 @@ def _input(given: JsonObject, where: str) -> Input:
 
 
 def _entry(where: str, name: str, given: Any, values: _Values) -> Entry:
-    server: JsonObject = values.filled(_object(given, where), where)
-    said = server.get("type") or server.get("transport")
+    server = normalized(values.filled(_object(given, where), where))
+    said = server.get("type")
     kind = KINDS.get(str(said).lower()) if said else "http" if "url" in server else "stdio"
     if kind is None:
         raise ConfigError(f"{where}: type must be one of http, streamable-http, sse and stdio, not {said!r}")
@@ -171,7 +161,19 @@ def _entry(where: str, name: str, given: Any, values: _Values) -> Entry:
             raise ConfigError(f'{where}: "{member}" must be {word}')
     if kind == "stdio":
         server = {**server, **_surroundings(server, values, where)}
-    return Entry(name, {**server, "type": kind}, _place(given))
+    else:
+        server["headers"] = {key: value for key, value in server.get("headers", {}).items() if value is not None}
+        if not server["headers"]:
+            del server["headers"]
+        _refuse_address(server["url"], where)
+    return Entry(name, {**server, "type": kind}, _place(normalized(given)))
+
+
+def _refuse_address(text: str, where: str = "") -> None:
+    try:
+        refuse_address(text)
+    except ValueError as error:
+        raise ConfigError(f"{where}: {error}" if where else str(error)) from None
 
 
 def _surroundings(server: JsonObject, values: _Values, where: str) -> JsonObject:
@@ -287,10 +289,11 @@ def entries_of(targets: Sequence[str | Sequence[str]]) -> list[Entry]:
 def _target(target: str | Sequence[str]) -> str | JsonObject:
     if not isinstance(target, str):
         return {"type": "stdio", "command": target[0], "args": list(target[1:])}
-    if "://" not in target.split(maxsplit=1)[0]:
+    if not is_url(target):
+        _refuse_address(target)
         return target
     try:
-        parts = urlsplit(target)
+        urlsplit(target)
     except ValueError:
         raise ConfigError(f"{target} is no URL") from None
-    return {"type": "http", "url": target if parts.path else parts._replace(path="/api").geturl()}
+    return {"type": "http", "url": endpoint_of(target)}

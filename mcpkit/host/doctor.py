@@ -25,7 +25,7 @@ from mcpkit.host.holder import holder, how_to_find
 from mcpkit.host.model import ModelDenied, ModelError
 from mcpkit.host.openai import Refused, models_at
 from mcpkit.host.show import painter
-from mcpkit.host.sign_in import Access, SignInNeeded, advice
+from mcpkit.host.sign_in import Access, KeyNeeded, SignInNeeded, advice
 from mcpkit.settings import Settings, SettingsError
 from mcpkit.settings.contradictions import without_effect
 from mcpkit.settings.unknown import explain
@@ -186,7 +186,9 @@ async def server(entry: Entry, options: ClientOptions, access: Access, *, named:
     except (ClientError, ValueError) as error:
         code = exit_code(error)
         fix = {AUTHORIZATION: advice(access.program, entry)}.get(code, _start(entry))
-        text = error.short if isinstance(error, SignInNeeded) else str(error)
+        text = str(error)
+        if isinstance(error, SignInNeeded | KeyNeeded):
+            text, fix = error.short, error.fix
         return Finding("fail" if named else "warn", subject, text, fix, code if named else OK)
     return Finding("ok", subject, f"{len(tools)} tools, {spoken}, {seconds * 1000:.0f} ms")
 

@@ -12,6 +12,7 @@ from mcpkit.client.errors import (
     ConnectionLost,
     HttpRefused,
     ProtocolViolation,
+    ProxyUnusable,
     ServerRefused,
     Timeout,
     ToolFailed,
@@ -21,20 +22,24 @@ from mcpkit.client.errors import (
 from mcpkit.host.model import ModelDenied, ModelError
 
 OK, USAGE, AUTHORIZATION, UNREACHABLE, TOOL_ERROR, NOT_MCP, REFUSED, FAILED = 0, 1, 3, 4, 5, 6, 7, 8
-INTERRUPTED, UNREAD = 130, 141
+UNREAD = 141
 EXIT_CODES: Final = """exit codes:
   0  everything worked          5  a tool answered with an error, or could not be called
   1  usage, or a bad setting    6  what answers there is no MCP server
   3  authorization              7  the server refused, or a call was not allowed
   4  nobody there, or it broke  8  anything else
-130 and 141: interrupted, output no longer read"""
+130, 129 and 143: interrupted, by Ctrl-C or a signal; 141: output no longer read"""
 
 
 def exit_code(error: Exception) -> int:
     """What a failure is to the shell."""
     match error:
+        case ProxyUnusable():
+            return USAGE
         case AuthorizationFailed() | ModelDenied():
             return AUTHORIZATION
+        case HttpRefused() if error.retryable or error.status >= 500:
+            return UNREACHABLE
         case Unreachable() | ConnectionLost() | Timeout() | ModelError():
             return UNREACHABLE
         case ToolFailed():

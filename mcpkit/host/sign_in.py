@@ -26,15 +26,21 @@ from mcpkit.client.oauth import (
     Rules,
     TokenStore,
 )
+from mcpkit.client.oauth.discovery import NoSignIn
+from mcpkit.client.oauth.errand import Errand
 from mcpkit.client.oauth.redirect import Consent
-from mcpkit.client.oauth.tokens import Vault
+from mcpkit.client.oauth.tokens import Tokens, Vault
 from mcpkit.host.config import Entry
 
 SECONDS: Final = 300.0
 """How long the user may take."""
 CALLBACK: Final = "/callback"
 """Where a browser comes back to when the client was registered beforehand."""
-TOKEN: Final = "--token, or headers in a configuration file"
+TOKEN: Final = """--token TOKEN, or --header 'Name: value', or "headers" of its entry in a configuration file"""
+KEY: Final = (
+    """--token KEY (sent as Authorization: Bearer KEY), --header 'X-API-Key: KEY' where it wants another header, """
+    """or "headers": {"X-API-Key": "KEY"} in its entry of a configuration file"""
+)
 
 Tell: TypeAlias = Callable[[str, str], object]
 """Shows the user who wants a sign-in, and the page where it is done."""
@@ -46,7 +52,38 @@ class SignInNeeded(AuthorizationFailed):
     def __init__(self, program: str, entry: Entry) -> None:
         self.short = f"{clean(entry.place, 200)} wants you to sign in"
         """The same without the advice."""
-        super().__init__(f"{self.short}; {advice(program, entry)}")
+        self.fix = advice(program, entry)
+        super().__init__(f"{self.short}; {self.fix}")
+
+
+class KeyNeeded(AuthorizationFailed):
+    """The server wants a key of its own making: there is nowhere to sign in."""
+
+    asks_server = True
+
+    def __init__(self, entry: Entry, *, sent: bool) -> None:
+        other = "another API key or token than the one that is sent" if sent else "an API key or token"
+        self.short = f"{clean(entry.place, 200)} wants {other}, and offers no sign-in"
+        """The same without the advice."""
+        self.fix = f"get one from whoever runs the server and give it: {KEY}"
+        super().__init__(f"{self.short}; {self.fix}")
+
+
+@dataclass(frozen=True)
+class _Consent(AuthorizationCode):
+    """The user's consent in a browser, where the server has a page for that."""
+
+    entry: Entry | None = None
+    sent: bool = False
+
+    async def obtain(self, errand: Errand) -> Tokens:
+        """As in any browser; where there is no page, say what the server wants instead."""
+        try:
+            return await AuthorizationCode.obtain(self, errand)
+        except NoSignIn as error:
+            if self.entry is None:
+                raise
+            raise KeyNeeded(self.entry, sent=self.sent) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +115,9 @@ class Access:
             return None
         if self.token is not None:
             return Bearer(self.token)
-        grant = AuthorizationCode(About(known=self._known()), Doorway(self, entry))
+        grant = _Consent(
+            About(known=self._known()), Doorway(self, entry), entry, bool({**self.headers, **(headers or {})})
+        )
         return OAuth(grant, store=self.store, rules=Rules(dpop=False))  # a bound token ends with its key: this run
 
     async def forget(self, entry: Entry) -> bool:

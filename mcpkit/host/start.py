@@ -16,7 +16,8 @@ from mcpkit.host.chat import LEAVE, Chat, Watch
 from mcpkit.host.config import Entry
 from mcpkit.host.consent import Consent, Policy
 from mcpkit.host.conversation import Conversation, Limits
-from mcpkit.host.exits import INTERRUPTED, OK
+from mcpkit.host.ending import code_of_interruption, ending
+from mcpkit.host.exits import OK
 from mcpkit.host.fleet import PATIENCE, Fleet, MemberOptions, State
 from mcpkit.host.form import Form
 from mcpkit.host.model import Model
@@ -74,7 +75,7 @@ def run_chat(plan: Plan) -> int:
             desk.append(parts.chat)
             return _once(parts, plan.once) if plan.once is not None else _converse(parts)
         except Interrupted:
-            return INTERRUPTED
+            return code_of_interruption()
         finally:
             terminal.attend(parts.close(), interruptible=False)
 
@@ -185,6 +186,8 @@ def _converse(parts: Parts) -> int:
                 return OK
             _one_turn(parts, line)
         except KeyboardInterrupt:
+            if ending():
+                raise
             with uninterrupted():
                 parts.show.notice("quit_hint")
 
@@ -193,5 +196,7 @@ def _one_turn(parts: Parts, line: str) -> None:
     try:
         parts.terminal.attend(parts.chat.heard(line))
     except Interrupted:
+        if ending():
+            raise
         with uninterrupted():
             parts.show.notice("cancelled")

@@ -13,6 +13,7 @@ from typing import Final
 
 from mcpkit.client.display import clean
 from mcpkit.client.options import ClientOptions
+from mcpkit.client.target import lacks_scheme
 from mcpkit.host.commands import UsageError
 from mcpkit.host.config import ConfigError, Entry, Input, entries_of, read_config
 from mcpkit.host.terminal import ask_hidden
@@ -59,9 +60,14 @@ def many_servers(options: argparse.Namespace, command: list[str], settings: Sett
 
 
 def names_a_server(word: str) -> bool:
-    """A URL, a command line of several words, or a Python file; never ``name=value``."""
+    """A URL, a command line of several words, or a file that is run; never ``name=value``.
+
+    An address without a scheme is meant as a server, too: that it lacks one is then said.
+    """
     head = word.split("=", 1)[0]
-    return "://" in head or " " in head.strip() or (head.endswith(".py") and Path(head).is_file())
+    if "://" in head or " " in head.strip() or ("=" not in word and lacks_scheme(word)):
+        return True
+    return head.endswith((".py", ".js", ".mjs", ".cjs")) and Path(head).is_file()
 
 
 def headers_of(options: argparse.Namespace) -> dict[str, str]:

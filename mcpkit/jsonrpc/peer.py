@@ -112,6 +112,11 @@ class Peer:
     # both
 
     @property
+    def asked(self) -> int:
+        """How many questions we have asked so far; without a prefix, the last one's id."""
+        return self._last
+
+    @property
     def pending(self) -> int:
         """How many of our questions wait for an answer."""
         return len(self._asked)

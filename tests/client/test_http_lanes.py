@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from mcpkit.client import http_lane, http_lanes
+from mcpkit.client import proxies as client_proxies
 from mcpkit.client.errors import ConnectionLost, ProtocolViolation, Unreachable
 from mcpkit.client.http import HttpRequest, HttpxCarrier, read_body
 from mcpkit.client.http_lanes import LaneCarrier
@@ -201,7 +202,7 @@ async def test_proxies_are_left_to_httpx(
         used.append(request.url)
         raise Unreachable("proxy")
 
-    monkeypatch.setattr(http_lanes, "_proxies", lambda: proxies)
+    monkeypatch.setattr(client_proxies, "proxies", lambda: proxies)
     monkeypatch.setattr(HttpxCarrier, "send", send)
     server, carrier = Server(), LaneCarrier()
     async with http_peer(server) as peer:

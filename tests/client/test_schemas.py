@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from mcpkit.client import schemas
-from mcpkit.client.schemas import UnusableSchema, problems, validator
+from mcpkit.client.schemas import UncheckableSchema, UnusableSchema, problems, validator
 
 
 def test_problems_in_words() -> None:
@@ -49,3 +51,70 @@ def test_schemas_are_compiled_once_and_not_kept_for_ever(monkeypatch: pytest.Mon
     validator({"const": 3})
     assert len(schemas._compiled) == 2
     assert validator({"const": 1}) is not first
+
+
+def doubling(levels: int, keyword: str = "anyOf") -> dict[str, Any]:
+    """A schema of a few bytes a level that asks for twice the work with each."""
+    named: dict[str, Any] = {f"a{level}": {keyword: [{"$ref": f"#/$defs/a{level + 1}"}] * 2} for level in range(levels)}
+    return {"$defs": {**named, f"a{levels}": {"type": "string"}}, "$ref": "#/$defs/a0"}
+
+
+TWICE_BELOW: dict[str, Any] = {
+    "anyOf": [
+        {"properties": {"c": {"$ref": "#"}}, "required": ["x"]},
+        {"properties": {"c": {"$ref": "#"}}, "required": ["y"]},
+    ]
+}
+
+
+def nested(levels: int) -> dict[str, Any]:
+    value: dict[str, Any] = {}
+    for _ in range(levels):
+        value = {"c": value}
+    return value
+
+
+@pytest.mark.parametrize(
+    ("schema", "value"),
+    [
+        *[(doubling(60, keyword), 5) for keyword in ("anyOf", "oneOf", "allOf")],
+        (doubling(500), 5),
+        (TWICE_BELOW, nested(60)),
+        ({"$id": "http://x.example/a", **TWICE_BELOW}, nested(60)),
+        (
+            {
+                "$dynamicAnchor": "n",
+                "anyOf": [{"properties": {"c": {"$dynamicRef": "#n"}}, "required": [name]} for name in ("x", "y")],
+            },
+            nested(60),
+        ),
+        ({"not": {"not": doubling(60)["$defs"]["a59"]}, **doubling(60)}, 5),
+        ({"items": {"anyOf": [{"const": n} for n in range(9_000)]}}, ["x"] * 50_000),
+        ({"items": {"enum": [{"a": n} for n in range(20_000)]}}, [{"a": -1}] * 20_000),
+        ({"allOf": [{"pattern": f"a{n}"} for n in range(1_000)]}, "x"),
+        ({"pattern": "((a{100}){100}){100}"}, "x"),
+        ({"pattern": "(?=x)"}, "x"),
+    ],
+)
+def test_work_without_measure_is_not_begun(schema: dict[str, Any], value: Any) -> None:
+    """A kilobyte that asks for 2^60 steps: this test would never end, since the checker can't be stopped."""
+    with pytest.raises(UncheckableSchema):
+        problems(schema, value)
+
+
+def test_what_refers_to_itself_is_checked_where_that_is_affordable() -> None:
+    """A tree is described by itself; so is what is a little nested by a schema that doubles."""
+    tree = {"required": ["v"], "properties": {"kids": {"items": {"$ref": "#"}}}}
+    kids = [{"v": 1, "kids": [{"v": 2}] * 30} for _ in range(30)]
+    assert problems(tree, {"v": 1, "kids": kids}) == []
+    assert problems(tree, {"v": 1, "kids": [*kids, {"kids": []}]}) == ['kids/30: "v" is a required property']
+    assert problems(TWICE_BELOW, nested(3)) != []
+    assert problems(doubling(16), 5) == ["it does not fit the schema"]
+    assert problems(doubling(16), "x") == []
+
+
+def test_the_first_of_very_many_faults_is_told() -> None:
+    """A large result with one wrong entry is not only called wrong."""
+    listed = {"items": {"type": "integer"}}
+    assert problems(listed, [*range(100_000), "x", None]) == ['100000: "x" is not of type "integer"']
+    assert problems(listed, list(range(100_000))) == []

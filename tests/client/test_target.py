@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,63 @@ async def test_commands(tmp_path: Path) -> None:
     assert reach("prog x", MEANS).key == "prog x"
 
 
+@pytest.mark.parametrize(
+    ("entry", "words", "env"),
+    [
+        ({"command": ["npx", "-y", "server"]}, ["npx", "-y", "server"], {}),
+        ({"command": ["npx"], "args": ["-y", 5]}, ["npx", "-y", "5"], {}),
+        ({"command": "npx -y 'a server'"}, ["npx", "-y", "a server"], {}),
+        ({"command": "a b", "args": ["c"]}, ["a b", "c"], {}),
+        ({"command": {"path": "p", "args": ["q"], "env": {"A": "1"}}}, ["p", "q"], {"A": "1"}),
+        ({"command": "p", "env": {"A": True, "B": None, "C": 5}}, ["p"], {"A": "true", "C": "5"}),
+        ({"command": "p", "environment": {"A": "1"}}, ["p"], {"A": "1"}),
+    ],
+)
+async def test_commands_of_every_host(entry: dict[str, Any], words: list[str], env: dict[str, str]) -> None:
+    """A list, a line or an object is a command; null says nothing, and what is no text becomes one."""
+    transport = reach(entry, MEANS).doors[0].make()
+    assert isinstance(transport, Stdio)
+    assert (list(transport._command.arguments), transport._command.env) == (words, env)
+
+
+async def test_the_same_words_mean_the_same_as_on_the_command_line(tmp_path: Path) -> None:
+    """A bare origin is this project's endpoint; a file is run by what runs its kind; its name may have blanks."""
+    for url, key in (
+        ("http://127.0.0.1:1", "http://127.0.0.1:1/api"),
+        (" https://h.example ", "https://h.example/api"),
+        ("http://h.example?x=1", "http://h.example/api"),
+        ("http://h.example/", "http://h.example/"),
+    ):
+        assert reach(url, MEANS).key == key
+    (tmp_path / "a b.py").write_text("")
+    (tmp_path / "c.mjs").write_text("")
+    assert words_of(tmp_path / "a b.py") == [sys.executable, str(tmp_path / "a b.py")]
+    assert words_of(str(tmp_path / "a b.py")) == [sys.executable, str(tmp_path / "a b.py")]
+    assert words_of(str(tmp_path / "c.mjs")) == ["node", str(tmp_path / "c.mjs")]
+    assert words_of(tmp_path / "prog") == [str(tmp_path / "prog")]
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("localhost:1234", "127.0.0.1:80/mcp", "h.example:8000/mcp?x=1", "[::1]:80", "[::1]/mcp", "localhost/mcp"),
+        *("10.0.0.1", "mcp.h.example/mcp", "api-server:3000", "localhost"),
+    ],
+)
+def test_an_address_without_a_scheme_is_no_command(address: str) -> None:
+    """It was started as a program, which there was not."""
+    with pytest.raises(ValueError, match=re.escape(f"write http://{address}")):
+        reach(address, MEANS)
+
+
+@pytest.mark.parametrize(
+    "command", ["server", "bin/server", "./a.sh", "my-server:latest", "a.py", "C:\\x\\y.exe", "x y:80"]
+)
+async def test_what_is_a_command_stays_one(command: str) -> None:
+    """Nothing that could be a program is taken for an address."""
+    assert reach(command, MEANS).doors[0].kind == "stdio"
+
+
 @pytest.mark.parametrize("target", ["", "   ", [], [""]])
 def test_no_command(target: Any) -> None:
     """Nothing to start."""
@@ -84,6 +142,19 @@ def test_no_command(target: Any) -> None:
         ({"transport": "sse", "url": "http://h/sse"}, ["sse"]),
         ({"command": "x", "args": ["y"], "env": {"A": 1}, "cwd": "/"}, ["stdio"]),
         ({"type": "stdio", "command": "x"}, ["stdio"]),
+        ({"httpUrl": "http://h/mcp"}, ["http", "sse"]),
+        ({"serverUrl": "http://h/mcp", "headers": None, "env": None}, ["http", "sse"]),
+        ({"transport": {"type": "sse", "url": "http://h/sse"}}, ["sse"]),
+        ({"type": "streamable_http", "url": "http://h/mcp"}, ["http"]),
+        ({"type": None, "url": "http://h/mcp", "command": None}, ["http", "sse"]),
+        ({"type": "remote", "url": "http://h/mcp"}, ["http", "sse"]),
+        ({"type": "local", "command": ["x", "y"], "environment": {"A": "1"}}, ["stdio"]),
+        ({"command": "x", "args": None, "env": None}, ["stdio"]),
+        ({"mcpServers": {"a": {"url": "http://h/mcp"}}}, ["http", "sse"]),
+        ({"servers": {"a": {"command": "x"}, "b": {"command": "y", "disabled": True}}}, ["stdio"]),
+        ({"mcp": {"a": {"command": "x"}, "b": {"command": "y", "enabled": False}}}, ["stdio"]),
+        ({"mcp": {"servers": {"a": {"url": "http://h/sse", "type": "sse"}}}}, ["sse"]),
+        ({"context_servers": {"a": {"command": {"path": "x", "args": ["y"], "env": None}}}}, ["stdio"]),
     ],
 )
 def test_entries_of_configuration_files(entry: dict[str, Any], kinds: list[str]) -> None:
@@ -112,7 +183,15 @@ async def test_what_an_entry_says() -> None:
         ({"type": "carrier-pigeon", "url": "http://h"}, "type must be"),
         ({"type": "stdio", "url": "http://h"}, "command"),
         ({"url": 5}, "url"),
-        ({"mcpServers": {"a": {"url": "http://h"}}}, "one of its entries"),
+        ({"mcpServers": {"a": {"url": "http://h"}, "b": {"command": "x"}}}, "names a, b: give one of its entries"),
+        ({"mcpServers": {}}, "names none: give one of its entries"),
+        ({"mcpServers": {"a": 1}}, "the server a must be an object"),
+        ({"command": "x", "args": "y"}, '"args" must be a list'),
+        ({"command": {"args": []}}, "command"),
+        ({"command": []}, "command"),
+        ({"url": "http://h", "headers": [1]}, '"headers" must be an object'),
+        ({"url": "localhost:80"}, "write http://localhost:80"),
+        ({"type": ["x"], "url": "http://h"}, "type must be"),
     ],
 )
 def test_entries_that_are_none(entry: dict[str, Any], words: str) -> None:

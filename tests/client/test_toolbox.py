@@ -85,3 +85,10 @@ def test_output_is_checked() -> None:
         checked(number, {"content": []})
     with pytest.raises(ProtocolViolation, match="can't be checked"):
         checked({"$ref": "http://127.0.0.1:9/x"}, {"structuredContent": 1})
+
+
+def test_a_schema_that_is_too_much_work_is_not_checked_and_that_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    """The server's result is used all the same; whoever reads the log knows that nobody has checked it."""
+    doubling = {f"a{n}": {"anyOf": [{"$ref": f"#/$defs/a{n + 1}"}] * 2} for n in range(60)}
+    checked({"$defs": {**doubling, "a60": {"type": "null"}}, "$ref": "#/$defs/a0"}, {"structuredContent": 1})
+    assert "the output of t is not checked against its schema" in caplog.text

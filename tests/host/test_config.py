@@ -233,3 +233,43 @@ def test_servers_named_on_the_command_line_are_numbered() -> None:
 def test_a_url_that_is_none_is_named() -> None:
     with pytest.raises(ConfigError, match="is no URL"):
         entries_of(["http://[::1"])
+
+
+@pytest.mark.parametrize(
+    ("server", "target", "place"),
+    [
+        ({"httpUrl": "http://h/mcp"}, {"type": "http", "url": "http://h/mcp"}, "http://h/mcp"),
+        ({"serverUrl": "http://h/mcp", "headers": None}, {"type": "http", "url": "http://h/mcp"}, "http://h/mcp"),
+        (
+            {"command": ["npx", "-y", "s"], "env": None},
+            {"type": "stdio", "command": "npx", "args": ["-y", "s"]},
+            "npx -y s",
+        ),
+        ({"transport": {"type": "sse", "url": "http://h/"}}, {"type": "sse", "url": "http://h/"}, "http://h/"),
+        ({"type": "remote", "url": "${U}"}, {"type": "http", "url": "http://u/"}, "${U}"),
+        (
+            {"url": "http://h/", "headers": {"X": "1", "Y": None}},
+            {"type": "http", "url": "http://h/", "headers": {"X": "1"}},
+            "http://h/",
+        ),
+        ({"command": {"path": "p", "args": ["q"]}}, {"type": "stdio", "command": "p", "args": ["q"]}, "p q"),
+    ],
+)
+def test_entries_as_every_host_writes_them(file: Path, server: Any, target: Any, place: str) -> None:
+    (entry,) = read(file, {"mcpServers": {"s": server}}, U="http://u/")
+    assert (entry.target, entry.place) == (target, place)
+
+
+@pytest.mark.parametrize("wrap", ["mcp", "context_servers", "mcp.servers"])
+def test_where_other_hosts_keep_their_servers(file: Path, wrap: str) -> None:
+    config: Any = {"a": MATH, "b": {**MATH, "enabled": False}}
+    for name in reversed(wrap.split(".")):
+        config = {name: config}
+    assert [entry.name for entry in read(file, config)] == ["a"]
+
+
+def test_an_address_without_a_scheme_is_told_what_it_lacks(file: Path) -> None:
+    with pytest.raises(ConfigError, match=r"mcp\.json: server a: localhost:1 is an address.*write http://localhost:1"):
+        read(file, {"mcpServers": {"a": {"url": "localhost:1"}}})
+    with pytest.raises(ConfigError, match="write http://localhost:1/mcp"):
+        entries_of(["localhost:1/mcp"])

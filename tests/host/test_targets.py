@@ -28,6 +28,9 @@ def said(*words: str, **changes: object) -> argparse.Namespace:
         ("add", False),
         ("a=http://x", False),
         ("a=b c", False),
+        ("localhost:1234", True),
+        ("h.example/mcp", True),
+        ("a=localhost:1234", False),
     ],
 )
 def test_what_names_a_server(word: str, names: bool) -> None:

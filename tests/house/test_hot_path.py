@@ -36,10 +36,10 @@ from mcpkit.transports.gate import Gate
 from mcpkit.transports.streamable_http import McpEndpoint
 from tests.exchanges import exchange
 
-LIMIT = 94
+LIMIT = 97
 OBSERVED = 20
 """What metrics and a silent audit trail may add."""
-IN_SESSION = 12
+IN_SESSION = 14
 """What a session may add: finding it, its phase, keeping its calls in flight."""
 AWAITS = 20
 """Coroutines that a posted call may go through, the tool and the test's own three included; each level costs."""

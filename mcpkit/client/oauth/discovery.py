@@ -5,18 +5,28 @@ What must never stand here: registration, tokens.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit, urlunsplit
 
 from mcpkit.client.errors import AuthorizationFailed
 from mcpkit.client.oauth.challenge import Challenge
 from mcpkit.client.oauth.exchange import Exchanges
 from mcpkit.client.oauth.metadata import ResourceMetadata, ServerMetadata
-from mcpkit.client.urls import origin_text, same_origin, split_http
+from mcpkit.client.urls import origin_text, same_issuer, same_origin, split_http
 
 _RESOURCE = "/.well-known/oauth-protected-resource"
 _OAUTH = "/.well-known/oauth-authorization-server"
 _OPENID = "/.well-known/openid-configuration"
+
+
+_NO_PAGE = frozenset({401, 403, 404, 405, 501})
+"""How a server answers for a page that it does not have, or that wants the very key that is missing."""
+
+
+class NoSignIn(AuthorizationFailed):
+    """The server wants authorization, and there is nowhere to get it: it wants a key that was given out otherwise."""
+
+    asks_server = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +39,8 @@ class Ground:
     """All that the resource knows."""
     legacy: bool = False
     """The server publishes nothing about itself: its own origin gives out the tokens, as in 2025-03-26."""
+    guessed: bool = field(default=False, compare=False)
+    """Nor does its origin publish anything: where its endpoints are is a guess."""
 
 
 async def find_ground(
@@ -42,12 +54,13 @@ async def find_ground(
     if resource is None:
         if not legacy:
             raise AuthorizationFailed(f"{origin_text(url)} wants authorization but does not say who gives it")
-        return Ground(await _legacy_server(exchanges, url), url, legacy=True)
+        published = await _legacy_server(exchanges, url)
+        return Ground(published or _default_server(url), url, legacy=True, guessed=published is None)
     if not resource.covers(url):
         raise AuthorizationFailed(f"the metadata of {origin_text(url)} is about another resource")
     issuers = resource.authorization_servers
-    issuer = prefer if prefer in issuers else issuers[0]
-    return Ground(await server_metadata(exchanges, issuer or issuers[0]), resource.resource, resource.scopes_supported)
+    issuer = next((one for one in issuers if same_issuer(one, prefer)), issuers[0])
+    return Ground(await server_metadata(exchanges, issuer), resource.resource, resource.scopes_supported)
 
 
 async def _resource_metadata(exchanges: Exchanges, url: str, challenge: Challenge) -> ResourceMetadata | None:
@@ -69,24 +82,46 @@ async def _resource_metadata(exchanges: Exchanges, url: str, challenge: Challeng
 
 
 async def server_metadata(exchanges: Exchanges, issuer: str) -> ServerMetadata:
-    """The metadata that an issuer publishes, which must name exactly that issuer (ADIS-04).
+    """The metadata that an issuer publishes, which must name that issuer (ADIS-04), but for a final slash.
 
     Raises: AuthorizationFailed.
     """
     metadata = await _first(exchanges, _places(issuer))
     if metadata is None:
         raise AuthorizationFailed(f"the authorization server {origin_text(issuer)} publishes no metadata")
-    if metadata.issuer != issuer:
+    if not same_issuer(metadata.issuer, issuer):
         raise AuthorizationFailed(f"the metadata of {origin_text(issuer)} names another issuer; it is not used")
     return metadata
 
 
-async def _legacy_server(exchanges: Exchanges, url: str) -> ServerMetadata:
-    """The MCP server's own origin: what it publishes, or the default endpoints (AUTHB-02)."""
+async def require_page(exchanges: Exchanges, ground: Ground) -> None:
+    """That there is a page to sign in at, where that is only a guess.
+
+    Raises: NoSignIn.
+    """
+    page = ground.server.authorization_endpoint
+    if not ground.guessed or page is None:
+        return
+    reply = await exchanges.get(page, "the authorization endpoint")
+    if reply.status in _NO_PAGE:
+        raise NoSignIn(
+            f"{origin_text(ground.resource)} wants an API key or token, and offers no sign-in: "
+            'auth="TOKEN" sends a token, headers={"X-API-Key": "KEY"} a key'
+        )
+
+
+def _default_server(url: str) -> ServerMetadata:
+    """The endpoints of a server that publishes none (AUTHB-02)."""
+    origin = origin_text(url)
+    return ServerMetadata(origin, f"{origin}/authorize", f"{origin}/token", f"{origin}/register")
+
+
+async def _legacy_server(exchanges: Exchanges, url: str) -> ServerMetadata | None:
+    """What the MCP server's own origin publishes."""
     origin = origin_text(url)
     metadata = await _first(exchanges, [_at(url, _OAUTH)])
     if metadata is None:
-        return ServerMetadata(origin, f"{origin}/authorize", f"{origin}/token", f"{origin}/register")
+        return None
     if not same_origin(metadata.issuer, url):
         raise AuthorizationFailed(f"the metadata of {origin} names another issuer; it is not used")
     return metadata

@@ -79,11 +79,11 @@ class Exchanges:
         return await self._guard.check(url, what)
 
     async def _send(self, method: str, url: str, what: str, headers: Mapping[str, str], body: bytes | None) -> Reply:
-        await self._guard.check(url, what)
+        addresses = await self._guard.addresses(url, what)
         fields = {"Accept": "application/json", "Accept-Encoding": "identity", **headers}
         try:
             async with asyncio.timeout(_SECONDS):
-                answer = await self._carrier.send(HttpRequest(method, url, fields, body))
+                answer = await self._carrier.send(HttpRequest(method, url, fields, body, addresses))
                 text = await read_body(answer, _LARGEST)
         except TimeoutError:
             raise AuthorizationFailed(f"{what}: {origin_text(url)} did not answer in time") from None

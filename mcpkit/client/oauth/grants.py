@@ -13,10 +13,12 @@ from typing import Final, Protocol, TypeAlias
 from mcpkit.client.errors import AuthorizationFailed
 from mcpkit.client.oauth.code_flow import Attempt, require_pkce
 from mcpkit.client.oauth.crypto import assertion
+from mcpkit.client.oauth.discovery import require_page
 from mcpkit.client.oauth.errand import ASSERTION_TYPE, Errand
 from mcpkit.client.oauth.redirect import LoopbackRedirect, Redirect
 from mcpkit.client.oauth.registration import About, registered
 from mcpkit.client.oauth.tokens import Registration, Tokens
+from mcpkit.client.urls import same_issuer
 
 _JWT_BEARER: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 _EXCHANGE: Final = "urn:ietf:params:oauth:grant-type:token-exchange"
@@ -71,6 +73,7 @@ class AuthorizationCode:
     async def obtain(self, errand: Errand) -> Tokens:
         """Send the user out, check what comes back, exchange the code."""
         require_pkce(errand.ground)
+        await require_page(errand.exchanges, errand.ground)
         server = errand.ground.server
         await errand.exchanges.allowed(server.authorization_endpoint, "the authorization endpoint")
         async with self.redirect.open() as consent:
@@ -99,7 +102,7 @@ class AuthorizationCode:
         known = self.about.known or await errand.vault.registration(issuer)
         if known is None and self.about.metadata_url is not None:
             known = Registration(self.about.metadata_url, auth_method="none")
-        if known is None or known.issuer not in (None, issuer):
+        if known is None or (known.issuer is not None and not same_issuer(known.issuer, issuer)):
             raise AuthorizationFailed("the client is not registered with the issuer of its refresh token")
         return await errand.tokens_for(_refresh_form(errand, refresh_token), known)
 

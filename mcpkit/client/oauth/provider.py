@@ -27,7 +27,7 @@ from mcpkit.client.oauth.exchange import Exchanges
 from mcpkit.client.oauth.grants import AuthorizationCode, Grant
 from mcpkit.client.oauth.guard import Guard
 from mcpkit.client.oauth.tokens import MemoryStore, Tokens, TokenStore, Vault
-from mcpkit.client.urls import same_origin
+from mcpkit.client.urls import same_issuer, same_origin
 
 _STEPS: Final = 2
 """Further consents that are asked for one set of scopes; with the first that makes three (STEP-07)."""
@@ -111,6 +111,9 @@ class OAuth(Authorizer):
     async def challenged(self, request: HttpRequest, answer: HttpAnswer, attempt: int) -> bool:
         """Get a token, a better one, or a proof with the nonce that the server wants."""
         state, challenge = await self._known(request.url), challenge_in(answer.headers)
+        peer = getattr(answer, "peer", None)
+        if isinstance(peer, str):
+            state.guard.connected(peer)
         if attempt >= _ATTEMPTS or (answer.status == 403 and challenge.error != "insufficient_scope"):
             return False
         if answer.status == 401 and self._proofs.key is not None and self._proofs.heard(request.url, answer.headers):
@@ -173,11 +176,11 @@ class OAuth(Authorizer):
     async def _moved(self, state: _State, ground: Ground) -> None:
         """The server trusts another issuer now: nothing of the old one's is used any more (ADIS-07)."""
         issuer = ground.server.issuer
-        if self._grant.issuer is not None and issuer != self._grant.issuer:
+        if self._grant.issuer is not None and not same_issuer(issuer, self._grant.issuer):
             raise AuthorizationFailed(
                 f"the server trusts {issuer}, but the client's credentials are for another issuer"
             )
-        if state.issuer is not None and issuer != state.issuer:
+        if state.issuer is not None and not same_issuer(issuer, state.issuer):
             await state.vault.forget_tokens(state.issuer)
             state.tokens = None
 

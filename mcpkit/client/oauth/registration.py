@@ -14,7 +14,7 @@ from mcpkit.client.oauth.discovery import Ground
 from mcpkit.client.oauth.exchange import Exchanges
 from mcpkit.client.oauth.metadata import ServerMetadata
 from mcpkit.client.oauth.tokens import Registration, Vault
-from mcpkit.client.urls import origin_text
+from mcpkit.client.urls import origin_text, same_issuer
 from mcpkit.jsonrpc.messages import JsonObject
 
 _METHODS: Final = ("client_secret_basic", "client_secret_post", "none")
@@ -51,7 +51,7 @@ async def registered(
     """
     issuer = ground.server.issuer
     if about.known is not None:
-        if about.known.issuer is not None and about.known.issuer != issuer:
+        if about.known.issuer is not None and not same_issuer(about.known.issuer, issuer):
             raise AuthorizationFailed(
                 f"the client is registered with {about.known.issuer}, but the server now trusts {issuer}"
             )

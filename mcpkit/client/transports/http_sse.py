@@ -12,11 +12,12 @@ from typing import Final
 from mcpkit.client.background import Background, log
 from mcpkit.client.deadline import Deadline
 from mcpkit.client.endpoint import Endpoint
-from mcpkit.client.errors import ClientError, ConnectionLost, HttpRefused, ProtocolViolation, SessionEnded, Timeout
+from mcpkit.client.errors import ClientError, ConnectionLost, ProtocolViolation, SessionEnded, Timeout
 from mcpkit.client.http import HttpAnswer, read_body
 from mcpkit.client.limits import Patience
 from mcpkit.client.transports.duplex import Duplex, encode_message
 from mcpkit.client.transports.events import EventStream
+from mcpkit.client.transports.refusals import maybe_over, refusal, surely_over
 from mcpkit.client.transports.resumption import as_stream
 from mcpkit.client.transports.transport import Call, Lost, Receive
 from mcpkit.client.urls import resolve
@@ -45,6 +46,8 @@ class HttpSse:
         try:
             async with Deadline.after(self._patience.deadlines.connect):
                 answer = await self._endpoint.send("GET", {"Accept": "text/event-stream", "Cache-Control": "no-store"})
+                if answer.status != 200:
+                    raise await refusal(answer, self._endpoint, self._patience.bounds.json)
                 self._background.start(self._read(await as_stream(answer), lost), "event stream")
                 await asyncio.shield(self._post_url)
         except TimeoutError:
@@ -101,14 +104,17 @@ class HttpSse:
         url = await asyncio.shield(self._post_url)
         headers = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream", **self._version}
         answer = await self._endpoint.send("POST", headers, lambda: data, url=url)
+        if not 200 <= answer.status < 300:
+            raise self._judged(await refusal(answer, self._endpoint, self._patience.bounds.json))
         try:
             await read_body(answer, _IGNORED)
         except ClientError as error:
             log.debug("the answer to a POST was not read: %s", error)
-        if answer.status == 404:
-            raise SessionEnded
-        if not 200 <= answer.status < 300:
-            raise HttpRefused(answer.status, f"the server refused the message (HTTP {answer.status})")
+
+    def _judged(self, error: ClientError) -> ClientError:
+        """What is accepted is answered by 2xx: a refusal like these means that nobody reads that URI any more."""
+        over = surely_over(error) or (bool(self._version) and maybe_over(error))
+        return SessionEnded(refusal=error) if over else error
 
 
 def _heard(future: asyncio.Future[str]) -> None:

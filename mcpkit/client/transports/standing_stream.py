@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Final
 
 from mcpkit.client.background import log
 from mcpkit.client.errors import ClientError, ConnectionLost, HttpRefused, SessionEnded, Timeout, Unreachable
@@ -15,6 +16,9 @@ from mcpkit.client.limits import Patience
 from mcpkit.client.transports.events import EventStream
 from mcpkit.client.transports.resumption import Get, Trail, as_stream
 from mcpkit.framing.sse import Event
+
+_OVER: Final = frozenset({400, 404, 410})
+"""Servers that no longer know a session answer its stream with one of these."""
 
 
 class StandingStream:
@@ -42,8 +46,8 @@ class StandingStream:
                 return ConnectionLost(f"the event stream could not be reopened in {self._trail.failures} attempts")
         except HttpRefused as error:
             log.debug("%s", error)
-            if error.status == 404 and self._had_one:  # before, a 404 may just be a server without the stream
-                return SessionEnded()
+            if error.status in _OVER and self._had_one:  # before, it may just be a server without the stream
+                return SessionEnded(refusal=error)
         except ClientError as error:
             log.warning("the server's event stream is given up: %s", error)
         finally:

@@ -1,7 +1,8 @@
 """A server as a child process: one message a line on its standard input and output.
 
 It is started without a shell, in a process group of its own, with few environment variables, and ended in order: its
-input closed, then SIGTERM, then SIGKILL, each after a while. What must never stand here: restarting it (core.py).
+input closed, then SIGTERM, then SIGKILL, each after a while; where this process ends first, whatever ends it, a
+watchdog does the same. What must never stand here: restarting it (core.py).
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import contextlib
 import os
 import signal
 import sys
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -21,7 +21,9 @@ from mcpkit.client.display import clean
 from mcpkit.client.errors import ConnectionLost, Unreachable
 from mcpkit.client.limits import Patience
 from mcpkit.client.transports.duplex import Duplex, encode_message
+from mcpkit.client.transports.last_words import LastWords
 from mcpkit.client.transports.transport import Call, Lost, Receive
+from mcpkit.client.transports.watchdog import Watchdog
 from mcpkit.framing.ndjson import LineDecoder, Overlong, encode_line
 from mcpkit.jsonrpc.messages import ErrorResponse, JsonObject, Notification, Response
 from mcpkit.protocol.revisions.revision import Revision
@@ -63,8 +65,10 @@ class Stdio:
         self._patience = patience
         self._background = Background()
         self._writing = asyncio.Lock()
-        self._last_words: deque[str] = deque(maxlen=5)
+        self._last_words = LastWords()
         self._process: asyncio.subprocess.Process | None = None
+        self._watchdog: Watchdog | None = None
+        self._errors_read: asyncio.Task[None] | None = None
         self._duplex: Duplex | None = None
         self._lost: Lost | None = None
 
@@ -84,8 +88,9 @@ class Stdio:
             )
         except (OSError, ValueError) as error:
             raise Unreachable(f"{self._command.name} can't be started: {error}") from error
+        self._errors_read = self._background.start(self._read_errors(self._process), "server's errors")
         self._background.start(self._read(self._process, self._duplex), "server's output")
-        self._background.start(self._read_errors(self._process), "server's errors")
+        self._watchdog = await Watchdog.over(self._process.pid)
 
     async def call(self, call: Call) -> JsonObject:
         """Write the request and wait for the line that answers it."""
@@ -108,6 +113,9 @@ class Stdio:
         process, self._process = self._process, None
         if process is not None:
             await self._end(process)
+        watchdog, self._watchdog = self._watchdog, None
+        if watchdog is not None:
+            await watchdog.dismiss()
         await self._background.stop()
 
     # ── the process ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -129,10 +137,9 @@ class Stdio:
         lines = LineDecoder(self._patience.bounds.message_bytes)
         while chunk := await process.stdout.read(_CHUNK):
             for line in lines.feed(chunk):
-                if isinstance(line, Overlong):
-                    log.warning("the server sent a line longer than %d bytes", line.limit)
-                else:
-                    duplex.received(line)
+                duplex.received(line)
+        for line in lines.finish():
+            duplex.received(line)
         duplex.fail(self._over(await self._why(process)))
 
     async def _why(self, process: asyncio.subprocess.Process) -> ConnectionLost:
@@ -140,8 +147,11 @@ class Stdio:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._patience.deadlines.goodbye):
                 await process.wait()
+                if self._errors_read is not None:  # what it started may hold its standard error open
+                    await asyncio.wait({self._errors_read})
         code = "still runs" if process.returncode is None else f"ended with code {process.returncode}"
-        said = f"; it said: {clean(self._last_words[-1], 300)}" if self._last_words else ""
+        words = str(self._last_words)
+        said = f"; it said: {words}" if words else ""
         return ConnectionLost(f"{self._command.name} closed its output and {code}{said}")
 
     async def _read_errors(self, process: asyncio.subprocess.Process) -> None:
@@ -153,7 +163,7 @@ class Stdio:
                     self._heard(line.decode("utf-8", "replace"))
 
     def _heard(self, line: str) -> None:
-        self._last_words.append(line[:500])
+        self._last_words.heard(line)
         log.debug("%s: %s", self._command.name, clean(line))
         if self._command.stderr is not None:
             self._command.stderr(line)

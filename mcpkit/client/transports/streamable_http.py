@@ -12,8 +12,10 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from mcpkit.client.background import Background, log
+from mcpkit.client.display import clean
 from mcpkit.client.endpoint import Endpoint
 from mcpkit.client.errors import (
+    AuthorizationFailed,
     ClientError,
     ConnectionLost,
     HttpRefused,
@@ -26,6 +28,7 @@ from mcpkit.client.limits import Patience
 from mcpkit.client.transports.duplex import encode_message
 from mcpkit.client.transports.events import EventStream
 from mcpkit.client.transports.incoming import Broken, Incoming, answers, read_messages
+from mcpkit.client.transports.refusals import maybe_over, refusal, surely_over
 from mcpkit.client.transports.resumption import Trail, content_type
 from mcpkit.client.transports.standing_stream import StandingStream
 from mcpkit.client.transports.transport import Call, Lost, Receive
@@ -35,8 +38,10 @@ from mcpkit.jsonrpc.messages import ErrorResponse, Id, JsonObject, Notification,
 from mcpkit.protocol.headers import ROUTED_NAME, encode_value
 from mcpkit.protocol.revisions.revision import HttpRules, Revision
 
-_REFUSAL: Final = 256 * 1024
-"""Bytes of a refusal's body that are read to see whether it holds a JSON-RPC error."""
+_IGNORED: Final = 256 * 1024
+"""Bytes of the answer to a message that wants none which are read, so that its connection can be used again."""
+_FOLLOWS_SECONDS: Final = 1.0
+"""An answer on a call's stream that names another request may be a stray one: the right one has this long to follow."""
 
 
 class StreamableHttp:
@@ -53,6 +58,9 @@ class StreamableHttp:
         self._revision: Revision | None = None
         self._rules = HttpRules()
         self._session: str | None = None
+        self._asking: asyncio.Task[bool] | None = None
+        """The question whether the session lives still, while it is asked."""
+        self._last = 0
         self._receive: Receive
         self._lost: Lost
         self._closed = False
@@ -85,6 +93,10 @@ class StreamableHttp:
         try:
             answer = await self._post(lambda: self._encode(call), self._routing(call))
             return await self._read_answer(call, answer)
+        except (HttpRefused, ServerRefused) as error:
+            if call.method == "initialize" or not await self._is_over(error):
+                raise
+            raise SessionEnded(refusal=error) from error
         except asyncio.CancelledError:
             if call.cancellable and call.id is not None and not self._rules.disconnect_cancels and not self._closed:
                 cancelled = Notification("notifications/cancelled", {"requestId": call.id})
@@ -97,7 +109,10 @@ class StreamableHttp:
         routed = routing if self._rules.routing_headers else {}
         answer = await self._post(lambda: encode_message(message), routed)
         if not 200 <= answer.status < 300:
-            raise await self._refusal(answer)
+            error = await refusal(answer, self._endpoint, self._json)
+            if isinstance(error, HttpRefused | ServerRefused) and await self._is_over(error):
+                raise SessionEnded(refusal=error)
+            raise error
         await self._finish(answer)
 
     async def close(self) -> None:
@@ -122,11 +137,12 @@ class StreamableHttp:
             **routing,
         }
         session = self._session
-        answer = await self._endpoint.send("POST", headers, body)
-        if answer.status == 404 and session is not None:  # SHL-45; there a 404 never means an unknown method
-            await answer.close()
-            raise SessionEnded
-        return answer
+        try:
+            return await self._endpoint.send("POST", headers, body)
+        except AuthorizationFailed as error:
+            if session is None or error.challenged:
+                raise
+            raise SessionEnded(refusal=error) from error  # who begins a new one learns what the server wants
 
     async def _get(self, last_event_id: str | None) -> HttpAnswer:
         headers = {"Accept": "text/event-stream", **self._standing_headers()}
@@ -161,7 +177,7 @@ class StreamableHttp:
         return headers
 
     def _encode(self, call: Call) -> bytes:
-        call.id = next(self._ids)
+        call.id = self._last = next(self._ids)
         return encode_request(call.id, call.method, call.params)
 
     # ── in ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -169,7 +185,7 @@ class StreamableHttp:
     async def _read_answer(self, call: Call, answer: HttpAnswer) -> JsonObject:
         kind = content_type(answer)
         if not 200 <= answer.status < 300:
-            raise await self._refusal(answer)
+            raise await refusal(answer, self._endpoint, self._json)
         if kind == "text/event-stream":
             return await self._read_stream(call, answer)
         if kind != "application/json":
@@ -180,9 +196,9 @@ class StreamableHttp:
         body = await read_body(answer, self._patience.bounds.message_bytes)
         if not body:
             raise ProtocolViolation(f"the server answered {call.method} with nothing (HTTP {answer.status})")
-        result = self._sift(read_messages(body, self._json), call.id, whole=True)
+        result, stray = self._sift(read_messages(body, self._json), call.id)
         if result is None:
-            raise ProtocolViolation("the server answered another request than the one that was sent")
+            raise stray or ProtocolViolation("the server answered another request than the one that was sent")
         return self._accepted(call, answer, result)
 
     async def _read_stream(self, call: Call, answer: HttpAnswer) -> JsonObject:
@@ -219,9 +235,16 @@ class StreamableHttp:
     async def _read_events(self, call: Call, stream: EventStream) -> JsonObject | None:
         """The answer, or None when the stream ended, or broke, before it."""
         found: JsonObject | None = None
+        stray: ClientError | None = None
         try:
-            while found is None and (event := await stream.next()) is not None:
-                found = self._sift(self._messages(event), call.id, whole=False)
+            async with asyncio.timeout(None) as limit:
+                while found is None and (event := await stream.next()) is not None:
+                    found, other = self._sift(self._messages(event), call.id)
+                    if other is not None and stray is None:
+                        stray = other
+                        limit.reschedule(asyncio.get_running_loop().time() + _FOLLOWS_SECONDS)
+        except TimeoutError:
+            log.debug("no other answer to %s followed", call.method)
         except ConnectionLost as error:
             log.debug("the stream of %s broke: %s", call.method, error)
         finally:
@@ -229,19 +252,33 @@ class StreamableHttp:
                 await stream.close()
         if found is not None:  # the caller has its answer: the rest of the stream may run out elsewhere
             self._background.start(stream.drain(), "end of a stream")
+        elif stray is not None:
+            raise stray
         return found
 
-    def _sift(self, messages: list[Incoming], id: Id | None, *, whole: bool) -> JsonObject | None:
-        """The result for request ``id`` among the messages, the others handed on; ``whole`` where nothing follows."""
+    def _sift(self, messages: list[Incoming], id: Id | None) -> tuple[JsonObject | None, ClientError | None]:
+        """The result for request ``id`` among the messages, the others handed on.
+
+        Beside it, what to tell the caller if there is none: an answer that is meant for no other request either.
+        """
         found: JsonObject | None = None
+        stray: ClientError | None = None
         for message in messages:
             if isinstance(message, Request | Notification):
                 self._receive(message)
-            elif answers(message, id) or (whole and message.id is None):
+            elif answers(message, id):
                 found = _result(message)
-            else:
+            elif isinstance(message, Broken) and message.answer and not message.readable and id is not None:
+                raise message
+            elif self._is_other(message.id):
                 log.debug("the server answered something nobody asked: %r", message.id)
-        return found
+            else:
+                stray = stray or _stray(message)
+        return found, stray
+
+    def _is_other(self, id: Id | None) -> bool:
+        """The id is of another request of ours."""
+        return type(id) is int and 0 < id <= self._last
 
     def _messages(self, event: Event) -> list[Incoming]:
         if event.event != "message" or not event.data:
@@ -249,28 +286,47 @@ class StreamableHttp:
         return read_messages(event.data.encode(), self._json)
 
     def _deliver_event(self, event: Event) -> None:
-        self._sift(self._messages(event), None, whole=False)
+        self._sift(self._messages(event), None)
 
     def _accepted(self, call: Call, answer: HttpAnswer, result: JsonObject) -> JsonObject:
         if call.method == "initialize":
             self._session = _session_id(answer)
         return result
 
-    async def _refusal(self, answer: HttpAnswer) -> ClientError:
-        """The error that a refused POST is."""
-        status, retry_after = answer.status, _seconds(answer.headers.get("retry-after"))
+    async def _is_over(self, error: HttpRefused | ServerRefused) -> bool:
+        """The refusal means that the session is over, so that the request was not served.
+
+        Where the server does not say so plainly (SHL-45), it is asked for a sign of life on that session: a refusal
+        that is meant for the request alone leaves the session as it is.
+        """
+        if self._revision is None or not self._rules.sessions or self._closed:
+            return False
+        if self._session is not None and surely_over(error):
+            return True
+        if not maybe_over(error) or (isinstance(error, ServerRefused) and error.status is None and error.code > 0):
+            return False
+        if self._asking is None or self._asking.done():
+            self._asking = self._returning.start(self._session_lives(), "ask whether the session lives")
+        asking = self._asking
+        await asyncio.wait({asking})
+        return not asking.cancelled() and not asking.result()
+
+    async def _session_lives(self) -> bool:
+        ping = Call("ping", {})
         try:
-            body = await read_body(answer, _REFUSAL)
+            answer = await self._post(lambda: self._encode(ping), self._routing(ping))
+            await self._read_answer(ping, answer)
+        except (HttpRefused, ServerRefused) as error:
+            return not maybe_over(error)
+        except SessionEnded:
+            return False
         except ClientError as error:
-            return HttpRefused(status, f"the server refused the request (HTTP {status}): {error}")
-        for message in read_messages(body, self._json) if body.lstrip()[:1] == b"{" else []:
-            if isinstance(message, ErrorResponse):
-                return ServerRefused(message.error, status=status)
-        return HttpRefused(status, f"the server refused the request (HTTP {status})", retry_after=retry_after)
+            log.debug("it is not known whether the session lives: %s", error)
+        return True
 
     async def _finish(self, answer: HttpAnswer) -> None:
         try:
-            await read_body(answer, _REFUSAL)
+            await read_body(answer, _IGNORED)
         except ClientError as error:
             log.debug("the answer to a message was not read: %s", error)
 
@@ -288,6 +344,15 @@ def _result(message: Response | ErrorResponse | Broken) -> JsonObject:
     raise ServerRefused(message.error)
 
 
+def _stray(message: Response | ErrorResponse | Broken) -> ClientError:
+    """What an answer that names no request of ours means to the only one that it can be meant for."""
+    if isinstance(message, Broken):
+        return message
+    if isinstance(message, ErrorResponse) and message.id is None:
+        return ServerRefused(message.error)
+    return ProtocolViolation(f"the server answered with the id {clean(repr(message.id), 60)}, which no request has")
+
+
 def _session_id(answer: HttpAnswer) -> str | None:
     """The session id, if the server minted one of visible ASCII (SHL-41)."""
     id = answer.headers.get("mcp-session-id")
@@ -296,7 +361,3 @@ def _session_id(answer: HttpAnswer) -> str | None:
     if not id or not all("\x21" <= character <= "\x7e" for character in id):
         raise ProtocolViolation("the server's session id is not made of visible ASCII characters")
     return id
-
-
-def _seconds(value: str | None) -> float | None:
-    return float(value) if value is not None and value.isascii() and value.isdigit() and len(value) < 8 else None

@@ -80,13 +80,38 @@ async def test_where_an_issuer_publishes(issuer: str, places: list[str]) -> None
     assert web.asked == places
 
 
-@pytest.mark.parametrize("named", ["https://a.example/", "https://A.example", "https://evil.example", ""])
-async def test_an_issuer_is_who_it_says(named: str) -> None:
-    """ADIS-04, FLOW-06: identical, or not used at all."""
+@pytest.mark.parametrize(
+    ("named", "listed"),
+    [
+        ("https://A.example", "https://a.example"),
+        ("https://evil.example", "https://a.example"),
+        ("", "https://a.example"),
+        ("https://a.example//", "https://a.example"),
+        ("https://a.example/t", "https://a.example"),
+        ("https://a.example:443", "https://a.example"),
+        ("http://a.example", "https://a.example"),
+        ("https://a.example?", "https://a.example"),
+    ],
+)
+async def test_an_issuer_is_who_it_says(named: str, listed: str) -> None:
+    """ADIS-04, FLOW-06: identical but for a final slash, or not used at all."""
     web = Web()
     web["https://a.example/.well-known/oauth-authorization-server"] = {"issuer": named, "token_endpoint": "https://x"}
     with pytest.raises(AuthorizationFailed, match="another issuer"):
-        await soon(server_metadata(web, "https://a.example"))  # type: ignore[arg-type]
+        await soon(server_metadata(web, listed))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("named", "listed"),
+    [("https://a.example/", "https://a.example"), ("https://a.example", "https://a.example/")],
+)
+async def test_a_final_slash_makes_no_other_issuer(named: str, listed: str) -> None:
+    """Auth0 and others publish one form and are named by the other; the one that was remembered is found again."""
+    web = Web()
+    web["https://a.example/.well-known/oauth-authorization-server"] = {"issuer": named, "token_endpoint": "https://x"}
+    assert (await soon(server_metadata(web, listed))).issuer == named  # type: ignore[arg-type]
+    web[PRM] = {"resource": "https://h.example/public/mcp", "authorization_servers": ["https://b.example", listed]}
+    assert (await ground(web, prefer=named)).server.issuer == named
 
 
 async def test_no_silent_step_down() -> None:

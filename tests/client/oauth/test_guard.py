@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from typing import Any
 
 import pytest
 
-from mcpkit.client.errors import AuthorizationFailed
+from mcpkit.client.errors import AuthorizationFailed, Unreachable
+from mcpkit.client.http import HttpRequest, HttpxCarrier, read_body
+from mcpkit.client.http_lanes import LaneCarrier
+from mcpkit.client.oauth.exchange import Exchanges
 from mcpkit.client.oauth.guard import Guard
-from tests.client.scripted import soon
+from tests.client.scripted import Asked, Reply, http_peer, soon
 
 OUTSIDE = "https://203.0.114.1/mcp"
 INSIDE = "https://10.1.2.3/mcp"
@@ -29,6 +33,19 @@ PRIVATE = [
     "https://[::ffff:10.0.0.1]/x",
     "https://[64:ff9b::a00:1]/x",
     "https://[2002:a00:1::]/x",
+    "https://[::10.0.0.1]/x",
+    "https://[fec0::1]/x",
+    "https://[64:ff9b:1::a00:1]/x",
+    "https://[2001:0:a00:1::]/x",
+    "https://[3fff::1]/x",
+    "https://2130706433/x",
+    "https://0x7f000001/x",
+    "https://0x7f.1/x",
+    "https://127.1/x",
+    "https://0177.0.0.1/x",
+    "https://0/x",
+    "https://localhost./x",
+    "https://127.0.0.1./x",
     "https://localhost/x",
 ]
 
@@ -84,3 +101,77 @@ async def test_names_are_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
     assert await soon(guard.check("https://unknown.example/x", "x"))
     with pytest.raises(AuthorizationFailed):
         await soon(guard.check("https://mixed.example/x", "x"))
+
+
+def names(monkeypatch: pytest.MonkeyPatch, **answers: list[list[str]]) -> list[str]:
+    """Let these names lead to one list of addresses after the other; what was looked up."""
+    looked_up: list[str] = []
+    real = asyncio.get_running_loop().getaddrinfo
+
+    async def getaddrinfo(host: Any, port: Any, *args: Any, **options: Any) -> Any:
+        name = str(host).rstrip(".").removesuffix(".example")
+        if name not in answers:
+            return await real(host, port, *args, **options)
+        looked_up.append(name)
+        listed = answers[name].pop(0) if len(answers[name]) > 1 else answers[name][0]
+        if not listed:
+            raise OSError("no such host")
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port or 0)) for address in listed]
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo)
+    return looked_up
+
+
+@pytest.mark.parametrize("first", [["203.0.114.1"], []])
+async def test_a_name_that_leads_elsewhere_the_second_time(first: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rebinding: what was checked is what is connected to, and a name that was unknown then is connected to nowhere."""
+    dialled: list[str] = []
+
+    async def create_connection(*args: Any, **options: Any) -> Any:
+        dialled.append(str(args[1]))
+        raise OSError("nobody there")
+
+    looked_up = names(monkeypatch, public=[["203.0.114.1"]], rebinding=[first, ["127.0.0.1"]])
+    monkeypatch.setattr(asyncio.get_running_loop(), "create_connection", create_connection)
+    carrier = LaneCarrier()
+    exchanges = Exchanges(carrier, Guard("https://public.example/mcp"))
+    with pytest.raises(AuthorizationFailed, match="cannot be reached"):
+        await soon(exchanges.get("https://rebinding.example/x", "the metadata"))
+    assert dialled == first
+    assert looked_up == ["public", "rebinding"]
+    await carrier.close()
+
+
+async def test_the_checked_address_is_asked_by_its_name() -> None:
+    """Host and certificate are those of the name; one address that is down does not keep from the next."""
+    async with http_peer(found) as peer:
+        carrier = LaneCarrier()
+        port = int(peer.url.split(":")[2].split("/")[0])
+        for _ in range(2):  # the second over the same connection
+            request = HttpRequest("GET", f"http://as.example:{port}/x", {}, None, ("127.0.0.2", "127.0.0.1"))
+            answer = await soon(carrier.send(request))
+            assert (await read_body(answer, 10), answer.status) == (b"here", 200)
+        assert [asked.headers["host"] for asked in peer.asked] == [f"as.example:{port}"] * 2
+        await carrier.close()
+        library = HttpxCarrier()
+        answer = await soon(library.send(HttpRequest("GET", f"http://as.example:{port}/x", {}, None, ("127.0.0.1",))))
+        assert await read_body(answer, 10) == b"here"
+        assert peer.asked[-1].headers["host"] == f"as.example:{port}"
+        with pytest.raises(Unreachable):
+            await soon(library.send(HttpRequest("GET", f"http://127.0.0.1:{port}/x", {}, None, ())))
+        await library.close()
+
+
+async def test_a_server_is_where_it_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither one private address among others, nor a name that leads inward later, opens the inside to a server."""
+    names(monkeypatch, mixed=[["203.0.114.1", "10.0.0.1"]], moved=[["10.0.0.1"]])
+    with pytest.raises(AuthorizationFailed, match="public internet"):
+        await soon(Guard("https://mixed.example/mcp").check(INSIDE, "x"))
+    guard = Guard("https://moved.example/mcp")
+    guard.connected("203.0.114.1")
+    with pytest.raises(AuthorizationFailed, match="public internet"):
+        await soon(guard.check(INSIDE, "x"))
+
+
+async def found(asked: Asked, reply: Reply) -> None:
+    await reply.send(200, b"here")

@@ -22,7 +22,6 @@ LIMITS = Limits(depth=10)
         b"[]",
         b"5",
         b"[" * 100_000,
-        b'{"jsonrpc":"2.0","id":1,"result":NaN}',
         b'{"jsonrpc":"2.0","id":null,"method":"x"}',
         b'{"jsonrpc":"2.0","result":{}}',
         b'{"jsonrpc":"2.0","id":1.5,"result":{}}',

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from mcpkit.client.errors import ClientError, ConnectionLost, Unreachable
+from mcpkit.client.errors import ClientError, ConnectionLost, ProtocolViolation, Unreachable
 from mcpkit.client.limits import Bounds, Deadlines, Patience
 from mcpkit.client.transports.stdio import Command, Stdio
 from mcpkit.client.transports.transport import Call
 from mcpkit.jsonrpc.messages import Notification, Request
 from tests.client.scripted import soon, until
+from tests.conftest import require
 
 PATIENCE = Patience(bounds=Bounds(message_bytes=10_000), deadlines=Deadlines(goodbye=5.0))
 
@@ -222,3 +223,93 @@ for line in sys.stdin:
     task.cancel()
     assert await soon(queue.get()) == Notification("told", {"requestId": call.id})
     await soon(child.transport.close())
+
+
+WRONG = """
+import json, sys
+def say(text): sys.stdout.buffer.write(text); sys.stdout.flush()
+for line in sys.stdin:
+    message = json.loads(line)
+    head = b'{"jsonrpc":"2.0","id":%d,"result":' % message["id"]
+    if message["method"] == "huge":
+        say(head + b'{"text":"' + b"x" * 1_000_000 + b'"}}\\n')
+    elif message["method"] == "bytes":
+        say(head + b'{"x":"\\xff"}}\\n')
+    elif message["method"] == "last":
+        say(head + b'{"last":true}}')
+        sys.exit()
+    else:
+        say(head + b'{}}\\n')
+"""
+
+
+async def test_an_answer_that_is_too_long_fails_at_once_and_the_next_call_works() -> None:
+    """The waiting call says why; lines in other encodings and a last line without its end are understood, too."""
+    child = Child(WRONG)
+    transport = await child.open()
+    with pytest.raises(ProtocolViolation, match="longer than the 10000 bytes allowed"):
+        await soon(transport.call(Call("huge", {})))
+    with pytest.raises(ProtocolViolation, match="UTF-8"):
+        await soon(transport.call(Call("bytes", {})))
+    assert await soon(transport.call(Call("m", {}))) == {}
+    assert await soon(transport.call(Call("last", {}))) == {"last": True}
+    await soon(transport.close())
+
+
+async def test_what_fails_at_the_start_says_the_line_that_tells_why() -> None:
+    """Whatever follows it on standard error."""
+    child = Child(
+        "import sys, atexit; atexit.register(lambda: sys.stderr.write('bye\\n' * 50)); import nowhere_to_be_found"
+    )
+    await child.open()
+    told = str(await soon(child.lost))
+    assert told.endswith("it said: ModuleNotFoundError: No module named 'nowhere_to_be_found'")
+    await soon(child.transport.close())
+
+
+PARENT = """
+import asyncio, os, sys
+from mcpkit.client.limits import Patience
+from mcpkit.client.transports.stdio import Command, Stdio
+
+async def main():
+    transport = Stdio(Command([sys.executable, "-c", sys.argv[1]]), Patience())
+    await transport.open(print, print)
+    await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+STUBBORN = """
+import os, signal, subprocess, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+with open(FIFO, "w") as fifo: fifo.write(f"{os.getpid()} {child.pid}")
+time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
+async def test_children_end_with_us_whatever_signal_ends_us(number: int, tmp_path: Path) -> None:
+    """Also one that ignores SIGTERM and the end of its input, and what it has started itself."""
+    require(sys.platform != "win32", "there are no process groups")
+    fifo = tmp_path / "pids"
+    os.mkfifo(fifo)
+    program = STUBBORN.replace("FIFO", repr(str(fifo)))
+    parent = await asyncio.create_subprocess_exec(sys.executable, "-c", PARENT, program)
+    pids = [int(word) for word in (await asyncio.wait_for(asyncio.to_thread(fifo.read_text), 20)).split()]
+    assert all(map(running, pids))
+    parent.send_signal(number)
+    await asyncio.wait_for(parent.wait(), 20)
+    async with asyncio.timeout(20):
+        while any(map(running, pids)):  # noqa: ASYNC110 - nothing tells of a process that is not ours
+            await asyncio.sleep(0)
+
+
+def running(pid: int) -> bool:
+    """It is there, and no zombie, which a container without an init may keep."""
+    try:
+        os.kill(pid, 0)
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] if sys.platform == "linux" else ""
+    except (ProcessLookupError, FileNotFoundError):
+        return False
+    return state != "Z"
