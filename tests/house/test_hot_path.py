@@ -36,7 +36,7 @@ from mcpkit.transports.gate import Gate
 from mcpkit.transports.streamable_http import McpEndpoint
 from tests.exchanges import exchange
 
-LIMIT = 97
+LIMIT = 100
 OBSERVED = 20
 """What metrics and a silent audit trail may add."""
 IN_SESSION = 14
