@@ -167,12 +167,14 @@ def witness(offered: tuple[Server, Board]) -> Witness:
     return watching
 
 
-@pytest.fixture
-def connect(
+@pytest_asyncio.fixture(loop_scope="session")
+async def connect(
     way: Way, front: Front, command: list[str], offered: tuple[Server, Board], witness: Witness
-) -> Iterator[Connect]:
+) -> AsyncIterator[Connect]:
     """Connected clients of one server, over this way; what the server says must fit the schema of its revision."""
     offered[1].clear()
     witness.faults.clear()
-    yield Connect(way, front, command, *offered)
+    connect = Connect(way, front, command, *offered)
+    async with front.app.router.lifespan_context(front.app) if way.is_http else nullcontext():
+        yield connect
     assert not witness.faults, "\n".join(witness.faults)
