@@ -6,7 +6,7 @@ What must never stand here: the function, its context, its result.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from mcpkit.features.errors import BadArguments
@@ -18,6 +18,7 @@ from mcpkit.features.signature import Signature
 from mcpkit.jsonrpc.messages import JsonObject
 
 if TYPE_CHECKING:  # loaded for whoever needs them
+    from jsonschema_rs import ValidationError as Violation
     from pydantic import TypeAdapter
 
     from mcpkit.features.judging import Judge
@@ -69,10 +70,10 @@ class JsonArguments:
         return self._judged().bind(arguments)
 
     def coerce(
-        self, arguments: Mapping[str, Any], options: ArgumentOptions
+        self, arguments: Mapping[str, Any], options: ArgumentOptions, violations: Sequence[Violation]
     ) -> tuple[Mapping[str, Any], list[str]] | None:
-        """Arguments that :attr:`bind` refused as keyword arguments once they are mended, and where; None where not."""
-        return self._judged().coerce(arguments, options)
+        """Arguments that :attr:`bind` refused for these, mended, as keyword arguments; and where they were, or None."""
+        return self._judged().coerce(arguments, options, violations)
 
     def _judged(self, input_schema: JsonObject | None = None) -> Judge:
         """What judges all that is not plainly right; where types are plain it is made when it is needed first."""
