@@ -66,7 +66,7 @@ class _Search:
         self._options = options
         self._left = MOST_VALIDATIONS
         self._unpacking = MOST_UNPACKED
-        self._texts: dict[str, Any] = {}
+        self._texts: dict[tuple[Path, str], Any] = {}
 
     def run(self, value: JsonObject, violations: Sequence[Violation]) -> tuple[JsonObject, list[str]] | None:
         found = self._mended(value, (), violations)
@@ -111,13 +111,15 @@ class _Search:
 
     def _alternatives(self, path: Path, violations: Sequence[Violation]) -> list[Fixes]:
         """The ways to mend one place where all these fail."""
-        found: dict[str, Fixes] = {}
+        found: list[Fixes] = []
         for violation in violations:
             fixes = list(self._fixes(path, violation))
             if not fixes and _kind(violation) not in _LISTS:  # which a Type beside them may mend
                 return []
-            found.update((repr(each), each) for each in fixes)
-        return list(islice(found.values(), MOST_ALTERNATIVES))
+            found += fixes
+        if len(found) > 1:
+            found = list({repr(each): each for each in found}.values())
+        return found[:MOST_ALTERNATIVES]
 
     def _fixes(self, path: Path, violation: Violation) -> Iterator[Fixes]:
         kind, value = _kind(violation), violation.instance
@@ -150,7 +152,7 @@ class _Search:
             case "Type":
                 for name in kind.types:
                     if name in _CONTAINERS:
-                        yield from self._unpacked(name, text)
+                        yield from self._unpacked(name, (tuple(violation.instance_path), text))
                     elif name in _READERS:
                         yield from _READERS[name](text)
             case "Enum":
@@ -158,14 +160,14 @@ class _Search:
             case "Constant":
                 yield from _among([kind.expected_value], text)
 
-    def _unpacked(self, name: str, text: str) -> Iterator[Any]:
-        """The object or array that a text holds as JSON; each text is read once, and only so much of them all."""
+    def _unpacked(self, name: str, place: tuple[Path, str]) -> Iterator[Any]:
+        """The object or array that the text at a place holds as JSON; it is read once, and only so much of them all."""
         start, kind = _CONTAINERS[name]
-        if text.lstrip().startswith(start):
-            if text not in self._texts:
-                self._texts[text] = self._loaded(text)
-            if isinstance(self._texts[text], kind):
-                yield self._texts[text]
+        if place[1].lstrip().startswith(start):
+            if place not in self._texts:
+                self._texts[place] = self._loaded(place[1])
+            if isinstance(self._texts[place], kind):
+                yield self._texts[place]
 
     def _loaded(self, text: str) -> Any:
         weight = 1 + sum(map(text.count, ",:")) + 3 * sum(map(text.count, "[{"))
