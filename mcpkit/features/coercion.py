@@ -13,7 +13,7 @@ from itertools import islice, product
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from mcpkit.features.options import ArgumentOptions
+from mcpkit.features.options import MOST_UNPACKED, ArgumentOptions
 from mcpkit.features.problems import path_of
 from mcpkit.features.schema import Schema, is_large
 from mcpkit.jsonrpc.codec import Limits, load
@@ -36,8 +36,6 @@ LARGE_COUNTS: Final = 4
 """As how many validations one of large arguments counts."""
 LARGE_TEXT: Final = 64 * 1024
 """Characters from which on arguments of few values are large too."""
-MOST_UNPACKED: Final = 50_000
-"""Values that all texts of one call may hold as JSON, as :class:`Limits` counts them."""
 MOST_ALTERNATIVES: Final = 8
 """How many ways to mend one place are tried."""
 

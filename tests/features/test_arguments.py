@@ -418,3 +418,20 @@ def test_of_many_values_all_are_counted() -> None:
 
     with pytest.raises(BadArguments, match=r"x\[0\]: .*; and 990 more"):
         json_arguments(tool).bind({"x": ["x"] * 1_000})
+
+
+@pytest.mark.parametrize(("one", "most"), [("1", 49_990), ("[]", 12_000), ('{"a":1}', 9_000)])
+def test_a_text_holds_only_so_many_values(one: str, most: int) -> None:
+    """A prompt's argument of 1 MiB could be 350,000 arrays, each refused by its type."""
+
+    def prompt(items: list[int]) -> None: ...
+
+    subject = text_arguments(prompt)
+    with pytest.raises(BadArguments, match="items: holds more than 50000 values; send fewer at a time"):
+        subject.bind({"items": f"[{','.join([one] * 2 * most)}]"})
+    items = f"[{','.join([one] * most)}]"
+    if one == "1":
+        assert subject.bind({"items": items}) == {"items": [1] * most}
+    else:
+        with pytest.raises(BadArguments, match="values don't fit their types"):
+            subject.bind({"items": items})
