@@ -6,18 +6,21 @@ What must never stand here: the function, its context, its result.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from mcpkit.features.errors import BadArguments
-from mcpkit.features.options import ArgumentOptions
+from mcpkit.features.options import MOST_UNPACKED, ArgumentOptions
 from mcpkit.features.parameters import adapter_of, is_filled, is_required, plain_types
 from mcpkit.features.plain import plain_document
 from mcpkit.features.problems import Problem, from_pydantic
 from mcpkit.features.signature import Signature
+from mcpkit.jsonrpc.codec import Limits, load
+from mcpkit.jsonrpc.errors import InvalidRequest, ParseError
 from mcpkit.jsonrpc.messages import JsonObject
 
 if TYPE_CHECKING:  # loaded for whoever needs them
+    from jsonschema_rs import ValidationError as Violation
     from pydantic import TypeAdapter
 
     from mcpkit.features.judging import Judge
@@ -69,10 +72,10 @@ class JsonArguments:
         return self._judged().bind(arguments)
 
     def coerce(
-        self, arguments: Mapping[str, Any], options: ArgumentOptions
+        self, arguments: Mapping[str, Any], options: ArgumentOptions, violations: Sequence[Violation]
     ) -> tuple[Mapping[str, Any], list[str]] | None:
-        """Arguments that :attr:`bind` refused as keyword arguments once they are mended, and where; None where not."""
-        return self._judged().coerce(arguments, options)
+        """Arguments that :attr:`bind` refused for these, mended, as keyword arguments; and where they were, or None."""
+        return self._judged().coerce(arguments, options, violations)
 
     def _judged(self, input_schema: JsonObject | None = None) -> Judge:
         """What judges all that is not plainly right; where types are plain it is made when it is needed first."""
@@ -124,6 +127,8 @@ class TextArguments:
                     values.update(_converted(adapter, name, arguments))
                 except ValidationError as error:
                     problems += from_pydantic(error)
+                except InvalidRequest:
+                    problems.append(Problem(name, f"holds more than {MOST_UNPACKED} values; send fewer at a time"))
             elif name in arguments:
                 values[keyword] = arguments[name]
             elif name in self.required:
@@ -134,9 +139,11 @@ class TextArguments:
 
 
 def _converted(adapter: TypeAdapter[Any], name: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
-    """One argument by its type: a text is read as that type writes itself, else as JSON."""
+    """One argument by its type: a text is read as that type writes itself, else as JSON.
+
+    Raises: ValidationError; InvalidRequest for JSON of too many values.
+    """
     from pydantic import ValidationError  # noqa: PLC0415 - see above
-    from pydantic_core import from_json  # noqa: PLC0415
 
     if name not in arguments:
         return adapter.validate_python({})  # type: ignore[no-any-return]  # of the TypedDict's shape
@@ -149,7 +156,7 @@ def _converted(adapter: TypeAdapter[Any], name: str, arguments: Mapping[str, Any
         if not value.lstrip().startswith(("[", "{")):
             raise
     try:
-        parsed = from_json(value)
-    except ValueError:
+        parsed = load(value.encode(), Limits(values=MOST_UNPACKED))
+    except (ParseError, ValueError):
         parsed = value
     return adapter.validate_python({name: parsed})  # type: ignore[no-any-return]  # as above

@@ -13,11 +13,11 @@ from itertools import islice, product
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from pydantic_core import from_json
-
-from mcpkit.features.options import ArgumentOptions
+from mcpkit.features.options import MOST_UNPACKED, ArgumentOptions
 from mcpkit.features.problems import path_of
-from mcpkit.features.schema import Schema
+from mcpkit.features.schema import Schema, is_large
+from mcpkit.jsonrpc.codec import Limits, load
+from mcpkit.jsonrpc.errors import RpcError
 from mcpkit.jsonrpc.messages import JsonObject
 
 if TYPE_CHECKING:
@@ -32,6 +32,10 @@ ABSENT: Final = object()
 """In a fix: the member is left out."""
 MOST_VALIDATIONS: Final = 16
 """How often one call's arguments are validated again before they are given up."""
+LARGE_COUNTS: Final = 4
+"""As how many validations one of large arguments counts."""
+LARGE_TEXT: Final = 64 * 1024
+"""Characters from which on arguments of few values are large too."""
 MOST_ALTERNATIVES: Final = 8
 """How many ways to mend one place are tried."""
 
@@ -41,39 +45,51 @@ _BOOLEANS: Final = {"true": True, "True": True, "false": False, "False": False}
 
 
 def coerce(
-    schema: Schema, arguments: Mapping[str, Any], options: ArgumentOptions
+    schema: Schema, arguments: Mapping[str, Any], options: ArgumentOptions, violations: Sequence[Violation]
 ) -> tuple[JsonObject, list[str]] | None:
-    """Arguments that fit the schema and the places that were mended; None where they can't be or fit already."""
-    return _Search(schema, options).run(dict(arguments))
+    """Arguments that fit the schema and the places that were mended; None where they can't be.
+
+    ``violations`` are what the schema finds in the arguments; none where they fit it already.
+    """
+    return _Search(schema, options).run(dict(arguments), violations) if violations else None
 
 
 class _Search:
     """The search for fixes of one call's arguments: those without a choice at once, others one after the other."""
 
-    __slots__ = ("_options", "_places", "_schema", "_validations")
+    __slots__ = ("_left", "_options", "_schema", "_texts", "_unpacking")
 
     def __init__(self, schema: Schema, options: ArgumentOptions) -> None:
         self._schema = schema
         self._options = options
-        self._validations = 0
+        self._left = MOST_VALIDATIONS
+        self._unpacking = MOST_UNPACKED
+        self._texts: dict[tuple[Path, str], Any] = {}
 
-    def run(self, value: JsonObject) -> tuple[JsonObject, list[str]] | None:
-        found = self._mended(value, ())
-        return None if found is None or not found[1] else (found[0], sorted({path_of(path) for path, _ in found[1]}))
+    def run(self, value: JsonObject, violations: Sequence[Violation]) -> tuple[JsonObject, list[str]] | None:
+        found = self._mended(value, (), violations)
+        return None if found is None else (found[0], sorted({path_of(path) for path, _ in found[1]}))
 
-    def _mended(self, value: JsonObject, done: Fixes) -> tuple[JsonObject, Fixes] | None:
-        if self._validations == MOST_VALIDATIONS:
+    def _judged(self, value: JsonObject, done: Fixes) -> tuple[JsonObject, Fixes] | None:
+        """The value where it fits by now, or once more is mended; None where it can't be."""
+        if self._left <= 0:
             return None
-        self._validations += 1
+        self._left -= LARGE_COUNTS if _is_heavy(value) else 1
         violations = self._schema.violations(value)
         if not violations:
             return None if violations is None else (value, done)
+        return self._mended(value, done, violations)
+
+    def _mended(
+        self, value: JsonObject, done: Fixes, violations: Sequence[Violation]
+    ) -> tuple[JsonObject, Fixes] | None:
         choices = self._choices(violations)
         if choices is None:
             return None
         certain = tuple(fix for alternatives in choices if len(alternatives) == 1 for fix in alternatives[0])
         for fixes in [certain] if certain else choices[0]:
-            found = self._mended(_applied(value, fixes), done + fixes)
+            mended = _applied(value, fixes)
+            found = None if mended is None else self._judged(mended, done + fixes)
             if found is not None:
                 return found
         return None
@@ -93,13 +109,15 @@ class _Search:
 
     def _alternatives(self, path: Path, violations: Sequence[Violation]) -> list[Fixes]:
         """The ways to mend one place where all these fail."""
-        found: dict[str, Fixes] = {}
+        found: list[Fixes] = []
         for violation in violations:
             fixes = list(self._fixes(path, violation))
             if not fixes and _kind(violation) not in _LISTS:  # which a Type beside them may mend
                 return []
-            found.update((repr(each), each) for each in fixes)
-        return list(islice(found.values(), MOST_ALTERNATIVES))
+            found += fixes
+        if len(found) > 1:
+            found = list({repr(each): each for each in found}.values())
+        return found[:MOST_ALTERNATIVES]
 
     def _fixes(self, path: Path, violation: Violation) -> Iterator[Fixes]:
         kind, value = _kind(violation), violation.instance
@@ -112,7 +130,7 @@ class _Search:
         if kind in _BRANCHES:
             yield from self._of_branches(violation)
         elif isinstance(value, str):
-            yield from (((path, each),) for each in _meant(violation, value))
+            yield from (((path, each),) for each in self._meant(violation, value))
         if value is None and path and isinstance(path[-1], str) and kind in _TYPED:
             yield ((path, ABSENT),)
 
@@ -125,6 +143,40 @@ class _Search:
             for parts in islice(product(*(self._choices(branch) or [[]])), MOST_ALTERNATIVES):
                 yield tuple(fix for part in parts for fix in part)
 
+    def _meant(self, violation: Violation, text: str) -> Iterator[Any]:
+        """The JSON values that a text may mean where that violation says what is wanted."""
+        kind: Any = violation.kind
+        match _kind(violation):
+            case "Type":
+                for name in kind.types:
+                    if name in _CONTAINERS:
+                        yield from self._unpacked(name, (tuple(violation.instance_path), text))
+                    elif name in _READERS:
+                        yield from _READERS[name](text)
+            case "Enum":
+                yield from _among(kind.options, text)
+            case "Constant":
+                yield from _among([kind.expected_value], text)
+
+    def _unpacked(self, name: str, place: tuple[Path, str]) -> Iterator[Any]:
+        """The object or array that the text at a place holds as JSON; it is read once, and only so much of them all."""
+        start, kind = _CONTAINERS[name]
+        if place[1].lstrip().startswith(start):
+            if place not in self._texts:
+                self._texts[place] = self._loaded(place[1])
+            if isinstance(self._texts[place], kind):
+                yield self._texts[place]
+
+    def _loaded(self, text: str) -> Any:
+        weight = 1 + sum(map(text.count, ",:")) + 3 * sum(map(text.count, "[{"))
+        self._unpacking -= weight
+        if self._unpacking < 0:
+            return None
+        try:
+            return load(text.encode(), Limits(values=MOST_UNPACKED))
+        except (RpcError, ValueError):
+            return None
+
 
 def _means_text(violation: Violation) -> bool:
     """Whether one of the branches takes a text, though not this one (too short, another pattern)."""
@@ -136,19 +188,6 @@ def _means_text(violation: Violation) -> bool:
         if not any(_kind(each) in _TYPED for each in here):
             return True
     return False
-
-
-def _meant(violation: Violation, text: str) -> Iterator[Any]:
-    """The JSON values that a text may mean where that violation says what is wanted."""
-    kind: Any = violation.kind
-    match _kind(violation):
-        case "Type":
-            for name in kind.types:
-                yield from _READERS[name](text)
-        case "Enum":
-            yield from _among(kind.options, text)
-        case "Constant":
-            yield from _among([kind.expected_value], text)
 
 
 def _among(options: Sequence[Any], text: str) -> Iterator[Any]:
@@ -181,34 +220,13 @@ def _null(text: str) -> Iterator[Any]:
         yield None
 
 
-def _unpacked(start: str, kind: type) -> Callable[[str], Iterator[Any]]:
-    """A reader of the objects or arrays that a text holds as JSON."""
-
-    def read(text: str) -> Iterator[Any]:
-        if text.lstrip().startswith(start):
-            try:
-                value = from_json(text, allow_inf_nan=False)
-            except ValueError:
-                return
-            if isinstance(value, kind):
-                yield value
-
-    return read
-
-
-def _never(text: str) -> Iterator[Any]:
-    return iter(())
-
-
 _READERS: Final[Mapping[str, Callable[[str], Iterator[Any]]]] = {
     "integer": _integer,
     "number": _number,
     "boolean": _boolean,
     "null": _null,
-    "object": _unpacked("{", dict),
-    "array": _unpacked("[", list),
-    "string": _never,
 }
+_CONTAINERS: Final[Mapping[str, tuple[str, type]]] = {"object": ("{", dict), "array": ("[", list)}
 _BRANCHES: Final = frozenset({"AnyOf", "OneOfNotValid"})
 _LISTS: Final = frozenset({"Enum", "Constant"})
 _TYPED: Final = _BRANCHES | _LISTS | {"Type"}
@@ -216,12 +234,26 @@ _TYPED: Final = _BRANCHES | _LISTS | {"Type"}
 _UNKNOWN: Final = frozenset({"AdditionalProperties", "UnevaluatedProperties"})
 
 
+def _is_heavy(value: JsonObject) -> bool:
+    """Whether to judge the value takes long: it consists of many values, or of long texts."""
+    if is_large(value):
+        return True
+    characters, nodes = 0, list(value.values())
+    while nodes and characters <= LARGE_TEXT:
+        node = nodes.pop()
+        if isinstance(node, str):
+            characters += len(node)
+        elif isinstance(node, Mapping | list):
+            nodes += node.values() if isinstance(node, Mapping) else node
+    return characters > LARGE_TEXT
+
+
 def _kind(violation: Violation) -> str:
     return type(violation.kind).__name__
 
 
-def _applied(value: JsonObject, fixes: Fixes) -> JsonObject:
-    """The arguments with the fixes; only containers on the way to one are copied."""
+def _applied(value: JsonObject, fixes: Fixes) -> JsonObject | None:
+    """The arguments with the fixes; only containers on the way to one are copied. None where there is no such place."""
     root = dict(value)
     copies: dict[Path, Any] = {(): root}
     for path, fixed in fixes:
@@ -229,11 +261,24 @@ def _applied(value: JsonObject, fixes: Fixes) -> JsonObject:
         for depth in range(1, len(path)):
             here = path[:depth]
             if here not in copies:
-                inner = container[path[depth - 1]]
-                copies[here] = container[path[depth - 1]] = dict(inner) if isinstance(inner, dict) else list(inner)
+                part = _key(container, path[depth - 1])
+                if part is None:
+                    return None
+                inner = container[part]
+                copies[here] = container[part] = dict(inner) if isinstance(inner, dict) else list(inner)
             container = copies[here]
+        part = _key(container, path[-1])
+        if part is None:
+            return None
         if fixed is ABSENT:
-            container.pop(path[-1], None)
+            del container[part]
         else:
-            container[path[-1]] = fixed
+            container[part] = fixed
     return root
+
+
+def _key(container: Any, part: str | int) -> str | int | None:
+    """The index or name that the validator means: it tells the name "7" as a number, and "07" as the same."""
+    if isinstance(container, list):
+        return part
+    return str(part) if str(part) in container else None

@@ -6,10 +6,13 @@ What must never stand here: an HTTP status, a text for one feature only.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from mcpkit.features.problems import Problem
 from mcpkit.jsonrpc.errors import INTERNAL_ERROR, INVALID_REQUEST, McpKitError, RpcError
+
+if TYPE_CHECKING:  # whoever comes with one has loaded what it is of
+    from jsonschema_rs import ValidationError as Violation
 
 MOST_PROBLEMS: Final = 10
 """How many problems are told at once; a model mends a few at a time anyway."""
@@ -26,9 +29,11 @@ class RegistrationError(McpKitError, TypeError):
 class BadArguments(McpKitError):
     """The caller's arguments don't fit; ``str()`` is a short text that a model can act on."""
 
-    def __init__(self, problems: Sequence[Problem]) -> None:
+    def __init__(self, problems: Sequence[Problem], violations: Sequence[Violation] = ()) -> None:
         super().__init__(told(problems))
         self.problems = tuple(problems)
+        self.violations = violations
+        """What the JSON Schema's validator found, where it was that which refused them."""
 
 
 class BadReturn(McpKitError):

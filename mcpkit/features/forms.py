@@ -14,6 +14,7 @@ from typing import Annotated, Any, Final, Literal, get_args, get_origin
 
 from pydantic import TypeAdapter, ValidationError
 
+from mcpkit.features.problems import from_pydantic, is_long
 from mcpkit.features.schema import Schema, SchemaError
 from mcpkit.jsonrpc.messages import JsonObject
 
@@ -77,6 +78,8 @@ def _typed(adapter: TypeAdapter[Any], value: Any) -> Any:
     try:
         return adapter.validate_python(value)
     except ValidationError as error:
+        if is_long(error):
+            raise ValueError(str(from_pydantic(error)[0])) from None
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"]) or "value"
         raise ValueError(f"{place}: {first['msg']}") from None

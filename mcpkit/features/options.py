@@ -26,6 +26,9 @@ Visible: TypeAlias = Callable[[Exchange], bool]
 HOSTS_LONGEST_NAME: Final = 64
 """Characters of a name that hosts take, which offer tools to models as functions."""
 
+MOST_UNPACKED: Final = 50_000
+"""Values that texts among arguments may hold as JSON, as :class:`~mcpkit.jsonrpc.codec.Limits` counts them."""
+
 logger = logging.getLogger("mcpkit.features")
 
 _TOOL_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}", re.ASCII)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:  # whoever comes with one of these has loaded what it is of
 _MOST_SHOWN: Final = 40
 """Characters of a caller's value that are shown back."""
 _MOST_OPTIONS: Final = 12
+MOST_EXPLAINED: Final = 1000
+"""Values that don't fit from which on pydantic is not asked which they are: it can only tell all of them."""
 _ARTICLES: Final[Mapping[str, str]] = {
     "array": "an array",
     "boolean": "a boolean",
@@ -182,9 +184,17 @@ _WORDS: Final[Mapping[str, Callable[[Any, str], str]]] = {
 
 
 def from_pydantic(error: ValidationError, prefix: Sequence[str | int] = ()) -> list[Problem]:
-    """What pydantic found, without its URLs and its reprs."""
+    """What pydantic found, without its URLs and its reprs; of very many only how many they are."""
+    if is_long(error):
+        text = f"{error.error_count()} values don't fit their types; send fewer at a time to be told which and why"
+        return [Problem(path_of(prefix), text)]
     found = error.errors(include_url=False, include_context=False, include_input=False)
     return [Problem(path_of([*prefix, *entry["loc"]]), _pydantic_said(entry["type"], entry["msg"])) for entry in found]
+
+
+def is_long(error: ValidationError) -> bool:
+    """Whether pydantic found so much that to have it told would take far longer than to find it."""
+    return error.error_count() > MOST_EXPLAINED
 
 
 def _pydantic_said(kind: str, message: str) -> str:

@@ -72,7 +72,7 @@ class Schema:
         All there are, or the first one of a large value: each of them costs far more than the value itself.
         """
         try:
-            if not _is_large(value):
+            if not is_large(value):
                 return list(self._validator.iter_errors(value))
             self._validator.validate(value)
         except ValidationError as first:
@@ -83,7 +83,10 @@ class Schema:
 
     def problems(self, value: Any) -> list[Problem]:
         """What keeps a JSON value from fitting; nothing when it fits."""
-        violations = self.violations(value)
+        return self.explained(self.violations(value))
+
+    def explained(self, violations: list[ValidationError] | None) -> list[Problem]:
+        """What :meth:`violations` found, in words."""
         if violations is None:
             return [Problem("", "contains a character or value that JSON can't carry (a lone surrogate, for example)")]
         document = self.document if isinstance(self.document, Mapping) else {}
@@ -121,7 +124,7 @@ def _check_size(document: Any) -> None:
     raise SchemaError(f"the schema is nested more than {DEEPEST} deep")
 
 
-def _is_large(value: Any) -> bool:
+def is_large(value: Any) -> bool:
     """Whether a JSON value consists of many; no more of it is looked at than that takes."""
     found, nodes = 0, [value]
     while nodes and found <= LARGE:

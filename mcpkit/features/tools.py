@@ -185,7 +185,7 @@ class Tools:
         try:
             arguments = tool.bound.bind(given if type(given) is dict else _object(given))
         except BadArguments as error:
-            found = tool.arguments.coerce(given or {}, self.argument_options)
+            found = tool.arguments.coerce(given or {}, self.argument_options, error.violations)
             if found is None:
                 return self._refused(tool, error, exchange)
             arguments, places = found

@@ -5,7 +5,9 @@ share the prefix ``KEYS[1]``; times are Redis's own, in milliseconds. What must 
 
 Keys, each after the prefix: ``session:<id>`` hash, the record · ``meta:<id>`` hash, its streams (JSON) and counters ·
 ``box:<id>`` stream, its messages, the ids are the SSE event ids ``<time>-<stream>`` · ``sessions`` zset, id → when it
-expires · ``replica:<id>`` string, a lease · ``replicas`` zset · ``inbox:<replica>`` stream · ``feed`` stream, notices.
+expires · ``replica:<id>`` string, a lease · ``replicas`` zset · ``inbox:<replica>`` stream · ``inboxed:<replica>``
+stream, with the ids of what was handed over in that inbox: all bytes so far, without it and with it · ``feed`` stream,
+notices.
 What callers hold: ``callers`` hash, session → caller (a digest) · ``watched`` hash, session → bytes of what it
 watches · ``held`` hash, counters: ``s:<caller>`` sessions, ``w:<caller>`` bytes watched, ``w`` bytes watched by all.
 """
@@ -23,10 +25,14 @@ end
 local function alive(replica)
   return redis.call('EXISTS', P .. 'replica:' .. replica) == 1
 end
+local function put(replica, ...)
+  local id = redis.call('XADD', P .. 'inbox:' .. replica, 'MAXLEN', '~', '10000', '*', ...)
+  redis.call('PEXPIRE', P .. 'inbox:' .. replica, 60000)
+  return id
+end
 local function send(replica, ...)
   if not alive(replica) then return 0 end
-  redis.call('XADD', P .. 'inbox:' .. replica, 'MAXLEN', '~', '10000', '*', ...)
-  redis.call('PEXPIRE', P .. 'inbox:' .. replica, 60000)
+  put(replica, ...)
   return 1
 end
 local function tell_others(me, ...)
@@ -382,11 +388,22 @@ return 1
 SEND: Final = (
     _COMMON
     + """
--- replica, sid, kind, body, token → whether that replica lives
+-- replica, sid, kind, body, token, most bytes → 1, or 0: that replica is gone, -1: too much waits for it
 for _, entry in ipairs(redis.call('XREVRANGE', P .. 'inbox:' .. ARGV[1], '+', '-', 'COUNT', 64)) do
   if entry[2][8] == ARGV[5] then return 1 end
 end
-return send(ARGV[1], 'kind', ARGV[3], 'session', ARGV[2], 'body', ARGV[4], 'token', ARGV[5])
+if not alive(ARGV[1]) then return 0 end
+local sizes = P .. 'inboxed:' .. ARGV[1]
+local first = redis.call('XRANGE', sizes, '-', '+', 'COUNT', 1)[1]
+local last = redis.call('XREVRANGE', sizes, '+', '-', 'COUNT', 1)[1]
+local before = last and tonumber(last[2][4]) or 0
+local after = before + #ARGV[4]
+if first and after - tonumber(first[2][2]) > tonumber(ARGV[6]) then return -1 end
+local id = put(ARGV[1], 'kind', ARGV[3], 'session', ARGV[2], 'body', ARGV[4], 'token', ARGV[5])
+local sums = {string.format('%.0f', before), string.format('%.0f', after)}
+redis.call('XADD', sizes, 'MAXLEN', '~', '10000', id, 'before', sums[1], 'after', sums[2])
+redis.call('PEXPIRE', sizes, 60000)
+return 1
 """
 )
 
@@ -406,6 +423,7 @@ BEAT: Final = (
 redis.call('SET', P .. 'replica:' .. ARGV[1], '1', 'PX', ARGV[2])
 redis.call('ZADD', P .. 'replicas', now(), ARGV[1])
 redis.call('XTRIM', P .. 'inbox:' .. ARGV[1], 'MINID', ARGV[3])
+redis.call('XTRIM', P .. 'inboxed:' .. ARGV[1], 'MINID', ARGV[3])
 redis.call('PEXPIRE', P .. 'inbox:' .. ARGV[1], 60000)
 forget_expired()
 -- replicas of older versions end sessions without telling whom they were counted for: a few are looked at each time
@@ -421,7 +439,7 @@ LEAVE_ALL: Final = (
     _COMMON
     + """
 -- me
-redis.call('DEL', P .. 'replica:' .. ARGV[1], P .. 'inbox:' .. ARGV[1])
+redis.call('DEL', P .. 'replica:' .. ARGV[1], P .. 'inbox:' .. ARGV[1], P .. 'inboxed:' .. ARGV[1])
 redis.call('ZREM', P .. 'replicas', ARGV[1])
 return 1
 """

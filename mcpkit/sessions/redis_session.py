@@ -29,6 +29,8 @@ from mcpkit.sessions.store import StoreAway
 
 OF_CALLER: Final = -1
 """What a step gives back that would be too much for one caller."""
+MOST_INBOX_BYTES: Final = 32 << 20
+"""Bytes that may wait in Redis for one replica to take them."""
 WATCHED: Final = "u:"
 """Fields of a record that begin so name a resource that the session watches."""
 
@@ -192,10 +194,13 @@ class SharedSession(Session):
     async def send(self, replica: str, kind: str, body: bytes) -> bool:
         """Put something into another replica's inbox; False when that replica is gone.
 
-        Raises: StoreAway.
+        Raises: StoreAway; also where too much is there that the replica has not taken.
         """
-        token = self._link.token()
-        return bool(await self._link.run(scripts.SEND, replica, self.id, kind, body, token))
+        given = (replica, self.id, kind, body, self._link.token(), MOST_INBOX_BYTES)
+        done = await self._link.run(scripts.SEND, *given)
+        if done < 0:
+            raise StoreAway("Too much waits for the replica that has this session's stream; try again in a moment")
+        return bool(done)
 
     def _elsewhere(self, id: Id | None) -> str | None:
         if not isinstance(id, str):

@@ -16,7 +16,7 @@ HTTP_ONLY: Final = frozenset(
         *("host", "port", "drain_seconds", "http_parser", "redis_url", "workers", "allowed_hosts", "allowed_origins"),
         *("auth_issuer", "auth_resource", "auth_jwks_url", "auth_introspection_url", "auth_client_id"),
         *("auth_client_secret", "auth_scopes", "auth_stream_seconds", "api_keys_file", "api_keys_redis"),
-        *("metrics_token", "max_pending_bytes", "max_connections", "max_header_bytes", "max_header_fields"),
+        *("metrics_token", "max_connections", "max_header_bytes", "max_header_fields"),
         *("max_uri_bytes", "header_seconds", "body_silence_seconds", "request_seconds", "max_sessions"),
         *("session_idle_seconds", "rate_per_second", "rate_burst", "max_streams", "max_caller_streams"),
         *("keep_alive_seconds", "send_seconds", "max_stored_events", "max_stored_bytes", "stored_seconds", "retry_ms"),

@@ -20,10 +20,11 @@ from mcpkit.jsonrpc.codec import (
     encode_error,
     encode_notification,
 )
-from mcpkit.jsonrpc.errors import InvalidRequest, RpcError
+from mcpkit.jsonrpc.errors import InternalError, InvalidRequest, RpcError
 from mcpkit.jsonrpc.messages import Batch, Id, JsonObject, Message, Notification, Request
 from mcpkit.jsonrpc.peer import Peer
 from mcpkit.kernel import Kernel
+from mcpkit.limits import Bound, BoundReached, Shares
 from mcpkit.protocol.classify import Handshake, Stateless, classify
 from mcpkit.protocol.envelope import META_SUBSCRIPTION_ID
 from mcpkit.protocol.exchange import Exchange, NoBackChannel
@@ -32,6 +33,7 @@ from mcpkit.protocol.revisions.registry import NEWEST_HANDSHAKE
 from mcpkit.settings import Settings
 from mcpkit.transports.calls import CallCancelled, check_arguments, serve_call
 from mcpkit.transports.in_flight import InFlight
+from mcpkit.transports.load import weight_of
 from mcpkit.transports.pipe_call import CANCELLED, LISTEN, BatchReply, Call, Outlet, PipeSession, Reply
 from mcpkit.transports.pipe_notices import PipeNotices
 
@@ -39,6 +41,8 @@ log: Final = logging.getLogger("mcpkit.transports")
 
 INITIALIZE: Final = "initialize"
 INITIALIZED: Final = "notifications/initialized"
+CALL_BYTES: Final = 1024
+"""What a request that waits takes besides its line."""
 
 
 class Duplex:
@@ -58,7 +62,11 @@ class Duplex:
         self._held: list[Line] = []
         self._ending = False
         self._leaving = False  # what is read now is answered, and not served
-        self._calls = InFlight(self._serve, settings.max_session_calls, self._settle)
+        bound = Bound("bytes of requests that wait on this pipe", "MCP_MAX_PENDING_BYTES", settings.max_pending_bytes)
+        self._waiting_bytes = Shares(bound)
+        self._read = b""
+        """The line that is being looked at; empty once it is counted."""
+        self._calls = InFlight(self._serve, settings.max_session_calls, self._settle, self._waiting_bytes)
         self._notices = PipeNotices(kernel.changes, lambda: self._session, outlet)
 
     # ── the transport's side ─────────────────────────────────────────────────────────────────────────────────────
@@ -67,7 +75,7 @@ class Duplex:
         """Take lines off the wire. To be called by the event loop, not from inside a task."""
         for line in lines:
             if self._opening or self._held:
-                self._held.append(line)
+                self._hold(line)
             elif not self.over.done():
                 self._line(line)
 
@@ -84,7 +92,7 @@ class Duplex:
         if self.over.done():
             return
         self._calls.give_up()
-        held, self._held, self._opening, self._leaving = self._held, [], False, True
+        held, self._opening, self._leaving = self._unhold(), False, True
         self.receive(held)
         self.close()
 
@@ -93,7 +101,7 @@ class Duplex:
         if self.over.done():
             return
         self.over.set_result(None)
-        self._held.clear()
+        self._unhold()
         self._notices.close()
         self._calls.close()
         self._peer.close(NoBackChannel("the conversation is over"))
@@ -101,6 +109,34 @@ class Duplex:
     async def gone(self, seconds: float) -> None:
         """Wait, at most that long, for cancelled work to clean up."""
         await self._calls.gone(seconds)
+
+    def _hold(self, line: Line) -> None:
+        """Keep a line until initialize has been answered."""
+        try:
+            self._waiting_bytes.take("", _held_bytes(line))
+        except BoundReached as reached:
+            self._turn_away(line, str(reached))
+        else:
+            self._held.append(line)
+
+    def _unhold(self) -> list[Line]:
+        held, self._held = self._held, []
+        self._waiting_bytes.give("", sum(map(_held_bytes, held)))
+        return held
+
+    def _turn_away(self, line: Line, message: str) -> None:
+        """Answer the requests of a line with an error, and serve nothing of it."""
+        if isinstance(line, Overlong):
+            self._line(line)
+            return
+        try:
+            read = decode(line, self._limits)
+        except RpcError as error:
+            self._refuse(error)
+            return
+        for entry in read.messages if isinstance(read, Batch) else [read]:
+            if isinstance(entry, Request):
+                self._send(encode_error(entry.id, InternalError(message)))
 
     # ── messages ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -115,10 +151,25 @@ class Duplex:
         except RpcError as error:
             self._refuse(error)
             return
+        self._read = line
         if isinstance(message, Batch):
             self._batch(message)
         else:
             self._message(message, self._send)
+        self._read = b""
+
+    def _take(self) -> int:
+        """Count what a message takes while it waits: the whole line, if none waits that came with it.
+
+        A line that is too heavy by itself waits where nothing else does. Raises: BoundReached.
+        """
+        weight, held = weight_of(self._read) + CALL_BYTES, self._waiting_bytes
+        if held.taken:
+            held.take("", weight)
+        else:
+            held.force("", weight)
+        self._read = b""
+        return weight
 
     def _message(self, message: Message, reply: Reply) -> None:
         if isinstance(message, Request):
@@ -175,7 +226,7 @@ class Duplex:
         elif request.method == INITIALIZE and call.exchange.session is not None:
             self._calls.start(call, self._open(call))
         else:
-            self._calls.launch(call)
+            self._calls.launch(call, self._take)
 
     def _exchange(self, request: Request) -> Exchange:
         """The request under the revision that governs it.
@@ -233,8 +284,7 @@ class Duplex:
             self._loop.call_soon(self._release)
 
     def _release(self) -> None:
-        held, self._held = self._held, []
-        self.receive(held)
+        self.receive(self._unhold())
         self._settle()
 
     def _settle(self) -> None:
@@ -264,7 +314,11 @@ class Duplex:
             if message.method == INITIALIZED and self._session.phase is Phase.INITIALIZING:
                 self._session.phase = Phase.READY
             exchange = self._legacy(None, message.method, message.params)
-        self._calls.launch(Call(exchange, self._peer, self._outlet, _unanswered))
+        self._calls.launch(Call(exchange, self._peer, self._outlet, _unanswered), self._take)
+
+
+def _held_bytes(line: Line) -> int:
+    return CALL_BYTES + (0 if isinstance(line, Overlong) else len(line))
 
 
 def _unanswered(data: bytes | None) -> None:

@@ -10,11 +10,11 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from mcpkit.jsonrpc.codec import encode_error
-from mcpkit.jsonrpc.errors import InternalError
+from mcpkit.limits import BoundReached, Shares
 from mcpkit.transports.eager import Starter, Work
 from mcpkit.transports.pipe_call import LISTEN, Call
 
+LATER: Final = "send it again when some have been answered"
 MAX_WAITING: Final = 10_000
 """Calls that may wait for one in flight to end: a whole file of them may be piped in."""
 
@@ -22,29 +22,40 @@ MAX_WAITING: Final = 10_000
 class InFlight:
     """Starts calls. One that never waits is over when :meth:`launch` returns, and was never here."""
 
-    def __init__(self, serve: Callable[[Call], Work], most: int, ended: Callable[[], None]) -> None:
-        """At most ``most`` calls run at once; ``ended`` is called after each that took its time."""
+    def __init__(
+        self, serve: Callable[[Call], Work], most: int, ended: Callable[[], None], waiting_bytes: Shares
+    ) -> None:
+        """At most ``most`` calls run at once; ``ended`` is called after each that took its time.
+
+        ``waiting_bytes`` bounds what all that wait their turn take in memory.
+        """
         self._serve = serve
+        self._waiting_bytes = waiting_bytes
         self._most = most
         self._told = ended
         self._starter = Starter(asyncio.get_running_loop())
         self._tasks: dict[asyncio.Task[None], Call] = {}
-        self._waiting: deque[Call] = deque()
+        self._waiting: deque[tuple[Call, int]] = deque()
 
     @property
     def empty(self) -> bool:
         """Nothing runs, nothing waits."""
         return not self._tasks and not self._waiting
 
-    def launch(self, call: Call) -> None:
-        """Serve it now; or, where too many are in flight, as soon as one of them ends."""
+    def launch(self, call: Call, take: Callable[[], int]) -> None:
+        """Serve it now; or, where too many are in flight, as soon as one of them ends.
+
+        ``take`` counts the bytes that it takes while it waits, and tells how many; it may raise BoundReached.
+        """
         if len(self._tasks) < self._most or self._busy() < self._most:
             self.start(call, self._serve(call))
         elif len(self._waiting) < MAX_WAITING:
-            self._waiting.append(call)
+            try:
+                self._waiting.append((call, take()))
+            except BoundReached as reached:
+                call.refuse(str(reached))
         else:
-            error = InternalError("Too many requests are waiting here; send it again when some have been answered")
-            call.answer(encode_error(call.exchange.id, error))
+            call.refuse(f"There may be {MAX_WAITING} requests that wait on this pipe; {LATER}")
 
     def start(self, call: Call, work: Work) -> None:
         """Serve it now, by ``work``."""
@@ -62,13 +73,14 @@ class InFlight:
 
     def give_up(self) -> None:
         """Stop everything, and tell whoever waits for an answer that none will come."""
-        waiting, self._waiting = tuple(self._waiting), deque()
+        waiting = [call for call, _ in self._waiting]
+        self._forget_waiting()
         for call in (*self._tasks.values(), *waiting):
             call.give_up()
 
     def close(self) -> None:
         """Cancel everything; what waits is never served."""
-        self._waiting.clear()
+        self._forget_waiting()
         self._starter.close()
         self.cancel()
 
@@ -77,13 +89,18 @@ class InFlight:
         if self._tasks:
             await asyncio.wait(tuple(self._tasks), timeout=seconds)
 
+    def _forget_waiting(self) -> None:
+        self._waiting_bytes.give("", sum(weight for _, weight in self._waiting))
+        self._waiting.clear()
+
     def _busy(self) -> int:
         return sum(call.exchange.method != LISTEN for call in self._tasks.values())
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         del self._tasks[task]
         while self._waiting and self._busy() < self._most:
-            call = self._waiting.popleft()
+            call, weight = self._waiting.popleft()
+            self._waiting_bytes.give("", weight)
             if not call.cancelled:
                 self.start(call, self._serve(call))
         self._told()

@@ -92,6 +92,13 @@ class Load:
             self._unread_bytes.give(caller, size)
 
 
+def weight_of(body: bytes) -> int:
+    """Bytes of memory that a request takes, by what its JSON becomes."""
+    values = len(body) - len(body.translate(None, b",:[{"))  # one pass; ``count`` takes one for each
+    objects = body.count(b"{") if _OBJECT * values > len(body) else values
+    return len(body) + _VALUE * (values - objects) + _OBJECT * objects
+
+
 class Scales:
     """How much memory the requests take that are being served, by what their JSON becomes.
 
@@ -112,9 +119,7 @@ class Scales:
         One that is too heavy by itself, or for its caller, is served when no other heavy one is, or none of the
         caller's. Raises: BoundReached.
         """
-        values = len(body) - len(body.translate(None, b",:[{"))  # one pass; ``count`` takes one for each
-        objects = body.count(b"{") if _OBJECT * values > len(body) else values
-        weight = len(body) + _VALUE * (values - objects) + _OBJECT * objects
+        weight = weight_of(body)
         if weight <= HEAVY:
             self._light.take(caller, weight)
             return weight

@@ -130,6 +130,10 @@ class Call:
         self._open = self.exchange.session is not None  # work that outlives its request may still speak in a session
         self._end(data)
 
+    def refuse(self, message: str) -> None:
+        """It will not be served, for that reason."""
+        self.answer(encode_error(self.exchange.id, InternalError(message)))
+
     def cancel(self, reason: str | None) -> None:
         """Stop the handler and fall silent; the caller may use the id again at once."""
         if self.cancelled:

@@ -6,7 +6,9 @@ import datetime as dt
 import enum
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Annotated, Any, Literal
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -14,9 +16,11 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 from typing_extensions import TypedDict
 
+from mcpkit.features import problems
 from mcpkit.features.arguments import JsonArguments, TextArguments
 from mcpkit.features.errors import BadArguments, RegistrationError
 from mcpkit.features.options import ArgumentOptions
+from mcpkit.features.problems import Problem
 from mcpkit.features.signature import read_signature
 
 
@@ -167,7 +171,9 @@ def search(by: Filter, fields: list[str], note: str = "", raw: str | list[int] =
 def test_an_object_or_array_that_a_model_sent_as_text_is_unpacked() -> None:
     """Only where the arguments would be refused otherwise: what may be a text stays one."""
     given = {"by": '{"word": "a"}', "fields": ' ["x"]', "note": '{"word": 1}', "raw": "[1]"}
-    found = json_arguments(search).coerce(given, ArgumentOptions())
+    with pytest.raises(BadArguments) as refused:
+        json_arguments(search).bind(given)
+    found = json_arguments(search).coerce(given, ArgumentOptions(), refused.value.violations)
     assert found is not None
     assert found[0] == {"by": Filter(word="a"), "fields": ["x"], "note": '{"word": 1}', "raw": "[1]"}
     assert found[1] == ["by", "fields"]
@@ -175,9 +181,10 @@ def test_an_object_or_array_that_a_model_sent_as_text_is_unpacked() -> None:
 
 @pytest.mark.parametrize("by", ['{"word": 1}', "{word", '["a"]', "3", '"{}"'])
 def test_a_text_that_holds_nothing_that_fits_is_refused_as_it_came(by: str) -> None:
-    with pytest.raises(BadArguments, match="by: expected an object"):
+    with pytest.raises(BadArguments, match="by: expected an object") as refused:
         json_arguments(search).bind({"by": by, "fields": []})
-    assert json_arguments(search).coerce({"by": by, "fields": []}, ArgumentOptions()) is None
+    found = json_arguments(search).coerce({"by": by, "fields": []}, ArgumentOptions(), refused.value.violations)
+    assert found is None
 
 
 def test_what_only_the_type_knows_is_refused_too() -> None:
@@ -355,3 +362,76 @@ def test_a_default_told_by_field_is_given_to_texts_too() -> None:
     assert dict(subject.bind({})) == {"style": "short"}
     assert subject.required == set()
     assert subject.properties["style"]["description"] == "How long"
+
+
+# ── what it may cost to tell what is wrong ───────────────────────────────────────────────────────────────────────────
+
+
+@dataclass
+class Priced:
+    price: Decimal
+    id: UUID | None = None
+
+
+class Ids(BaseModel):
+    ids: list[UUID]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "place"),
+    [
+        (list[UUID], ["x"] * 20_000, "x[0]"),
+        (list[UUID], [str(UUID(int=0))] * 5_000 + ["x"] * 20_000, "x[5000]"),
+        (set[Decimal], [f"x{n}" for n in range(20_000)], "x[0]"),
+        (list[Priced], [{"price": "x"}] * 20_000, "x[0].price"),
+        (list[list[UUID]], [["x"] * 100] * 200, "x[0][0]"),
+        (dict[str, list[UUID]], {"a": ["x"] * 20_000}, "x.a[0]"),
+        (dict[str, UUID], {f"n{n}": "x" for n in range(20_000)}, ""),
+        (Ids, {"ids": ["x"] * 20_000}, ""),
+    ],
+    ids=str,
+)
+def test_of_very_many_values_that_do_not_fit_the_first_or_the_number_is_told(
+    monkeypatch: pytest.MonkeyPatch, kind: Any, value: Any, place: str
+) -> None:
+    """The JSON Schema lets them pass; the type doesn't."""
+    made: list[Problem] = []
+    monkeypatch.setattr(problems, "Problem", lambda *said: made.append(Problem(*said)) or made[-1])
+
+    def tool(x: Any) -> None: ...
+
+    tool.__annotations__["x"] = kind
+    subject = json_arguments(tool)
+    for _ in range(2):
+        made.clear()
+        with pytest.raises(BadArguments) as caught:
+            subject.bind({"x": value})
+        assert len(made) == 1
+        assert caught.value.violations == ()
+        [problem] = caught.value.problems
+        assert problem.path == place
+        assert ("send fewer at a time" in problem.message) is (place == "")
+
+
+def test_of_many_values_all_are_counted() -> None:
+    def tool(x: list[UUID]) -> None: ...
+
+    with pytest.raises(BadArguments, match=r"x\[0\]: .*; and 990 more"):
+        json_arguments(tool).bind({"x": ["x"] * 1_000})
+
+
+@pytest.mark.parametrize(("one", "most"), [("1", 49_990), ("[]", 12_000), ('{"a":1}', 9_000)])
+def test_a_text_holds_only_so_many_values(one: str, most: int) -> None:
+    """A prompt's argument of 1 MiB could be 350,000 arrays, each refused by its type."""
+
+    def prompt(items: list[int]) -> None: ...
+
+    subject = text_arguments(prompt)
+    with pytest.raises(BadArguments, match="items: holds more than 50000 values; send fewer at a time"):
+        subject.bind({"items": f"[{','.join([one] * 2 * most)}]"})
+    items = f"[{','.join([one] * most)}]"
+    if one == "1":
+        assert subject.bind({"items": items}) == {"items": [1] * most}
+    else:
+        with pytest.raises(BadArguments, match="values don't fit their types"):
+            subject.bind({"items": items})

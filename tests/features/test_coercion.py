@@ -260,7 +260,7 @@ async def test_the_environment_says_it_where_the_program_does_not(
 
 
 def test_unknown_choices_are_refused() -> None:
-    with pytest.raises(RegistrationError, match="extra_arguments must be one of refuse, ignore, not 'drop'"):
+    with pytest.raises(RegistrationError, match="extra_arguments must be one of 'refuse', 'ignore', not 'drop'"):
         Server("x", extra_arguments="drop")  # type: ignore[arg-type]  # as is the point
 
 
@@ -277,24 +277,77 @@ class Counted(Schema):
         return super().violations(value)
 
 
+def coerced(schema: Schema, arguments: dict[str, Any]) -> Any:
+    return coercion.coerce(schema, arguments, ArgumentOptions(), schema.violations(arguments) or ())
+
+
 def counted(items: Any) -> Counted:
     return Counted({"type": "object", "properties": {"x": {"type": "array", "items": items}}})
 
 
 def test_many_failing_places_are_mended_at_once() -> None:
     schema = counted({"type": "integer"})
-    found = coercion.coerce(schema, {"x": ["1"] * 5_000}, ArgumentOptions())
+    found = coerced(schema, {"x": ["1"] * 900})
     assert found is not None
-    assert found[0] == {"x": [1] * 5_000}
+    assert found[0] == {"x": [1] * 900}
     assert schema.calls == 2
 
 
 def test_what_is_ambiguous_everywhere_is_given_up() -> None:
     options = [{"type": "object", "properties": {name: {"type": "integer"}}, "required": [name, "z"]} for name in "ab"]
     schema = counted({"anyOf": options})
-    assert coercion.coerce(schema, {"x": [{"a": "1", "b": "1"}] * 100}, ArgumentOptions()) is None
+    assert coerced(schema, {"x": [{"a": "1", "b": "1"}] * 100}) is None
     ambiguous = counted(
         {"oneOf": [{"properties": {"a": {"type": "integer"}}}, {"properties": {"b": {"type": "integer"}}}]}
     )
-    assert coercion.coerce(ambiguous, {"x": [{"a": "1", "b": "1"}] * 100}, ArgumentOptions()) is None
+    assert coerced(ambiguous, {"x": [{"a": "1", "b": "1"}] * 100}) is None
     assert schema.calls + ambiguous.calls <= 2 * coercion.MOST_VALIDATIONS
+
+
+@pytest.mark.parametrize(
+    ("beside", "texts"),
+    [([0] * 5_000, False), (["y" * 200_000], True), ({str(n): n for n in range(5_000)}, False)],
+    ids=["list", "text", "object"],
+)
+@pytest.mark.parametrize("wrong", [1, 2, 12])
+def test_large_arguments_are_judged_a_few_times_only(beside: Any, texts: bool, wrong: int) -> None:
+    """Of few values all that is wrong is known at once, however long the texts are."""
+    schema = Counted({"properties": {f"a{n}": {"type": "integer"} for n in range(wrong)}})
+    found = coerced(schema, {**{f"a{n}": "1" for n in range(wrong)}, "beside": beside})
+    assert schema.calls <= 1 + coercion.MOST_VALIDATIONS // coercion.LARGE_COUNTS
+    assert (found is not None) is (wrong <= 2 or texts)
+
+
+@pytest.mark.parametrize("name", ["7", "07", "-7", "a"])
+async def test_a_member_may_be_named_by_a_number(name: str) -> None:
+    async def f(x: dict[str, Sizes]) -> str:
+        return repr(x)
+
+    answer = await called(f, {"x": {name: {"width": "1", "tall": True}}})
+    assert ("'width': 1" in answer) is (name != "07")
+    assert "expected an integer" in answer or name != "07"
+
+
+def test_what_fits_is_not_judged_again() -> None:
+    schema = counted({"type": "integer"})
+    assert coerced(schema, {"x": [1] * 100}) is None
+    assert schema.calls == 1
+
+
+@pytest.mark.parametrize("pieces", [1, 100])
+def test_what_texts_hold_is_bounded_in_sum(pieces: int) -> None:
+    """A list of texts, each of a few thousand arrays: as many values as one message may hold, or none."""
+    schema = counted({"type": "array"})
+    for values, mended in ((10_000 // pieces, True), (30_000 // pieces, False)):
+        found = coerced(schema, {"x": [f"[{','.join(['[]'] * values)}]"] * pieces})
+        assert (found is not None) is mended
+
+
+def test_a_text_is_read_once_for_all_that_it_may_mean(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    load = coercion.load
+    monkeypatch.setattr(coercion, "load", lambda data, limits: read.append(data) or load(data, limits))
+    schema = counted({"anyOf": [{"type": "array", "items": {"type": kind}} for kind in ("integer", "null", "boolean")]})
+    found = coerced(schema, {"x": ["[true]"]})
+    assert found is not None
+    assert (found[0], read) == ({"x": [[True]]}, [b"[true]"])

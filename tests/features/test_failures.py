@@ -535,5 +535,5 @@ class TestTheEnvironment:
 
 
 def test_an_unknown_choice_is_refused() -> None:
-    with pytest.raises(RegistrationError, match="tell_errors must be one of own, all, tool_errors, not 'some'"):
+    with pytest.raises(RegistrationError, match="tell_errors must be one of 'own', 'all', 'tool_errors', not 'some'"):
         Server("x", tell_errors="some")  # type: ignore[arg-type]  # as is the point

@@ -194,3 +194,8 @@ def test_an_answer_that_does_not_fit_is_one_line(wanted: Any, content: Any) -> N
     """ELIC-14: the server validates on receipt."""
     with pytest.raises(ValueError, match=r"^[^\n]+$"):
         Form.of(wanted).read(content)
+
+
+def test_of_very_many_choices_that_are_none_the_number_is_told() -> None:
+    with pytest.raises(ValueError, match="2000 values don't fit their types"):
+        Form.of(list[Colour]).read({"value": ["x"] * 2_000})

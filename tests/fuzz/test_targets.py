@@ -8,12 +8,14 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from mcpkit.jsonrpc import codec
 from mcpkit.protocol import pagination
 from tests.fuzz.mutations import inputs
-from tests.fuzz.targets import protocol
+from tests.fuzz.targets import messages, protocol
 from tests.fuzz.targets.every import TARGETS
 from tests.house.tree import ROOT
 
@@ -45,6 +47,21 @@ def test_a_fault_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(protocol, "decode_cursor", lenient)
     with pytest.raises(AssertionError):
         list(map(protocol.cursor, inputs(TARGETS["cursor"], INPUTS)))
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("_bare", lambda data: data),
+        ("_weight", lambda data, most: data.count(b",")),
+        ("_members_at_the_edges", lambda data: {"id": 77, "method": "x"}),
+    ],
+)
+def test_a_wrong_count_is_found(monkeypatch: pytest.MonkeyPatch, name: str, wrong: Any) -> None:
+    """Escapes that are overlooked, brackets that are not counted, an id from nowhere."""
+    monkeypatch.setattr(codec, name, wrong)
+    with pytest.raises(AssertionError):
+        list(map(messages.values, inputs(TARGETS["values"], INPUTS)))
 
 
 def test_a_reproducer_can_be_run_again(tmp_path: Path) -> None:

@@ -24,10 +24,10 @@ async def test_messages_are_taken_in_order_each_once(two: tuple[Replica, Replica
 
     here._inbox.on("test", take)
     for body in ("0", "1", "2", "3"):
-        step = (here.link.id, "session", "test", body, there.link.token())
+        step = (here.link.id, "session", "test", body, there.link.token(), 1 << 20)
         assert await there.link.run(scripts.SEND, *step)
         assert await there.link.run(scripts.SEND, *step)  # its answer was lost
-    await there.link.run(scripts.SEND, here.link.id, "session", "nonsense", "", there.link.token())
+    await there.link.run(scripts.SEND, here.link.id, "session", "nonsense", "", there.link.token(), 1 << 20)
     await there.link.run(scripts.BROADCAST, there.link.id, "all", "test", "4")
     await until(lambda: len(taken) == 4)
     assert taken == [("session", b"0"), ("session", b"1"), ("session", b"3"), ("all", b"4")]
@@ -42,7 +42,7 @@ async def test_nothing_is_lost_while_the_line_is_cut(two: tuple[Replica, Replica
 
     here._inbox.on("test", take)
     for body in range(10):
-        await there.link.run(scripts.SEND, here.link.id, "s", "test", str(body), there.link.token())
+        await there.link.run(scripts.SEND, here.link.id, "s", "test", str(body), there.link.token(), 1 << 20)
         if body % 3 == 0:
             redis.ask("CLIENT", "KILL", "TYPE", "normal")
             await until(lambda: not there.link.away)
@@ -53,7 +53,7 @@ async def test_nothing_is_lost_while_the_line_is_cut(two: tuple[Replica, Replica
 async def test_what_was_dealt_with_is_let_go(two: tuple[Replica, Replica], redis: RedisServer) -> None:
     here, there = two
     for _ in range(200):
-        await there.link.run(scripts.SEND, here.link.id, "s", "nonsense", "", there.link.token())
+        await there.link.run(scripts.SEND, here.link.id, "s", "nonsense", "", there.link.token(), 1 << 20)
     name = f"{here.link.prefix}inbox:{here.link.id}"
     last = redis.ask("XINFO", "STREAM", name)
     assert last
@@ -78,5 +78,5 @@ async def test_an_entry_of_the_feed_that_nobody_understands_deafens_nobody(
 
     here._inbox.on("test", take)
     assert redis.ask("XADD", "{mcpkit}:feed", "*", "nonsense", "1").startswith("$")
-    await there.link.run(scripts.SEND, here.link.id, "s", "test", "after", there.link.token())
+    await there.link.run(scripts.SEND, here.link.id, "s", "test", "after", there.link.token(), 1 << 20)
     await until(lambda: taken == [b"after"])

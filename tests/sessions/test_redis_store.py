@@ -14,7 +14,7 @@ from mcpkit.protocol.exchange import Client
 from mcpkit.protocol.lifecycle import Phase
 from mcpkit.protocol.revisions.registry import NEWEST_HANDSHAKE, REVISIONS
 from mcpkit.security.principal import Principal
-from mcpkit.sessions import redis_store
+from mcpkit.sessions import redis_scripts, redis_session, redis_store
 from mcpkit.sessions.delivery import GENERAL
 from mcpkit.sessions.mailbox import Bounds
 from mcpkit.sessions.redis_replica import Replica
@@ -300,6 +300,47 @@ async def test_nothing_can_be_handed_to_a_replica_that_is_gone(redis: RedisServe
         other = await stays.store.get(home.id)
         assert other is not None
         assert not await stays.store.hand_over(other, Posted({}, None, b"{}"))
+
+
+async def test_what_waits_for_a_replica_is_bounded_by_bytes(
+    two: Two, redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """HTTP+SSE: beyond the bound nothing is lost, the client is told; once it was taken there is room again."""
+    monkeypatch.setattr(redis_session, "MOST_INBOX_BYTES", 10_000)
+    taken: list[bytes] = []
+    gate = asyncio.Event()
+
+    async def take(session: Session, posted: Posted) -> None:
+        await gate.wait()
+        taken.append(posted.body)
+
+    class Nowhere:
+        async def put(self, data: bytes) -> None: ...
+        def offer(self, data: bytes) -> None: ...
+        def close(self) -> None: ...
+
+    two[0].store.take_posts(take)
+    home = await two[0].store.create(NEWEST_HANDSHAKE)
+    home.outbox = Nowhere()
+    await home.keep()
+    other = await two[1].store.get(home.id)
+    assert other is not None
+    given = [b"%d" % n * 3_000 for n in range(9)]
+    for body in given[:3]:
+        assert await two[1].store.hand_over(other, Posted({}, None, body))
+    with pytest.raises(StoreAway, match="Too much waits for the replica"):
+        await two[1].store.hand_over(other, Posted({}, None, b"x" * 3_000))
+    assert not two[1].link.away
+    gate.set()
+    await until(lambda: taken == given[:3])
+    await two[0].link.beat()
+    for body in given[3:5]:
+        assert await two[1].store.hand_over(other, Posted({}, None, body))
+    await until(lambda: taken == given[:5])
+    names = [f"{{mcpkit}}:{name}:{two[0].link.id}" for name in ("inbox", "inboxed")]
+    assert int(redis.ask("PTTL", names[1])[1:]) > 0
+    await two[0].link.run(redis_scripts.LEAVE_ALL, two[0].link.id)
+    assert redis.ask("EXISTS", *names) == ":0"
 
 
 async def test_what_a_session_missed_is_remembered(two: Two, redis: RedisServer) -> None:

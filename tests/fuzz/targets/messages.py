@@ -9,7 +9,20 @@ import json
 import math
 from typing import Any
 
-from mcpkit.jsonrpc.codec import DEFAULT_LIMITS, BadAnswer, decode, encode, encode_request, encode_result, load
+from mcpkit.jsonrpc.codec import (
+    CONTAINER,
+    DEFAULT_LIMITS,
+    LARGE,
+    LIGHT,
+    VALUE_BYTES,
+    BadAnswer,
+    Limits,
+    decode,
+    encode,
+    encode_request,
+    encode_result,
+    load,
+)
 from mcpkit.jsonrpc.errors import InvalidRequest, ParseError
 from mcpkit.jsonrpc.messages import Batch, ErrorResponse, Notification, Request, Response
 from tests.fuzz.targets.target import Target
@@ -132,4 +145,79 @@ def taken(one: Request | Notification | Response | ErrorResponse) -> None:
         assert type(one.error.code) is int
 
 
-TARGETS = (Target("json", read, SEEDS, TOKENS), Target("message", message, SEEDS, TOKENS))
+class Members:
+    """An object with all of its members, also where a name stands twice."""
+
+    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
+        self.pairs = pairs
+
+
+def whole(data: bytes) -> Any:
+    """What a reader takes who minds no name that stands twice; None for what is no JSON, too."""
+
+    def refuse(name: str) -> Any:
+        raise ValueError(f"{name} is no JSON")
+
+    try:
+        return json.loads(data.decode("utf-8"), object_pairs_hook=Members, parse_constant=refuse)
+    except (ValueError, RecursionError):
+        return None
+
+
+def counts(value: Any) -> tuple[int, int]:
+    """How many values there are, as the limit says it counts them, and how many texts."""
+    marks, texts, nodes = 0, 0, [value]
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, Members):
+            marks += CONTAINER + len(node.pairs) + max(0, len(node.pairs) - 1)
+            texts += len(node.pairs)
+            nodes += [item for _, item in node.pairs]
+        elif isinstance(node, list):
+            marks += CONTAINER + max(0, len(node) - 1)
+            nodes += node
+        else:
+            texts += isinstance(node, str)
+    return marks, texts
+
+
+def values(data: bytes) -> None:
+    """What holds more values than are allowed is refused for that, and nothing else is; its id is the caller's."""
+    value = whole(data)
+    marks, texts = counts(value)
+    for most in {1, 30, max(1, marks - 1), max(1, marks), marks + 6}:
+        for padded in (data + b" " * LIGHT, b'{"text":"%b","value":%b}' % (b"[," * LARGE, data)):
+            inner = padded is not data and padded.startswith(b'{"text"')
+            found = marks + (6 if inner else 0), texts + (3 if inner else 0)
+            try:
+                decode(padded, Limits(values=most))
+                refused_for = None
+            except ParseError as error:
+                refused_for = error
+            except InvalidRequest as error:
+                refused_for = error if "MCP_MAX_JSON_VALUES" in str(error) else None
+            if value is None:
+                continue
+            many = isinstance(refused_for, InvalidRequest)
+            assert many or found[0] <= most, "more values than are allowed"
+            assert not many or found[0] > most or found[1] > most or len(data) + 30 > VALUE_BYTES * most, "too few"
+            if many and not inner:
+                ids = [item for name, item in value.pairs if name == "id"] if isinstance(value, Members) else []
+                for id in (refused_for.id, getattr(refused_for, "answers", None)):
+                    assert id is None or id in ids, "the id of something else"
+
+
+BOMBS = (
+    *SEEDS,
+    b'{"jsonrpc":"2.0","id":1,"method":"x","params":{"a":[[],[],[],{},{}]}}',
+    b'{"params":{"id":2,"a":[1,2,3,4,5,6]},"method":"x","id":"k"}',
+    b'{"jsonrpc":"2.0","id":3,"result":{"a":["[{,:",",,,,",{"b":{}}]}}',
+    b'["\\"[,",{"\\":"""},"\\\\",[]]',
+    b"[1,[2,[3,[4]]],[],[[]],{}]",
+    b'["\\"[,[,[,[,[,"]',
+)
+TARGETS = (
+    Target("json", read, SEEDS, TOKENS),
+    Target("message", message, SEEDS, TOKENS),
+    Target("values", values, BOMBS, (*TOKENS, b"[],", b"{},", b'"a":{},', b'\\"', b'"[,:{"')),
+)
