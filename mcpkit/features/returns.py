@@ -216,6 +216,8 @@ def returns_of(
     """
     _check_type(signature, signature.returns)
     if structured is False:
+        if output_schema is not None:
+            raise signature.refuse("output_schema does nothing beside structured_output=False: leave one of them out")
         return Returns()
     if output_schema is not None:
         return Returns(output_schema, schema=_compiled(signature, output_schema))
