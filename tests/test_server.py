@@ -512,5 +512,5 @@ async def test_a_name_is_registered_again_on_purpose() -> None:
     server.register_method("hello", lambda params: {"by": "new"})
     assert (await ask(server, "hello"))["by"] == "new"
     for answer in ("first", "second"):
-        server.register_method("ping", lambda params, answer=answer: {"by": answer})
-    assert (await ask(server, "ping", revision=NEWEST_HANDSHAKE))["by"] == "second"
+        server.register_method("completion/complete", lambda params, answer=answer: {"by": answer})
+    assert server.kernel.knows("completion/complete")
