@@ -123,6 +123,10 @@ class Kernel:
         """Whether the method is registered."""
         return method in self._entries
 
+    def wrapped(self) -> tuple[str, ...]:
+        """The methods that :meth:`around` was told of, registered or not."""
+        return tuple(self._wrapped)
+
     def on_notification(self, method: str, listener: Listener) -> None:
         """Be told when a client sends that notification (one listener per method)."""
         self._listeners[method] = listener

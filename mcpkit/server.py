@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from logging import getLogger
 from typing import Any, ClassVar, Final, Never, Protocol, TypeVar, Unpack, overload
 
 from mcpkit.features import logging, subscriptions
@@ -42,18 +43,22 @@ from mcpkit.features.server_options import (
     check_callable,
     check_keywords,
     check_method,
+    check_override,
 )
 from mcpkit.features.subscriptions import Subscriptions
+from mcpkit.features.suggestions import did_you_mean
 from mcpkit.features.tools import Tool, Tools, error_result
 from mcpkit.jsonrpc.errors import InternalError
 from mcpkit.jsonrpc.messages import JsonObject, Result
-from mcpkit.kernel import Handler, Hook, Kernel
+from mcpkit.kernel import SPEC_METHODS, Handler, Hook, Kernel
 from mcpkit.observe.events import Observer
 from mcpkit.protocol.changes import PROMPTS_CHANGED, RESOURCES_CHANGED, TOOLS_CHANGED, ChangeFeed, LocalChanges, Notice
 from mcpkit.protocol.exchange import Exchange
 from mcpkit.protocol.request_state import StateSealer
 from mcpkit.protocol.revisions.revision import Revision
 from mcpkit.settings import Settings
+
+logger = getLogger("mcpkit.server")
 
 F = TypeVar("F", bound=Callable[..., Any])
 Lifespan = Callable[["Server"], AbstractAsyncContextManager[Any]]
@@ -139,6 +144,8 @@ class Server:
         self._running = SharedLifespan(self._run)
         self._extensions: dict[str, Extension] = {}
         self._named: set[str] = set()
+        self._methods: dict[str, Callable[..., Any]] = {}
+        self._told: set[str] = set()
         self._declared: dict[str, JsonObject] = {}
         self._closing: list[Callable[[], Any]] = []
         self._open_options = frozenset(option for option in CONFIGURABLE if given[option] is None)
@@ -251,14 +258,24 @@ class Server:
         return function
 
     def register_method(
-        self, method: str, handler: Callable[..., Any], *, revisions: Collection[str] | None = None
+        self,
+        method: str,
+        handler: Callable[..., Any],
+        *,
+        revisions: Collection[str] | None = None,
+        replace: bool = False,
     ) -> None:
         """Offer a JSON-RPC method: ``handler(params)`` or ``handler(context, params)``, sync or async, returns a dict.
 
         A name of the spec replaces that method where the spec knows it; ``revisions`` says instead exactly where.
-        Raises: RegistrationError for a handler that takes neither, and for a revision that doesn't exist.
+        Any other name that is there already is replaced on purpose only: with ``replace=True``, or by a method that
+        overrides the one that was registered (of the same object, by a class below).
+        Raises: RegistrationError for a handler that takes neither, for a revision that doesn't exist, for a name twice.
         """
-        check_method(method, handler, revisions)
+        check_method(method, handler, revisions, replace)
+        if not replace and self.kernel.knows(method) and method not in SPEC_METHODS:
+            check_override(method, self._methods.get(method), handler)
+        self._methods[method] = handler
         self.kernel.register(method, self.calls.counted(self._plain_handler(method, handler)), revisions=revisions)
 
     def log(self, level: str, data: Any, *, logger: str | None = None) -> None:
@@ -346,6 +363,10 @@ class Server:
 
     @asynccontextmanager
     async def _run(self) -> AsyncIterator[None]:
+        for line in without_effect(self.kernel, self.tools):
+            if line not in self._told:  # a server may be served more than once
+                self._told.add(line)
+                logger.warning("%s: %s", self.name, line)
         async with AsyncExitStack() as closing:
             state = await closing.enter_async_context(self._lifespan(self)) if self._lifespan else None
             self._services.lifespan = {} if state is None else state
@@ -452,6 +473,22 @@ class Server:
 
     async def _read_resource(self, exchange: Exchange, uri: str) -> JsonObject:
         return await self.resources.read_uri(exchange, uri)
+
+
+def without_effect(kernel: Kernel, tools: Tools) -> Iterator[str]:
+    """What was given and does nothing when serving begins, a line each, with the fix."""
+    known = {*kernel.methods(), *SPEC_METHODS}
+    for method in kernel.wrapped():
+        if method not in known:
+            hint = did_you_mean(method, known) or "; register it, or wrap another"
+            yield f"kernel.around({method!r}, …) wraps a method that nothing has registered{hint}"
+    if not kernel.knows("tasks/get"):
+        for tool in tools:
+            if tool.task in ("optional", "required"):
+                yield (
+                    f"task={tool.task!r} of the tool {tool.key!r} does nothing without the extension: "
+                    "server.install(Tasks()), or MCP_EXTENSIONS=tasks"
+                )
 
 
 async def _called(handler: Callable[..., Any], *arguments: Any) -> Any:

@@ -34,6 +34,9 @@ class MCPBaseRouter:
 
         return mcp_router(self.server, self.settings)
 
-    def register_method(self, name: str, handler: Callable[..., Any]) -> None:
-        """Offer a method: ``handler(params: dict) -> dict``, or ``handler(context, params)``, sync or async."""
-        self.server.register_method(name, handler)
+    def register_method(self, name: str, handler: Callable[..., Any], *, replace: bool = False) -> None:
+        """Offer a method: ``handler(params: dict) -> dict``, or ``handler(context, params)``, sync or async.
+
+        A name that is there already is taken with ``replace=True`` only.
+        """
+        self.server.register_method(name, handler, replace=replace)

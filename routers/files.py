@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from heapq import nsmallest
 from itertools import islice
 from pathlib import Path
+from threading import Lock
 from typing import Final, Literal
 
 from mcpkit import ToolError
@@ -25,6 +26,10 @@ MAX_BYTES: Final = 1024 * 1024
 MAX_DEPTH: Final = 32
 MAX_ENTRIES: Final = 1000
 MAX_SCANNED: Final = 100_000
+MAX_FOLDER_BYTES: Final = 256 * 1024 * 1024
+"""Bytes of all files beneath the root, beyond which nothing is written that adds to them."""
+MAX_FOLDER_ENTRIES: Final = 10_000
+"""Files and directories beneath the root, likewise."""
 
 WELCOME: Final = """# Files
 
@@ -82,9 +87,20 @@ class Listing:
 class FileRoot:
     """The directory beneath which files are served; made, with a README.md in it, when it does not exist."""
 
-    def __init__(self, root: str | Path, *, max_bytes: int = MAX_BYTES) -> None:
+    def __init__(
+        self,
+        root: str | Path,
+        *,
+        max_bytes: int = MAX_BYTES,
+        max_folder_bytes: int = MAX_FOLDER_BYTES,
+        max_folder_entries: int = MAX_FOLDER_ENTRIES,
+    ) -> None:
+        """``max_bytes`` are of one file; the other two hold for everything beneath the root together."""
         self._path = Path(root)
         self._max_bytes = max_bytes
+        self._max_folder_bytes = max_folder_bytes
+        self._max_folder_entries = max_folder_entries
+        self._writing = Lock()  # of one process: workers together may be over by a file each
 
     def read(self, path: str) -> bytes:
         """The content of a regular file.
@@ -115,9 +131,37 @@ class FileRoot:
             raise FileRefused("the text holds half a surrogate pair, which UTF-8 can't carry") from None
         if len(content) > self._max_bytes:
             raise FileRefused(f"the text is too large: {self._max_bytes} bytes are the limit")
-        with _refusing(path), self._parent(path, create=True) as (directory, name):
-            _replace(directory, name, content)
+        with self._writing, _refusing(path):
+            self._check_room(path, len(content))
+            with self._parent(path, create=True) as (directory, name):
+                _replace(directory, name, content)
         return len(content)
+
+    def _check_room(self, path: str, size: int) -> None:
+        """Check that the folder may hold ``size`` bytes at a path; what makes no more of anything always may.
+
+        Raises: FileRefused.
+        """
+        before = self._size_of(path)
+        if before is not None and size <= before:
+            return
+        added = 0 if before is not None else len(_parts(path))
+        entries, total = added, size - (before or 0)
+        with self._directory([]) as root:
+            for length in islice(_lengths(root, MAX_DEPTH), self._max_folder_entries + 1):
+                entries, total = entries + 1, total + length
+        if added and entries > self._max_folder_entries:
+            raise FileRefused(f"the folder is full: {self._max_folder_entries} files and directories are the limit")
+        if entries - added > self._max_folder_entries or total > self._max_folder_bytes:
+            raise FileRefused(f"the folder is full: {self._max_folder_bytes} bytes in all files are the limit")
+
+    def _size_of(self, path: str) -> int | None:
+        """The bytes of a file that is there; None where there is none."""
+        try:
+            with self._parent(path) as (directory, name):
+                return os.stat(name, dir_fd=directory, follow_symlinks=False).st_size
+        except FileNotFoundError:
+            return None
 
     def listing(self, path: str = ".") -> Listing:
         """What lies in a directory: regular files and directories that are not hidden, by name.
@@ -241,6 +285,30 @@ def _require_regular(mode: int) -> None:
         raise OSError(errno.ELOOP, "")
     if not stat.S_ISREG(mode):
         raise OSError(errno.EEXIST, "")
+
+
+def _lengths(directory: int, depth: int) -> Iterator[int]:
+    """The bytes of each thing in a directory and the ones below it (0 for what is no file), down to a depth."""
+    with suppress(OSError), os.scandir(directory) as scan:  # what can't be looked into can't be written into
+        for entry in scan:
+            if entry.is_dir(follow_symlinks=False):
+                yield 0
+                if depth:
+                    yield from _lengths_below(directory, entry.name, depth - 1)
+            else:
+                with suppress(OSError):
+                    yield entry.stat(follow_symlinks=False).st_size
+
+
+def _lengths_below(directory: int, name: str, depth: int) -> Iterator[int]:
+    try:
+        inner = os.open(name, DIRECTORY, dir_fd=directory)
+    except OSError:
+        return
+    try:
+        yield from _lengths(inner, depth)
+    finally:
+        os.close(inner)
 
 
 def _served(entry: os.DirEntry[str]) -> bool:

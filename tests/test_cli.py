@@ -175,6 +175,16 @@ def test_doctor_reports_a_bad_setting(capsys: pytest.CaptureFixture[str], monkey
     assert "MCP_SERVER_PORT must be a whole number" in out
 
 
+def test_doctor_names_a_misspelt_variable(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the environment and of `.env`, each with the setting that was probably meant; secrets are not shown."""
+    monkeypatch.setenv("MCP_ALLOWD_HOSTS", "geheim.example")
+    Path(".env").write_text("MCP_SERVER_PROT=12001\n")
+    _, out, err = run(capsys, "doctor")
+    assert "MCP_ALLOWD_HOSTS is no setting, so it does nothing; did you mean MCP_ALLOWED_HOSTS?" in out
+    assert "MCP_SERVER_PROT is no setting, so it does nothing; did you mean MCP_SERVER_PORT?" in out
+    assert "geheim" not in out + err
+
+
 def test_a_server_is_loaded_from_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "path", list(sys.path))
     script = tmp_path / "loaded.py"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Unpack, get_overloads, get_type_hints
@@ -21,6 +22,7 @@ from mcpkit.protocol.revisions.registry import HANDSHAKE_NAMES, NEWEST, NEWEST_H
 from mcpkit.protocol.revisions.revision import Revision
 from mcpkit.server import Server
 from mcpkit.settings import Settings
+from mcpkit.testing import connect
 from tests.exchanges import exchange
 
 
@@ -414,3 +416,101 @@ def test_a_second_completion_function_is_not_taken_for_the_first() -> None:
 def test_what_is_declared_is_an_object(settings: Any) -> None:
     with pytest.raises(RegistrationError, match="settings must be a dict"):
         Server("unit").declare("experimental", settings)
+
+
+# ── what would do nothing ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_what_does_nothing_is_told_when_serving_begins(caplog: pytest.LogCaptureFixture) -> None:
+    """Once, however often it is served; what may come to something later (a list of the spec) is not told of."""
+    server = adder()
+
+    async def hook(exchange: Any, call: Any) -> Any:
+        return await call(exchange)
+
+    for method in ("tools/lits", "x/unheard-of", "tools/list", "prompts/get"):
+        server.kernel.around(method, hook)
+    server.tool("later", task="optional")(lambda: 1)
+    server.tool("never", task="forbidden")(lambda: 1)
+    with caplog.at_level(logging.WARNING, "mcpkit.server"):
+        for _ in range(2):
+            async with connect(server) as client:
+                assert (await client.call_tool("add", {"a": 1})).data == 2
+    assert [record.getMessage() for record in caplog.records if record.name == "mcpkit.server"] == [
+        "unit: kernel.around('tools/lits', …) wraps a method that nothing has registered; did you mean 'tools/list'?",
+        "unit: kernel.around('x/unheard-of', …) wraps a method that nothing has registered; register it, or wrap "
+        "another",
+        "unit: task='optional' of the tool 'later' does nothing without the extension: server.install(Tasks()), or "
+        "MCP_EXTENSIONS=tasks",
+    ]
+
+
+async def test_nothing_is_told_of_tasks_where_the_extension_is(caplog: pytest.LogCaptureFixture) -> None:
+    server = adder()
+    server.tool("later", task="required")(lambda: 1)
+    server.configure(Settings(extensions=("tasks",)))
+    async with connect(server) as client:
+        await client.ping()
+    assert [record for record in caplog.records if record.name == "mcpkit.server"] == []
+
+
+def test_an_output_schema_that_nobody_would_see_is_refused() -> None:
+    with pytest.raises(RegistrationError, match="output_schema does nothing beside structured_output=False"):
+        adder().tool("t", output_schema={"type": "object"}, structured_output=False)(lambda: {})
+
+
+class Greeter:
+    """Registers methods of its own, as a program does that others derive from."""
+
+    def __init__(self, server: Server) -> None:
+        server.register_method("hello", self.hello)
+        self.register_more(server)
+
+    def register_more(self, server: Server) -> None:
+        """For classes below."""
+
+    def hello(self, params: JsonObject) -> JsonObject:
+        return {"by": "Greeter"}
+
+
+class Louder(Greeter):
+    def register_more(self, server: Server) -> None:
+        server.register_method("hello", self.shout)
+
+    def shout(self, params: JsonObject) -> JsonObject:
+        return {"by": "Louder"}
+
+
+class Mistaken(Greeter):
+    def register_more(self, server: Server) -> None:
+        server.register_method("hello", Greeter(Server("other")).hello)
+
+
+def test_a_name_is_not_registered_twice_by_mistake() -> None:
+    server = adder()
+    for one in (lambda params: {"n": 1}, lambda params: {"n": 2}):
+        if server.kernel.knows("x/n"):
+            with pytest.raises(
+                RegistrationError, match=r"'x/n' is registered already \(.*test_server.py:\d+\), and .*"
+            ):
+                server.register_method("x/n", one, revisions=[NEWEST.name])
+        else:
+            server.register_method("x/n", one)
+            server.register_method("x/n", one)
+    with pytest.raises(RegistrationError, match="replace=True where that is meant"):
+        Mistaken(server)
+
+
+async def test_a_name_is_registered_again_on_purpose() -> None:
+    """By a method that overrides, by ``replace=True``, after it was withdrawn; a method of the spec at any time."""
+    server = adder()
+    Louder(server)
+    assert (await ask(server, "hello"))["by"] == "Louder"
+    server.register_method("hello", lambda params: {"by": "replaced"}, replace=True)
+    assert (await ask(server, "hello"))["by"] == "replaced"
+    server.kernel.unregister("hello")
+    server.register_method("hello", lambda params: {"by": "new"})
+    assert (await ask(server, "hello"))["by"] == "new"
+    for answer in ("first", "second"):
+        server.register_method("completion/complete", lambda params, answer=answer: {"by": answer})
+    assert server.kernel.knows("completion/complete")

@@ -23,7 +23,7 @@ from mcpkit.client.identity import DEFAULT_INFO, Identity
 from mcpkit.client.limits import Patience
 from mcpkit.client.listening import Listening, Subjects
 from mcpkit.client.notices import Delivery, MessageHandler, change_of, log_message_of
-from mcpkit.client.options import ClientOptions
+from mcpkit.client.options import ClientOptions, check_client_options
 from mcpkit.client.outage import Outage
 from mcpkit.client.target import Means, Target, reach
 from mcpkit.client.toolbox import Toolbox
@@ -121,9 +121,7 @@ def assembled(target: Target, mode: str, auth: Authorizer | str | None, options:
     Raises: ValueError; TypeError for a keyword that there is not.
     """
     era.check_mode(mode)
-    unknown = options.keys() - ClientOptions.__annotations__.keys()
-    if unknown:
-        raise TypeError(f"a client has no option {', '.join(sorted(unknown))}; see mcpkit.client.options")
+    check_client_options(options)
     patience = _patience(options)
     answers = Answers(
         handlers.elicitation_handler(options.get("elicitation_handler")),

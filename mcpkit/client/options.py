@@ -5,8 +5,9 @@ What must never stand here: a default that lies elsewhere (limits.py), behaviour
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, TypedDict
+import math
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, Final, TypedDict
 
 from mcpkit.client.answers import ElicitationHandler, Roots, SamplingHandler
 from mcpkit.client.cache import ResponseCache
@@ -78,3 +79,71 @@ class CallOptions(TypedDict, total=False):
     progress_handler: ProgressHandler
     meta: Mapping[str, Any]
     """Added to the request's ``_meta`` (trace context, for example)."""
+
+
+def check_client_options(options: Mapping[str, Any]) -> None:
+    """Check the keywords of a client: that each exists, and can be what it is.
+
+    Raises: TypeError for a keyword that there is not, with the nearest one; ValueError for a value.
+    """
+    for name, value in options.items():
+        if name not in _CHECKS:
+            raise TypeError(f"a client has no option {name}{_hint(name, _CHECKS)}; see mcpkit.client.options")
+        fits, wanted = _CHECKS[name]
+        if not (value is None and name in _MAY_BE_NONE) and not fits(value):
+            raise ValueError(f"{name} must be {wanted}, not {value!r:.60}")
+
+
+def _hint(name: str, known: Collection[str]) -> str:
+    from difflib import get_close_matches  # noqa: PLC0415 - needed only for a mistake
+
+    near = get_close_matches(name, known, n=1)
+    return f" (did you mean {near[0]}?)" if near else ""
+
+
+def _is_time(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value > 0
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(isinstance(each, str) for pair in value.items() for each in pair)
+
+
+def _are_objects(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(isinstance(each, Mapping) for each in value.values())
+
+
+def _are_roots(value: Any) -> bool:
+    return callable(value) or (isinstance(value, Collection) and not isinstance(value, str | bytes | Mapping))
+
+
+def _is_flag(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+_SECONDS: Final = "a number of seconds, more than 0"
+_FLAG: Final = (_is_flag, "True or False")
+_HANDLERS: Final = tuple(name for name in ClientOptions.__annotations__ if name.endswith("_handler"))
+_CHECKS: Final[Mapping[str, tuple[Callable[[Any], bool], str]]] = {
+    **dict.fromkeys((*_HANDLERS, "stderr"), (callable, "a function")),
+    "sampling_tools": _FLAG,
+    "roots": (_are_roots, "a list of folders, or a function that returns one"),
+    "log_level": (lambda value: isinstance(value, str), "a text"),
+    "headers": (_are_texts, "a dict of texts"),
+    "http": (lambda value: not isinstance(value, str | int | Mapping), "an httpx.AsyncClient or an HttpCarrier"),
+    "client_info": (lambda value: isinstance(value, Mapping), "a dict, as {'name': …, 'version': …}"),
+    "extensions": (_are_objects, "a dict of identifiers with their settings, each a dict"),
+    "timeout": (_is_time, f"{_SECONDS}; None waits for ever"),
+    "init_timeout": (_is_time, _SECONDS),
+    "patience": (lambda value: isinstance(value, Patience), "a Patience"),
+    "input_required_max_rounds": (_is_count, "a whole number, 0 or more"),
+    "cache": (lambda value: isinstance(value, bool | ResponseCache), "True, False or a ResponseCache"),
+    "check_output": _FLAG,
+    "eras": (lambda value: isinstance(value, EraMemory), "an EraMemory"),
+}
+"""What each keyword may be, and in which words that is told."""
+_MAY_BE_NONE: Final = frozenset({*_HANDLERS, "stderr", "roots", "log_level", "http", "timeout"})

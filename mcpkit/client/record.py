@@ -17,12 +17,20 @@ Reader: TypeAlias = Callable[[Any], Any]
 _ABSENT: Mapping[str, Callable[[], Any]] = {"str": str, "int": int, "float": float, "bool": bool, "JsonObject": dict}
 
 
+_KINDS: Mapping[str, type] = {"str": str, "JsonObject": dict, "list": list}
+
+
 class Record:
-    """A JSON object with named members; a declared member that is absent reads as its type's nothing, or None."""
+    """A JSON object with named members; a declared member that is absent reads as its type's nothing, or None.
+
+    So does a text, an object or a list that a careless or hostile server sent as something else; :meth:`get` and
+    ``[…]`` give what came.
+    """
 
     __slots__ = ("_data",)
     _keys: ClassVar[Mapping[str, str]] = {}
     _absent: ClassVar[Mapping[str, Callable[[], Any]]] = {}
+    _kinds: ClassVar[Mapping[str, type]] = {}
     readers: ClassVar[Mapping[str, Reader]] = {}
     """Members (by their wire name) that are records, or lists of them, themselves; called with None where absent."""
 
@@ -32,6 +40,10 @@ class Record:
         keys = {name: wire_name(name) for name in declared}
         cls._keys = {**cls._keys, **keys, **{key: key for key in keys.values()}}
         cls._absent = {**cls._absent, **{keys[name]: _nothing(kind) for name, kind in declared.items()}}
+        kinds = {
+            keys[name]: _KINDS.get(kind.removesuffix(" | None").partition("[")[0]) for name, kind in declared.items()
+        }
+        cls._kinds = {**cls._kinds, **{key: kind for key, kind in kinds.items() if kind is not None}}
 
     def __init__(self, data: Mapping[str, Any] | None = None, /, **members: Any) -> None:
         made = {self._keys.get(name) or wire_name(name): value for name, value in members.items()}
@@ -50,8 +62,10 @@ class Record:
         if reader is not None:
             return reader(self._data.get(key))
         if key in self._data:
-            return self._data[key]
-        if key not in self._absent:
+            value = self._data[key]
+            if key not in self._kinds or isinstance(value, self._kinds[key]):
+                return value
+        elif key not in self._absent:
             raise AttributeError(f"{type(self).__name__} has no member {name!r}")
         return self._absent[key]()
 

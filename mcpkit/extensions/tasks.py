@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from logging import getLogger
 from typing import TYPE_CHECKING, Final
 
 from mcpkit.extensions.tasks_engine import TASK_CHANGED, Engine
@@ -28,7 +29,10 @@ from mcpkit.server import Server
 if TYPE_CHECKING:
     from mcpkit.sessions.redis_link import Link
 
-LONGEST: Final = 366 * 86_400.0
+logger = getLogger("mcpkit.tasks")
+
+DAY: Final = 86_400.0
+LONGEST: Final = 366 * DAY
 
 
 class Tasks:
@@ -47,25 +51,31 @@ class Tasks:
         store: TaskStore | None = None,
         *,
         ttl: float = 3600.0,
-        max_ttl: float = 86_400.0,
+        max_ttl: float | None = None,
         poll_interval: float = 1.0,
         limit: int = 100,
         listing: bool = False,
     ) -> None:
-        """``ttl``, ``max_ttl`` and ``poll_interval`` are in seconds; ``limit`` is of unfinished tasks per caller.
+        """``ttl``, ``max_ttl`` (a day, or ``ttl`` where that is more) and ``poll_interval`` are in seconds.
+
+        ``limit`` is of unfinished tasks per caller. A ``store`` that is given stays, also where replicas share a Redis.
 
         Where a server doesn't authenticate, the limit is per address, and only the unguessable id guards a task.
         ``listing`` offers 2025-11-25's ``tasks/list``: for servers that authenticate every caller (TASKD-13).
         Raises: ValueError.
         """
-        for name, seconds in {"ttl": ttl, "max_ttl": max_ttl, "poll_interval": poll_interval}.items():
+        longest = max(ttl, DAY) if max_ttl is None else max_ttl
+        for name, seconds in {"ttl": ttl, "max_ttl": longest, "poll_interval": poll_interval}.items():
             if not 0 < seconds <= LONGEST:
                 raise ValueError(f"{name} must be more than 0 and at most {LONGEST:,.0f} seconds, not {seconds!r}")
+        if longest < ttl:
+            raise ValueError(f"max_ttl ({max_ttl!r} seconds) must not be less than ttl ({ttl!r})")
         if limit < 1:
             raise ValueError(f"limit must be at least 1 task, not {limit!r}")
-        self._store = store or MemoryTasks()
+        self._own_store = store is None
+        self._store = MemoryTasks() if store is None else store
         self._ttl = ttl
-        self._max_ttl = max(ttl, max_ttl)
+        self._max_ttl = longest
         self._poll_ms = max(1, round(poll_interval * 1000))
         self._limit = limit
         self._listing = listing
@@ -81,11 +91,15 @@ class Tasks:
         """Keep tasks in Redis, for all replicas, unless a store was given."""
         from mcpkit.extensions.tasks_redis import RedisTasks  # noqa: PLC0415 - redis-py is an extra
 
-        if isinstance(self._store, MemoryTasks):
-            self._store = RedisTasks(link)
-            self._store.limit_callers(self._share)
+        if self._own_store:
+            shared = self._store = RedisTasks(link)
+            shared.limit_callers(self._share)
             if self._engine is not None:
                 self._engine.store = self._store
+        elif isinstance(self._store, MemoryTasks):
+            logger.warning(
+                "tasks stay in this process's memory, as Tasks(MemoryTasks(…)) says: other replicas know none"
+            )
 
     def limit_callers(self, share: int) -> None:
         """Let one caller have ``share`` per cent of the tasks that are kept, in a store of ours."""

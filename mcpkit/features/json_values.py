@@ -70,9 +70,20 @@ def fault_of(value: Any, *, numbers_only: bool = False) -> BadReturn | None:
             found = path, fault
     if found is None:
         return None
-    place = f" at {path_of(found[0])}" if found[0] else ""
-    text = f"it returned {found[1].format(place=place)}"
-    return BadReturn(text, text)
+    return _bad_return(*found)
+
+
+def check_kept(data: Any, written: Any) -> None:
+    """Check that nothing of ``data`` was lost when it became the JSON value ``written``: no key, no byte.
+
+    ``data`` is what pydantic dumps for Python, ``written`` what it dumps for JSON. Raises: BadReturn.
+    """
+    try:
+        encode(data)
+    except (TypeError, ValueError, RecursionError):
+        found = next(_losses(data, written, ()), None)
+        if found is not None:
+            raise _bad_return(*found) from None
 
 
 def fix_for(kind: type) -> str | None:
@@ -102,9 +113,14 @@ _CONVERTERS: Final = (
 )
 
 
-def _faults(value: Any, path: Path, above: tuple[int, ...]) -> Iterator[tuple[Path, str, Any]]:
-    """Every part without a JSON form: where, in which words (with a gap for the place), and the part."""
-    if type(value) in _PLAIN:
+def _faults(
+    value: Any, path: Path, above: tuple[int, ...], *, bytes_written: bool = False
+) -> Iterator[tuple[Path, str, Any]]:
+    """Every part without a JSON form: where, in which words (with a gap for the place), and the part.
+
+    ``bytes_written``: the model around it knows how to write bytes.
+    """
+    if type(value) in _PLAIN or (bytes_written and isinstance(value, BYTES)):
         return
     if isinstance(value, float):
         if not isfinite(value):
@@ -121,10 +137,75 @@ def _faults(value: Any, path: Path, above: tuple[int, ...]) -> Iterator[tuple[Pa
     elif len(above) == DEEPEST:
         yield path[:8], f"something nested more than {DEEPEST} deep{{place}}: return something flatter", value
     else:
-        for key, part in parts:
-            if isinstance(key, str) and not _is_sound(key):
-                yield path, "a key{place} with half a surrogate pair, which JSON does not have", key
-            yield from _faults(part, (*path, key), (*above, id(value)))
+        yield from _faults_within(value, parts, path, (*above, id(value)), bytes_written)
+
+
+def _faults_within(
+    value: Any, parts: Iterator[tuple[str | int, Any]], path: Path, above: tuple[int, ...], bytes_written: bool
+) -> Iterator[tuple[Path, str, Any]]:
+    """The faults of a container itself, then those of its parts."""
+    words = _collision(value) if isinstance(value, Mapping) else None
+    if words is not None:
+        yield path, words, value
+    if not bytes_written and came_from("pydantic", "BaseModel", value):
+        losses = _losses_of(value, path)
+        bytes_written = losses is not None
+        yield from ((*found, value) for found in losses or ())
+    for key, part in parts:
+        if isinstance(key, str) and not _is_sound(key):
+            yield path, "a key{place} with half a surrogate pair, which JSON does not have", key
+        yield from _faults(part, (*path, key), above, bytes_written=bytes_written)
+
+
+def _bad_return(path: Path, words: str) -> BadReturn:
+    """The error for a fault that is told by ``words``, which have a gap for its place."""
+    text = f"it returned {words.format(place=f' at {path_of(path)}' if path else '')}"
+    return BadReturn(text, text)
+
+
+def _losses(data: Any, written: Any, path: Path) -> Iterator[tuple[Path, str]]:
+    """Each place at which JSON has less than the data: equal keys, bytes as a text."""
+    if isinstance(data, BYTES):
+        if isinstance(written, str) and bytes(data) == written.encode(errors="replace"):
+            yield path, _leaf_fault(data) or ""
+    elif isinstance(data, Mapping):
+        words = _collision(data)
+        if words is not None:
+            yield path, words
+        elif isinstance(written, dict) and len(written) == len(data):
+            for (key, part), text in zip(data.items(), written.values(), strict=True):
+                yield from _losses(part, text, (*path, str(key)))
+    elif isinstance(data, list | tuple | set | frozenset) and isinstance(written, list):
+        for place, (part, text) in enumerate(zip(data, written, strict=False)):
+            yield from _losses(part, text, (*path, place))
+
+
+def _losses_of(model: Any, path: Path) -> list[tuple[Path, str]] | None:
+    """What a pydantic model's own way into JSON loses, which may write bytes; None where it can't be written at all."""
+    try:
+        data, written = model.model_dump(by_alias=True, warnings=False), model.model_dump(mode="json", by_alias=True)
+    except (ValueError, TypeError, RecursionError):
+        return None
+    return list(_losses(data, written, path))
+
+
+def _collision(value: Mapping[Any, Any]) -> str | None:
+    """In which words two keys are told that JSON writes alike, such as 1 and "1"; None where all differ."""
+    if all(type(key) is str for key in value):
+        return None
+    from pydantic_core import to_jsonable_python  # noqa: PLC0415 - needed only for keys that are no texts
+
+    first: dict[str, Any] = {}
+    for key in value:
+        try:
+            text = next(iter(to_jsonable_python({key: None})), "")
+        except ValueError:
+            continue
+        if text in first:
+            pair = f"{first[text]!r:.40} and {key!r:.40}".replace("{", "{{").replace("}", "}}")
+            return f"a dict{{place}} whose keys {pair} are one key in JSON: return keys that differ as texts"
+        first[text] = key
+    return None
 
 
 def _is_sound(key: str) -> bool:
@@ -143,9 +224,8 @@ def _parts(value: Any) -> Iterator[tuple[str | int, Any]] | None:
         return iter(enumerate(value))
     if is_dataclass(value) and not isinstance(value, type):
         return ((each.name, getattr(value, each.name, None)) for each in fields(value))
-    if came_from("pydantic", "BaseModel", value):  # bytes are its own affair: it may say how they are written
-        members = {**vars(value), **(getattr(value, "__pydantic_extra__", None) or {})}
-        return ((name, part) for name, part in members.items() if not isinstance(part, BYTES))
+    if came_from("pydantic", "BaseModel", value):
+        return iter({**vars(value), **(getattr(value, "__pydantic_extra__", None) or {})}.items())
     return None
 
 

@@ -5,6 +5,7 @@ What must never stand here: a caller's value.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Final, NotRequired, TypeGuard, Union, get_args, get_origin
@@ -30,15 +31,24 @@ _NATIVE: Final[Mapping[Any, frozenset[type]]] = {
 """Types whose values need neither check nor conversion when the JSON value has just that Python type already."""
 
 
+_HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", re.ASCII)
+
+
 class MirroredHeader:
     """Mirrors an argument into an HTTP header: ``region: Annotated[str, MirroredHeader("Region")]``.
 
     Clients then send it as ``Mcp-Param-Region`` too, for gateways to route by (spec 2026 transports, XHDR-01).
+    Raises: ValueError for a name that no header can have.
     """
 
     __slots__ = ("name",)
 
     def __init__(self, name: str) -> None:
+        given: Any = name
+        if not isinstance(given, str) or not _HEADER_NAME.fullmatch(given):
+            raise ValueError(
+                f'MirroredHeader takes letters, digits and any of !#$%&\'*+.^_`|~-, as "Region", not {name!r:.60}'
+            )
         self.name = name
 
     def __get_pydantic_json_schema__(self, core: Any, handler: Any) -> JsonObject:

@@ -6,10 +6,24 @@ What must never stand here: how a question travels (asking.py), which revision k
 from __future__ import annotations
 
 import secrets
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import urlsplit
 
+from mcpkit.features.errors import RegistrationError
+from mcpkit.features.option_values import (
+    Check,
+    any_text,
+    at_least,
+    check_values,
+    items,
+    mapping,
+    one_of,
+    seconds,
+    text,
+    texts,
+)
 from mcpkit.features.tool_messages import check_tool_messages
 from mcpkit.jsonrpc.messages import JsonObject
 
@@ -52,12 +66,18 @@ class Elicitation:
 
 @dataclass(slots=True)
 class Elicit:
-    """Ask the user for a value by a form (spec client/elicitation)."""
+    """Ask the user for a value by a form (spec client/elicitation).
+
+    Raises: ValueError for a message that is no text.
+    """
 
     message: str
     response_type: Any = str
     method: str = field(default="elicitation/create", init=False)
     _form: Form | None = field(default=None, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        _check("Elicit", {"message": self.message}, {"message": text}, ("message",))
 
     @property
     def form(self) -> Form:
@@ -98,6 +118,8 @@ class ElicitUrl:
     method: str = field(default="elicitation/create", init=False)
 
     def __post_init__(self) -> None:
+        given = {"message": self.message, "url": self.url, "elicitation_id": self.elicitation_id}
+        _check("ElicitUrl", given, {"message": text, "url": any_text, "elicitation_id": text}, given)
         parts = urlsplit(self.url)
         if parts.scheme not in {"http", "https"} or not parts.hostname or not self.url.isprintable() or " " in self.url:
             raise ValueError("the user is asked to open a web page: url must be an https:// address (or http://)")
@@ -124,6 +146,7 @@ class ElicitUrl:
 class Sample:
     """Ask the client's model (spec client/sampling). ``messages`` is one user text or a list of messages.
 
+    Raises: ValueError for a value that can't be asked with.
     Asking raises ValueError when a tool's use in ``messages`` isn't followed by its result (SAMP-08).
     """
 
@@ -138,6 +161,10 @@ class Sample:
     include_context: str | None = None
     metadata: JsonObject | None = None
     method: str = field(default="sampling/createMessage", init=False)
+
+    def __post_init__(self) -> None:
+        given = {name: getattr(self, name) for name in _SAMPLE}
+        _check("Sample", given, _SAMPLE, ("messages", "max_tokens"))
 
     def params(self) -> JsonObject:
         """The request's params, without what was not given."""
@@ -220,6 +247,41 @@ class ListRoots:
         if not isinstance(roots, list) or not all(isinstance(r, dict) and isinstance(r.get("uri"), str) for r in roots):
             raise ValueError("a roots answer needs a list of roots, each with a uri")
         return [Root(root["uri"], root.get("name")) for root in roots]
+
+
+def _check(what: str, given: Mapping[str, Any], checks: Mapping[str, Check], required: Collection[str]) -> None:
+    try:
+        check_values(what, given, checks, required)
+    except RegistrationError as error:  # it is asked while serving: nothing is registered here
+        raise ValueError(str(error)) from None
+
+
+def _messages_given(value: Any) -> str | None:
+    fine = isinstance(value, str | list | tuple) and len(value) > 0
+    return None if fine else "a text, or a list of messages"
+
+
+def _temperature(value: Any) -> str | None:
+    return None if seconds(value) is None else "a number, 0 or more"
+
+
+def _choice(value: Any) -> str | None:
+    fine = isinstance(value, Mapping) or value in ("auto", "required", "none")
+    return None if fine else "'auto', 'required' or 'none'"
+
+
+_SAMPLE: Final[Mapping[str, Check]] = {
+    "messages": _messages_given,
+    "max_tokens": at_least(1),
+    "system_prompt": any_text,
+    "temperature": _temperature,
+    "stop_sequences": texts,
+    "tools": items,
+    "tool_choice": _choice,
+    "include_context": one_of("none", "thisServer", "allServers"),
+    "metadata": mapping,
+}
+"""What a request for sampling may say."""
 
 
 def _action(answer: JsonObject) -> str:

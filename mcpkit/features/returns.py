@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Union, get_args, get_or
 
 from mcpkit.features.content import Content, as_block, as_blocks, as_json, holds_content, spelled
 from mcpkit.features.errors import BadReturn, told
-from mcpkit.features.json_values import BYTES, BYTES_FIX, check_json, fault_of, fix_for, is_finite, name_of
+from mcpkit.features.json_values import BYTES, BYTES_FIX, check_json, check_kept, fault_of, fix_for, is_finite, name_of
 from mcpkit.features.plain import NAMES
 from mcpkit.features.problems import from_pydantic
 from mcpkit.features.signature import EMPTY, Signature
@@ -76,6 +76,7 @@ class Returns:
         "_adapter",
         "_floats",
         "_late",
+        "_open",
         "_plain",
         "_scalar",
         "_schema",
@@ -109,6 +110,7 @@ class Returns:
         # A type's own serialiser can only break the schema by a NaN, so only numbers are looked at again.
         self._trusted = adapter is not None and not _has_numbers(document)
         self._floats = adapter is not None and not plain and _may_hold_floats(document)
+        self._open = adapter is not None and not plain and _is_open(adapter.core_schema)
 
     def result(self, value: Any) -> JsonObject:
         """The result of a call that returned ``value``.
@@ -161,7 +163,10 @@ class Returns:
                 f"its result is not what it declares: it returned a value of type {name_of(type(value))}",
             )
             raise fault_of(value) or fault from None
-        return known, adapter.dump_python(known, mode="json", by_alias=True)
+        written = adapter.dump_python(known, mode="json", by_alias=True)
+        if self._open:
+            check_kept(adapter.dump_python(known, by_alias=True), written)
+        return known, written
 
     def _check_numbers(self, known: Any) -> None:
         """Check that no null in the JSON was NaN or infinity, which pydantic writes so.
@@ -211,6 +216,8 @@ def returns_of(
     """
     _check_type(signature, signature.returns)
     if structured is False:
+        if output_schema is not None:
+            raise signature.refuse("output_schema does nothing beside structured_output=False: leave one of them out")
         return Returns()
     if output_schema is not None:
         return Returns(output_schema, schema=_compiled(signature, output_schema))
@@ -321,6 +328,26 @@ def _may_hold_floats(document: Any) -> bool:
         return True
     members = [part for name in ("properties", "$defs") for part in document.get(name, {}).values()]
     return any(_may_hold_floats(part) for part in [*members, *(document.get(name, False) for name in _PARTS)])
+
+
+_CLOSED_KEYS: Final = frozenset({"str", "int", "bool", "date", "datetime", "uuid", "enum", "literal"})
+"""Types of which no two values are one key in JSON."""
+
+
+def _is_open(schema: Any) -> bool:
+    """Whether pydantic's schema of a type leaves parts open, so that JSON may lose something of a value unseen.
+
+    Parts that may be anything may be bytes; keys of several types may be equal as texts.
+    """
+    if isinstance(schema, list | tuple):
+        return any(map(_is_open, schema))
+    if not isinstance(schema, Mapping):
+        return False
+    if schema.get("type") == "any" or schema.get("extra_behavior") == "allow":
+        return True
+    if schema.get("type") == "dict" and schema.get("keys_schema", {}).get("type") not in _CLOSED_KEYS:
+        return True
+    return any(_is_open(part) for name, part in schema.items() if name not in ("metadata", "serialization"))
 
 
 _PARTS: Final = ("items", "prefixItems", "additionalProperties", "anyOf", "oneOf", "allOf")

@@ -23,6 +23,7 @@ from mcpkit.features.option_values import (
     text,
 )
 from mcpkit.features.options import ExtraArguments
+from mcpkit.features.signature import where
 from mcpkit.features.suggestions import nearest
 from mcpkit.protocol.request_state import SHORTEST_KEY
 from mcpkit.protocol.revisions.registry import PLAIN, REVISIONS
@@ -83,9 +84,10 @@ def _takes(called: Any, count: int) -> bool:
     return True
 
 
-def check_method(method: str, handler: Any, revisions: Collection[str] | None) -> None:
+def check_method(method: str, handler: Any, revisions: Collection[str] | None, replace: Any = False) -> None:
     """Check a method that a program registers: its name, its handler, its revisions. Raises: RegistrationError."""
-    check_values("register_method", {"method": method, "revisions": revisions}, _METHOD, ("method",))
+    given = {"method": method, "revisions": revisions, "replace": replace}
+    check_values("register_method", given, _METHOD, ("method", "replace"))
     check_callable(f"the handler of {method}", handler, 1, 2)
     known = [*REVISIONS, PLAIN.name]
     for name in revisions or ():
@@ -94,8 +96,35 @@ def check_method(method: str, handler: Any, revisions: Collection[str] | None) -
             raise RegistrationError(f"register_method: there is no revision {name!r}; there are {there} and '' (plain)")
 
 
+def check_override(method: str, before: Any, handler: Any) -> None:
+    """Check that a method that is registered again is meant to be: it overrides the one that was, or is the same.
+
+    Raises: RegistrationError.
+    """
+    if handler == before or _overrides(handler, before):
+        return
+    there = f" ({where(before)})" if before is not None else ""
+    raise RegistrationError(
+        f"register_method: {method!r} is registered already{there}, and {where(handler)} would take its place; give "
+        "it another name, or replace=True where that is meant"
+    )
+
+
+def _overrides(handler: Any, before: Any) -> bool:
+    """Whether both are methods of one object, and the class that has the later one is below the other's."""
+    owner = getattr(handler, "__self__", None)
+    if owner is None or getattr(before, "__self__", None) is not owner:
+        return False
+    classes = type(owner).__mro__
+    homes = [
+        next((i for i, cls in enumerate(classes) if each.__func__ in vars(cls).values()), len(classes))
+        for each in (handler, before)
+    ]
+    return homes[0] < homes[1]
+
+
 DECLARATION_CHECKS: Final[Mapping[str, Check]] = {"capability": text, "settings": mapping}
-_METHOD: Final[Mapping[str, Check]] = {"method": text, "revisions": several}
+_METHOD: Final[Mapping[str, Check]] = {"method": text, "revisions": several, "replace": flag}
 CONFIGURABLE: Final = ("tool_timeout", "max_calls", "tell_errors", "extra_arguments")
 """Options that the settings say where the constructor was not told."""
 OPTION_CHECKS: Final[Mapping[str, Check]] = {

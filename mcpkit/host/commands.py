@@ -151,10 +151,20 @@ def row_of(kind: str, record: Record) -> dict[str, str]:
 
 def _signed(name: Any, record: Record) -> str:
     if isinstance(record, Tool):
-        schema = record.input_schema
-        required = schema.get("required", [])
-        return f"{name}({', '.join(p if p in required else f'{p}?' for p in schema.get('properties', {}))})"
+        required = _listed(record.input_schema.get("required"))
+        properties = _members(record.input_schema.get("properties"))
+        return f"{name}({', '.join(p if p in required else f'{p}?' for p in properties)})"
     return str(name)
+
+
+def _members(value: Any) -> Mapping[str, Any]:
+    """A part of a server's schema that should be an object; an empty one where it is none."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def _listed(value: Any) -> list[Any]:
+    """A part of a server's schema that should be a list; an empty one where it is none."""
+    return value if isinstance(value, list) else []
 
 
 def pairs_of(words: Sequence[str]) -> dict[str, str]:
@@ -178,7 +188,7 @@ def arguments_of(words: Sequence[str], tool: Tool | None, given: str | None = No
         arguments = _json(given, "--args")
         if not isinstance(arguments, dict):
             raise UsageError("--args must be a JSON object")
-    properties = tool.input_schema.get("properties", {}) if tool is not None else {}
+    properties = _members(tool.input_schema.get("properties")) if tool is not None else {}
     for name, text in pairs_of(words).items():
         if name.endswith(":"):
             arguments[name[:-1]] = _json(text, name[:-1])
@@ -200,10 +210,10 @@ def _typed(text: str, schema: Any) -> Any:
 def _kinds(schema: Any) -> set[str]:
     if not isinstance(schema, Mapping):
         return set()
-    kinds = schema.get("type", [])
-    found = {kinds} if isinstance(kinds, str) else {kind for kind in kinds if isinstance(kind, str)}
-    found |= {"string" for value in schema.get("enum", []) if isinstance(value, str)}
-    for choice in schema.get("anyOf", []) + schema.get("oneOf", []):
+    kind = schema.get("type")
+    found = {each for each in [kind, *_listed(kind)] if isinstance(each, str)}
+    found |= {"string" for value in _listed(schema.get("enum")) if isinstance(value, str)}
+    for choice in _listed(schema.get("anyOf")) + _listed(schema.get("oneOf")):
         found |= _kinds(choice)
     return found
 

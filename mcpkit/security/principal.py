@@ -6,7 +6,7 @@ What must never stand here: tokens, sessions, how the principal was established.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,7 @@ class Principal:
 
     Two principals are the same caller exactly when their ``id`` is equal; build it by :meth:`identify` from issuer and
     subject (and the client where one user's clients must not share state), never from a name.
+    Raises: ValueError for an id that is empty or no Unicode text, and for scopes that are one text or no texts.
     """
 
     id: str
@@ -25,6 +26,14 @@ class Principal:
     claims: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
     expires: float | None = field(default=None, compare=False)
     """When the credentials end, in seconds since the epoch: a stream opened with them ends then too."""
+
+    def __post_init__(self) -> None:
+        id: Any = self.id
+        if not isinstance(id, str) or not id or not (id.isascii() or _is_text(id)):
+            raise ValueError(f"a principal's id must be a text that is not empty, not {self.id!r:.60}: nobody is None")
+        scopes: Any = self.scopes
+        if not isinstance(scopes, Set | list | tuple) or not set(map(type, scopes)) <= {str}:
+            raise ValueError(f'scopes must be a set of texts, as frozenset({{"read"}}), not {self.scopes!r:.60}')
 
     @staticmethod
     def identify(issuer: str, subject: str, client: str | None = None) -> str:

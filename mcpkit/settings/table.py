@@ -162,7 +162,7 @@ class Bounds(Entry):
     max_pending_bytes: int = _setting(
         "MCP_MAX_PENDING_BYTES",
         32 * MIB,
-        values.whole(1 * MIB, 1024 * 1024 * MIB),
+        values.whole(64 * KIB, 1024 * 1024 * MIB),
         "most bytes of requests that are not answered yet, in this process, and of answers that are not read yet",
         unit="bytes",
     )
@@ -385,7 +385,7 @@ class Settings(Bounds):
         for one in fields(self):
             value = getattr(self, one.name)
             if value is not one.default:
-                object.__setattr__(self, one.name, values.typed(one.name, value, _kind(one), one.default))
+                object.__setattr__(self, one.name, _given(one, value))
 
     @property
     def loopback(self) -> bool:
@@ -415,6 +415,11 @@ class Settings(Bounds):
 def _as_text(default: Any) -> Any:
     """A list as it would be written; everything else as it is."""
     return ",".join(default) if isinstance(default, tuple) and default else default
+
+
+def _given(one: Any, value: Any) -> Any:
+    about = one.metadata
+    return values.given(one.name, value, _kind(one), one.default, about["parse"], shown=not about["secret"])
 
 
 def _kind(one: Any) -> str:

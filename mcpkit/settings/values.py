@@ -161,19 +161,34 @@ def parsed(env: str, text: str, parse: Parse, *, shown: bool) -> Any:
         raise SettingsError(f"{env} must be {accepted}{value}") from None
 
 
-def typed(name: str, value: Any, kind: str, default: Any) -> Any:
+def given(name: str, value: Any, kind: str, default: Any, parse: Parse, *, shown: bool) -> Any:
     """The value of the setting ``name`` that a program gives, as what it is: a list as a tuple, a text as a Path.
 
-    Raises: SettingsError for a value of another type, and for a number below 0.
+    It is held to what its variable accepts; a secret's text is not ``shown``.
+    Raises: SettingsError for a value of another type, and for one that its variable would not accept.
     """
-    if value is None and default is None:
+    if value == default and type(value) is type(default):
         return value
+    value = _typed(name, value, kind)
+    if kind in {"bool", "Path"}:
+        return value
+    try:
+        if value == "":
+            raise ValueError("a text that is not empty, or be left out")
+        accepted = parse(",".join(value) if kind == "tuple" else str(value))
+    except ValueError as wanted:
+        told = f", not {value!r:.60}" if shown else ""
+        raise SettingsError(f"Settings({name}=…) must be {wanted}{told}") from None
+    return value if kind in {"tuple", "int", "float"} else accepted
+
+
+def _typed(name: str, value: Any, kind: str) -> Any:
     if kind == "Path" and isinstance(value, str | Path):
         return Path(value)
     if kind == "tuple" and isinstance(value, list | tuple | set | frozenset) and all(isinstance(v, str) for v in value):
         return tuple(value)
     if kind in {"int", "float"}:
-        fine = type(value) in ({int} if kind == "int" else {int, float}) and 0 <= value < 1e15
+        fine = type(value) in ({int} if kind == "int" else {int, float})
     else:
         fine = isinstance(value, bool if kind == "bool" else str) and kind not in {"tuple", "Path"}
     if fine:

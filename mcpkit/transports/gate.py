@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from functools import cache
 from itertools import chain
 from typing import Final, TypeAlias
 
@@ -94,6 +95,15 @@ _CORS_HEADERS: Final = frozenset(
 _EXPOSED: Final = (b"access-control-expose-headers", b"Mcp-Session-Id, WWW-Authenticate, Retry-After")
 
 logger = logging.getLogger("mcpkit.gate")
+
+
+@cache
+def _warn_of_principal() -> None:
+    """Say once that nobody asks for the caller that a dependency named."""
+    logger.warning(
+        "a dependency sets request.state.principal, which does nothing beside API keys or an issuer: those say who "
+        "calls; unset them, or let the dependency only refuse"
+    )
 
 
 class Head:
@@ -192,10 +202,15 @@ class Gate:
         visit.caller = address
         if FORWARDED_FOR in headers or ":" in address:  # else there is nothing to find out
             visit.caller = self._client(address, headers.get(FORWARDED_FOR))
-        if self._authenticate is None and PRINCIPAL_KEY in scope:
-            visit.principal = principal = scope[PRINCIPAL_KEY]
-            if principal is not None:
-                visit.caller = principal.id
+        if PRINCIPAL_KEY in scope:
+            principal = scope[PRINCIPAL_KEY]
+            if self._authenticate is not None:
+                if principal is not None:
+                    _warn_of_principal()
+            else:
+                visit.principal = principal
+                if principal is not None:
+                    visit.caller = principal.id
         return visit
 
     def recognise(self, asked: Asked) -> None:

@@ -91,9 +91,9 @@ async def test_a_server_without_it_runs_such_tools_as_any_other() -> None:
     assert "extensions" not in (await call("server/discover"))["capabilities"]
 
 
-@pytest.mark.parametrize("options", [{"ttl": 5.0, "poll_interval": 0.25}, {"ttl": 5.0, "max_ttl": 1.0}])
+@pytest.mark.parametrize("options", [{"ttl": 5.0, "poll_interval": 0.25}, {"ttl": 5.0, "max_ttl": 5.0}])
 async def test_times_are_given_in_seconds(options: dict[str, Any]) -> None:
-    """TASKE-04: and told in milliseconds; a limit below the default is no limit."""
+    """TASKE-04: and told in milliseconds."""
     server = Server("unit")
     server.install(Tasks(**options))
 
@@ -123,3 +123,18 @@ async def test_closing_before_installing_is_fine() -> None:
     assert tasks.running == 0
     assert tasks.settings(NEWEST) == {}
     assert tasks.settings(NEWEST_HANDSHAKE) is None
+
+
+def test_a_limit_below_the_time_itself_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"max_ttl \(1 seconds\) must not be less than ttl \(5\)"):
+        Tasks(max_ttl=1, ttl=5)
+    Tasks(ttl=100_000)  # more than a day: the limit that nobody gave is no less
+
+
+def test_a_store_that_was_given_stays_where_replicas_share_a_redis(caplog: pytest.LogCaptureFixture) -> None:
+    """Even when it is empty, or the kind that is the default; that others don't see its tasks is told."""
+    store = MemoryTasks()
+    tasks = Tasks(store)
+    tasks.share(object())  # type: ignore[arg-type]  # nothing is asked of it
+    assert tasks._store is store
+    assert "tasks stay in this process's memory" in caplog.text

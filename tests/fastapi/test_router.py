@@ -66,6 +66,21 @@ async def test_dependencies_given_when_including_are_obeyed() -> None:
         assert (await wire.ask(CALL, {"x-user": "mallory"}, path=path)).status == 403
 
 
+async def test_a_caller_that_a_dependency_names_beside_keys_is_told_of_and_not_let_in(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The keys say who calls, nobody else."""
+
+    def authenticate(request: Request) -> None:
+        request.state.principal = Principal("alice")
+
+    app = FastAPI()
+    settings = Settings(api_keys_file=tmp_path / "keys.json")
+    app.include_router(mcp_router(make_server(), settings=settings), dependencies=[Depends(authenticate)])
+    assert (await Wire(app).ask(CALL)).status == 401
+    assert "a dependency sets request.state.principal, which does nothing beside API keys" in caplog.text
+
+
 @pytest.mark.parametrize("prefix", ["", "/mcp"])
 async def test_a_challenge_names_metadata_that_exists(prefix: str) -> None:
     """RS-01, RS-02, RS-03: at both well-known forms, with a prefix too, and open to everybody."""

@@ -329,3 +329,73 @@ def test_a_return_type_without_a_json_form_is_refused(annotation: Any, words: st
 )
 def test_other_return_types_are_taken(annotation: Any) -> None:
     Server("x").add_tool(returning(other, annotation))
+
+
+# ── what JSON would lose ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Open(BaseModel):
+    """A part of it may be anything."""
+
+    a: Any = None
+
+
+class OpenKeys(BaseModel):
+    d: dict[Any, int]
+
+
+class Base64(BaseModel):
+    """Says itself how it writes bytes."""
+
+    model_config = ConfigDict(ser_json_bytes="base64", extra="allow")
+    data: bytes = b"x"
+    parts: list[bytes] = [b"y"]
+    a: Any = None
+
+
+@dataclasses.dataclass
+class OpenData:
+    a: Any
+
+
+UNDECLARED = inspect.Parameter.empty
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value", "words"),
+    [
+        (UNDECLARED, {1: "a", "1": "b"}, "a dict whose keys 1 and '1' are one key in JSON: return keys that differ"),
+        (UNDECLARED, [{None: 1, "None": 2}], "a dict at [0] whose keys None and 'None' are one key"),
+        (UNDECLARED, {"q": {1.5: 1, "1.5": 2}}, "a dict at q whose keys 1.5 and '1.5' are one key"),
+        (UNDECLARED, {"{x}": 1, 1: 2, "1": 3}, "a dict whose keys 1 and '1'"),
+        (UNDECLARED, Open(a=b"x"), "a value of type bytes at a, which has no JSON form: return File(data"),
+        (UNDECLARED, [Open(a=b"\xff")], "a value of type bytes at [0].a"),
+        (dict[str, Any], {"x": {True: 1, "true": 2}}, "a dict at x whose keys True and 'true' are one key"),
+        (dict[int | str, int], {1: 1, "1": 2}, "a dict whose keys 1 and '1'"),
+        (Open, Open(a=b"x"), "a value of type bytes at a, which"),
+        (Open, Open(a=[{"k": b"x"}]), "a value of type bytes at a[0].k"),
+        (list[Open], [Open(), Open(a={"k": (1, b"x")})], "a value of type bytes at [1].a.k[1]"),
+        (Open, Open(a={1: "a", "1": "b"}), "a dict at a whose keys 1 and '1'"),
+        (OpenKeys, OpenKeys(d={dt.date(2026, 1, 1): 1, "2026-01-01": 2}), "'2026-01-01' are one key"),
+        (OpenData, OpenData(a=b"x"), "a value of type bytes at a"),
+    ],
+)
+async def test_what_json_would_lose_is_told(annotation: Any, value: Any, words: str) -> None:
+    assert words in await told(returning(lambda: value, annotation))
+
+
+@pytest.mark.parametrize("annotation", [UNDECLARED, "its type"])
+@pytest.mark.parametrize(
+    ("value", "sent"),
+    [
+        (Base64(a=b"z", more=b"q"), {"data": "eA==", "parts": ["eQ=="], "a": "eg==", "more": "cQ=="}),
+        (Open(a={1: "a", "2": [None, 1.5]}), {"a": {"1": "a", "2": [None, 1.5]}}),
+        (OpenKeys(d={1: 1, "2": 2}), {"d": {"1": 1, "2": 2}}),
+        (OpenData(a=dt.date(2026, 1, 1)), {"a": "2026-01-01"}),
+    ],
+)
+async def test_what_json_keeps_is_sent(annotation: Any, value: Any, sent: dict[str, Any]) -> None:
+    server = Server("kept")
+    server.tool("t")(returning(lambda: value, type(value) if annotation == "its type" else annotation))
+    async with connect(server) as client:
+        assert (await client.call_tool("t")).structured_content == sent

@@ -131,3 +131,9 @@ def test_which_values_need_a_look() -> None:
     ) -> None: ...
 
     assert dict(plain_types(read_signature(tool).parameters)) == {}
+
+
+@pytest.mark.parametrize("name", ["a b", "", "a:b", "é", "a\n", None, 5])
+def test_a_header_that_there_cant_be_is_refused_where_it_is_written(name: Any) -> None:
+    with pytest.raises(ValueError, match="MirroredHeader takes letters, digits"):
+        MirroredHeader(name)

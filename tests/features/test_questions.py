@@ -99,3 +99,29 @@ def test_roots_are_read_as_values() -> None:
     for senseless in ({}, {"roots": {}}, {"roots": [{}]}):
         with pytest.raises(ValueError, match="uri"):
             ListRoots().read(senseless)
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: Elicit(5), "Elicit: message must be a text, not 5"),
+        (lambda: Elicit(""), "Elicit: message must be a text, not ''"),
+        (lambda: ElicitUrl(None, "https://x.example"), "ElicitUrl: message must be a text, not None"),
+        (lambda: ElicitUrl("m", 5), "ElicitUrl: url must be a text, not 5"),
+        (lambda: Sample("hi", max_tokens=-1), "Sample: max_tokens must be a whole number, 1 or more, not -1"),
+        (lambda: Sample("hi", max_tokens=1.5), "Sample: max_tokens must be a whole number"),
+        (lambda: Sample("hi", max_tokens=None), "Sample: max_tokens must be a whole number"),
+        (lambda: Sample([]), "Sample: messages must be a text, or a list of messages"),
+        (lambda: Sample(5), "Sample: messages must be a text, or a list of messages"),
+        (lambda: Sample("hi", temperature=float("nan")), "Sample: temperature must be a number, 0 or more"),
+        (lambda: Sample("hi", temperature="hot"), "Sample: temperature must be a number, 0 or more"),
+        (lambda: Sample("hi", stop_sequences="END"), "Sample: stop_sequences must be a list of texts"),
+        (lambda: Sample("hi", tool_choice="any"), "Sample: tool_choice must be 'auto', 'required' or 'none'"),
+        (lambda: Sample("hi", include_context="all"), "Sample: include_context must be one of 'none', "),
+        (lambda: Sample("hi", system_prompt=5), "Sample: system_prompt must be a text"),
+    ],
+)
+def test_what_cant_be_asked_is_refused_where_it_is_written(make: Any, said: str) -> None:
+    with pytest.raises(ValueError) as refused:  # noqa: PT011 - the text is looked at
+        make()
+    assert str(refused.value).startswith(said)

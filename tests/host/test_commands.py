@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mcpkit import Server
+from mcpkit.client import ClientError, MCPClient
 from mcpkit.client.results import Tool
 from mcpkit.host.commands import Commands, UsageError, arguments_of, pairs_of
 from mcpkit.testing import connect
@@ -174,3 +177,133 @@ def test_words_that_are_no_arguments(words: list[str], given: str | None, said: 
 
 def test_pairs_stay_text() -> None:
     assert pairs_of(["a=1", "b="]) == {"a": "1", "b": ""}
+
+
+# ── servers that send members of wrong types ─────────────────────────────────────────────────────────────────────────
+
+SCRIPTED = """
+import json, sys
+script, at = json.load(open(sys.argv[1])), {}
+for line in sys.stdin:
+    asked = json.loads(line)
+    if "id" in asked and "method" in asked:
+        answers, method = script.get(asked["method"], [{}]), asked["method"]
+        at[method] = at.get(method, -1) + 1
+        answer = {"result": answers[at[method] % len(answers)]}
+        if method == "server/discover":
+            answer = {"error": {"code": -32601, "message": "Method not found"}}
+        print(json.dumps({"jsonrpc": "2.0", "id": asked["id"], **answer}), flush=True)
+"""
+WRONG = (None, 0, -1.5, True, "text", [], [None], [[1]], {}, {"a": {"b": [1]}}, [{"x": 1}], "\ud800")
+SOUND: dict[str, Any] = {
+    "initialize": {
+        "protocolVersion": "2025-11-25",
+        "capabilities": {"tools": {}, "resources": {}, "prompts": {}},
+        "serverInfo": {"name": "s", "version": "1", "title": "t"},
+    },
+    "tools/list": {
+        "tools": [
+            {
+                **{"name": "t", "title": "T", "description": "d", "_meta": {"k": 1}},
+                "icons": [{"src": "https://x/y.png", "mimeType": "image/png", "sizes": ["1x1"]}],
+                "inputSchema": {
+                    "type": "object",
+                    "properties": {"a": {"type": "string", "enum": ["x"], "anyOf": [{}], "oneOf": [{"type": "null"}]}},
+                    "required": ["a"],
+                },
+                "outputSchema": {"type": "object", "properties": {"r": {"type": "string"}}, "required": ["r"]},
+                "annotations": {"title": "x", "readOnlyHint": True},
+                "execution": {"taskSupport": "forbidden"},
+            }
+        ]
+    },
+    "resources/list": {
+        "resources": [
+            {
+                **{"uri": "a://b", "name": "n", "title": "t", "description": "d", "mimeType": "text/plain", "size": 1},
+                **{"icons": [{"src": "https://x/y"}], "annotations": {"audience": ["user"]}, "_meta": {}},
+            }
+        ]
+    },
+    "resources/templates/list": {
+        "resourceTemplates": [{"uriTemplate": "a://{b}", "name": "n", "description": "d", "annotations": {}}]
+    },
+    "prompts/list": {"prompts": [{"name": "p", "title": "t", "arguments": [{"name": "x", "required": True}]}]},
+    "tools/call": {
+        "content": [
+            {"type": "text", "text": "hi", "annotations": {}, "_meta": {}},
+            {"type": "image", "data": "aGk=", "mimeType": "image/png"},
+            {"type": "resource", "resource": {"uri": "a://b", "text": "x", "mimeType": "text/plain"}},
+            {"type": "resource_link", "uri": "a://b", "name": "n"},
+        ],
+        "structuredContent": {"r": "x"},
+        "isError": False,
+    },
+    "resources/read": {"contents": [{"uri": "a://b", "mimeType": "text/plain", "text": "x"}, {"blob": "aGk="}]},
+    "prompts/get": {"description": "d", "messages": [{"role": "user", "content": {"type": "text", "text": "x"}}]},
+}
+ASKED: dict[str, Callable[[Commands], Awaitable[int]]] = {
+    **dict.fromkeys(
+        ("tools/list", "resources/list", "resources/templates/list", "prompts/list"), lambda commands: commands.list()
+    ),
+    "tools/call": lambda commands: commands.call("t", ["a=x"], None),
+    "resources/read": lambda commands: commands.read("a://b"),
+    "prompts/get": lambda commands: commands.prompt("p", ["x=1"]),
+}
+
+
+def spoiled(value: Any) -> Iterator[Any]:
+    """The value with each of its parts, itself too, of every wrong type."""
+    yield from WRONG
+    if isinstance(value, dict):
+        for name, part in value.items():
+            yield from ({**value, name: wrong} for wrong in spoiled(part))
+    elif isinstance(value, list):
+        for place, part in enumerate(value):
+            yield from ([*value[:place], wrong, *value[place + 1 :]] for wrong in spoiled(part))
+
+
+@asynccontextmanager
+async def scripted(folder: Path, **answers: list[Any]) -> AsyncIterator[MCPClient]:
+    """A client of a server in its own process, which gives to each method its answers in turn."""
+    script = {**{method: [result] for method, result in SOUND.items()}, **answers}
+    (folder / "server.py").write_text(SCRIPTED)
+    (folder / "script.json").write_text(json.dumps(script))
+    words = [sys.executable, str(folder / "server.py"), str(folder / "script.json")]
+    async with MCPClient({"command": words}, cache=False) as client:
+        yield client
+
+
+@pytest.mark.parametrize("method", ASKED)
+async def test_wrong_types_in_an_answer_are_read_or_told(
+    method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever type a member has: lines, or an error that the command line tells in one line. Never anything else."""
+    answers = list(spoiled(SOUND[method]))
+    for terminal in (False, True):
+        monkeypatch.setattr(Pipe, "isatty", lambda self, terminal=terminal: terminal)
+        async with scripted(tmp_path, **{method: answers}) as client:
+            printed = 0
+            for _ in answers:
+                out = Pipe()
+                with suppress(ClientError, UsageError):
+                    await ASKED[method](Commands(client, as_json=False, out=out))
+                    printed += 1
+                    out.getvalue().encode()
+            assert printed > len(answers) // 2, "most wrong members say nothing that matters here"
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+async def test_a_call_is_made_whatever_the_tools_schema_says_of_its_parts(wrong: Any, tmp_path: Path) -> None:
+    tool = {"name": "t", "inputSchema": {"type": "object", "properties": wrong, "required": wrong}}
+    async with scripted(tmp_path, **{"tools/list": [{"tools": [tool]}]}) as client:
+        out = Pipe()
+        with suppress(ClientError):
+            await Commands(client, as_json=False, out=out).list()
+    assert arguments_of(["a=5"], Tool.of(tool)) == {"a": 5}
+
+
+def test_a_member_of_a_wrong_type_reads_as_nothing_and_raw_as_it_came() -> None:
+    tool = Tool.of({"name": 5, "description": ["d"], "inputSchema": "x", "icons": {}, "title": {}})
+    assert (tool.name, tool.description, tool.input_schema, tool.icons, tool.title) == ("", None, {}, [], None)
+    assert (tool.get("name"), tool["inputSchema"]) == (5, "x")

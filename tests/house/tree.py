@@ -61,9 +61,13 @@ def docstring_of(node: ast.Module | ast.ClassDef | Function) -> ast.Expr | None:
     return None
 
 
-def prose(module: ast.Module) -> set[int]:
-    """The ids of all string constants that are statements of their own: docstrings of any kind, never values."""
-    return {id(node.value) for node in ast.walk(module) if isinstance(node, ast.Expr)}
+@functools.cache
+def prose(module: ast.Module) -> frozenset[int]:
+    """The ids of all string constants that are statements of their own: docstrings of any kind, never values.
+
+    It is kept for every module of :func:`tree`, since rules ask for it at each of a file's constants.
+    """
+    return frozenset(id(node.value) for node in ast.walk(module) if isinstance(node, ast.Expr))
 
 
 def functions(module: ast.Module) -> Iterator[Function]:

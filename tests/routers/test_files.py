@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 import threading
+import tracemalloc
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -15,7 +16,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from routers.files import MAX_ENTRIES, Entry, FileRefused, FileRoot
+from routers import files as module
+from routers.files import MAX_ENTRIES, Entry, FileRefused, FileRoot, FileTooLarge
 
 pytestmark = pytest.mark.skipif(os.open not in os.supports_dir_fd, reason="needs directory descriptors (POSIX)")
 
@@ -323,3 +325,94 @@ def test_no_descriptor_is_left_open(files: FileRoot, root: Path) -> None:
             except FileRefused:
                 continue
     assert len(list(descriptors.iterdir())) == before
+
+
+# ── what a folder and a call may hold ────────────────────────────────────────────────────────────────────────────────
+
+
+def small(root: Path, **limits: int) -> FileRoot:
+    return FileRoot(root, max_bytes=100, **limits)
+
+
+def test_the_files_of_a_folder_are_bounded_in_number(tmp_path: Path) -> None:
+    """Directories count too, what is hidden as well; what is there can still be written anew."""
+    files = small(tmp_path, max_folder_entries=6)
+    (tmp_path / ".hidden").mkdir()
+    files.write_text("a/b/c.txt", "1")
+    files.write_text("a/d.txt", "1")
+    files.write_text("e.txt", "1")
+    for path in ("f.txt", "a/f.txt", "g/h.txt"):
+        with pytest.raises(FileRefused, match="the folder is full: 6 files and directories are the limit"):
+            files.write_text(path, "")
+    files.write_text("e.txt", "12")
+    assert sum(1 for _ in tmp_path.rglob("*")) == 6
+
+
+def test_the_bytes_of_a_folder_are_bounded(tmp_path: Path) -> None:
+    files = small(tmp_path, max_folder_bytes=150)
+    files.write_text("a/one.txt", "x" * 100)
+    files.write_text("two.txt", "x" * 50)
+    for path, size in (("three.txt", 1), ("two.txt", 51)):
+        with pytest.raises(FileRefused, match="the folder is full: 150 bytes in all files are the limit"):
+            files.write_text(path, "x" * size)
+    files.write_text("a/one.txt", "x" * 99)
+    files.write_text("three.txt", "x")
+    assert sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file()) == 150
+
+
+def test_a_folder_that_was_full_before_takes_what_adds_nothing(tmp_path: Path) -> None:
+    for n in range(20):
+        (tmp_path / f"{n}.txt").write_text("xx")
+    files = small(tmp_path, max_folder_entries=10, max_folder_bytes=10)
+    with pytest.raises(FileRefused, match="the folder is full"):
+        files.write_text("1.txt", "xxx")
+    assert files.write_text("1.txt", "y") == 1
+
+
+def test_many_writers_at_once_stay_within_the_folder(tmp_path: Path) -> None:
+    files = small(tmp_path, max_folder_entries=10)
+
+    def write(n: int) -> bool:
+        try:
+            files.write_text(f"{n}.txt", "x")
+        except FileRefused:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(write, range(40))) == 10
+    assert len(list(tmp_path.iterdir())) == 10
+
+
+def test_counting_a_folder_stops_at_the_limit_and_follows_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in range(50):
+        (tmp_path / f"{n}.txt").write_text("x")
+    (tmp_path / "loop").symlink_to(tmp_path)
+    looked: list[int] = []
+    lengths = module._lengths
+
+    def counted(directory: int, depth: int) -> Iterator[int]:
+        for length in lengths(directory, depth):
+            looked.append(length)
+            yield length
+
+    monkeypatch.setattr(module, "_lengths", counted)
+    with pytest.raises(FileRefused, match="the folder is full"):
+        small(tmp_path, max_folder_entries=10).write_text("new.txt", "")
+    assert len(looked) == 11
+
+
+def test_reading_a_huge_file_holds_no_more_than_the_limit(root: Path) -> None:
+    """Bytes are counted as they are read, whatever size the system tells, which may grow meanwhile."""
+    with (root / "huge.bin").open("wb") as file:
+        file.truncate(1 << 36)
+    files = FileRoot(root, max_bytes=100_000)
+    tracemalloc.start()
+    try:
+        with pytest.raises(FileTooLarge):
+            files.read("huge.bin")
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()

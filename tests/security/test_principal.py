@@ -51,3 +51,17 @@ def test_what_is_no_text_names_nobody(part: Any) -> None:
     for parts in ((part, "a", None), ("a", part, None), ("a", "a", part)):
         with pytest.raises(ValueError, match="Unicode"):
             Principal.identify(*parts)
+
+
+@pytest.mark.parametrize("id", ["", None, 5, b"x", "\ud800"])
+def test_nobody_is_no_principal(id: Any) -> None:
+    """All callers without a name would be one, who shares sessions and tasks."""
+    with pytest.raises(ValueError, match="a principal's id must be a text that is not empty"):
+        Principal(id)
+
+
+@pytest.mark.parametrize("scopes", ["read", None, {5}, [None]])
+def test_scopes_are_several_texts(scopes: Any) -> None:
+    """One text would be read letter by letter."""
+    with pytest.raises(ValueError, match="scopes must be a set of texts"):
+        Principal("me", scopes)

@@ -29,8 +29,8 @@ def test_memory_unless_there_is_redis_or_more_than_one_process(settings: Setting
 
 
 def test_the_bounds_are_the_settings() -> None:
-    bounds = bounds_of(Settings(max_stored_events=7, max_stored_bytes=8, stored_seconds=9))
-    assert (bounds.events, bounds.bytes, bounds.seconds) == (7, 8, 9)
+    bounds = bounds_of(Settings(max_stored_events=7, max_stored_bytes=2048, stored_seconds=9))
+    assert (bounds.events, bounds.bytes, bounds.seconds) == (7, 2048, 9)
 
 
 def test_a_url_that_redis_py_can_not_read_is_one_clear_line() -> None:

@@ -343,7 +343,7 @@ async def test_draining_ends_streams_once_their_calls_are_answered() -> None:
 
 
 async def test_a_client_that_reads_nothing_loses_its_stream() -> None:
-    home = house(send_seconds=0.05)
+    home = house(send_seconds=0.1)
     async with connected(home) as client:
         client.stream.blocked = asyncio.Event()
         await client.post(SUM)

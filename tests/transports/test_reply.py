@@ -314,7 +314,7 @@ async def test_a_plain_call_stays_json_however_long_it_takes(monkeypatch: pytest
         silences.release()
 
     monkeypatch.setattr(ReplyChannel, "_breathe", counted)
-    home = watching(house(keep_alive_seconds=0.02))
+    home = watching(house(keep_alive_seconds=0.05))
     answer = home.wire.post(call("wait"))
     async with asyncio.timeout(5):
         for _ in range(2):
