@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
+from urllib.parse import unquote
 
 from mcpkit.jsonrpc.messages import JsonObject
 
@@ -23,6 +24,10 @@ _BYTES_A_NODE: Final = 4
 _LISTS: Final = ("allOf", "anyOf", "oneOf")
 _SINGLE: Final = ("not", "if", "then", "else")
 _BY_NAME: Final = ("dependentSchemas", "dependencies")
+_UNEVALUATED: Final = ("unevaluatedProperties", "unevaluatedItems")
+_COLLECTING: Final = 3
+_NAMING: Final = ("$id", "id")
+_ELSEWHERE: Final = ("http://", "https://")
 _MEMBERS: Final = ("additionalProperties", "unevaluatedProperties")
 _NAMES: Final = "propertyNames"
 _ITEMS: Final = ("items", "prefixItems", "additionalItems", "unevaluatedItems", "contains")
@@ -39,7 +44,7 @@ class Work:
     def __init__(self, schema: JsonObject) -> None:
         """Raises: TooMuchWork for a schema that is too deep, whatever it is to check."""
         self._schema = schema
-        self._anchors = dict(_anchors(schema))
+        self._anchors, self._named = _anchors(schema)
         self._static = _Static(self)
         self.steps = self._static.steps(schema, 0)
         """For each node of a value, at most; None where the schema refers to itself: then it depends on the value."""
@@ -70,16 +75,24 @@ class Work:
                 yield self._target(node[name])
 
     def _target(self, reference: str) -> Any:
-        """What a reference refers to; an empty schema where it leads outside, which is refused elsewhere."""
-        _, _, fragment = reference.partition("#")
+        """What a reference refers to; an empty schema where it leads outside, which is refused elsewhere.
+
+        Raises: TooMuchWork where the checker might find something else there than we do.
+        """
+        place, _, fragment = reference.partition("#")
+        if self._named or (place and not (place.startswith(_ELSEWHERE) and "$id" not in self._schema)):
+            raise TooMuchWork("it refers to schemas within it by names other than $anchor")
+        fragment = "" if place else unquote(fragment)
         if fragment and not fragment.startswith("/"):
             return self._anchors.get(fragment, {})
-        found: Any = self._schema
+        found: Any = {} if place else self._schema
         for step in fragment.split("/")[1:]:
             key = step.replace("~1", "/").replace("~0", "~")
             if isinstance(found, dict):
                 found = found.get(key)
-            elif isinstance(found, list) and key.isdigit() and int(key[:9]) < len(found):
+            elif isinstance(found, list):
+                if not (key.isascii() and key.isdecimal()) or int(key[:9]) >= len(found):
+                    raise TooMuchWork("it refers to an entry of a list that is not there")
                 found = found[int(key[:9])]
             else:
                 return {}
@@ -115,7 +128,7 @@ class _Static:
         return steps, levels
 
     def _sum(self, node: JsonObject, depth: int) -> tuple[int | None, int]:
-        steps: int | None = _own(node)
+        steps: int | None = None if _collects(node) else _own(node)
         levels = 0
         for inner in (*self._work.beside(node), *_below(node)):
             more, deeper = self._measure(inner, depth + 1)
@@ -143,9 +156,9 @@ class _Reckoning:
         if depth > 2 * _DEEPEST or self._reckoned > _MOST_RECKONED:
             raise TooMuchWork("it refers to itself too often")
         self._known[key] = 0  # a schema that applies itself to the same value again is cut short by the checker, too
-        steps = _own(node)
+        steps, times = _own(node), _times(node, value)
         for inner in self._work.beside(node):
-            steps += self.steps(inner, value, depth + 1)
+            steps += times * self.steps(inner, value, depth + 1)
         for inner, part in _parts(node, value):
             steps += self.steps(inner, part, depth + 1)
         if steps > MOST_STEPS:
@@ -160,6 +173,16 @@ def _own(node: JsonObject) -> int:
     patterns = node.get("patternProperties")
     count = ("pattern" in node) + (len(patterns) if isinstance(patterns, dict) else 0)
     return 1 + (len(listed) if isinstance(listed, list) else 0) + _PATTERN_STEPS * count
+
+
+def _collects(node: JsonObject) -> bool:
+    """Whether the checker asks the schemas beside it again, to learn which parts of the value they have looked at."""
+    return any(name in node for name in _UNEVALUATED)
+
+
+def _times(node: JsonObject, value: Any) -> int:
+    """How often a schema beside this one is applied to the value, at most: of nested ones the product counts."""
+    return _COLLECTING * (1 + (len(value) if isinstance(value, dict | list) else 0)) if _collects(node) else 1
 
 
 def _below(node: JsonObject) -> Iterator[Any]:
@@ -195,22 +218,31 @@ def _parts(node: JsonObject, value: Any) -> Iterator[tuple[Any, Any]]:
                 yield from ((inner, part) for part in value)
 
 
-def _anchors(node: Any) -> Iterator[tuple[str, Any]]:
-    """Every schema with a name of its own.
+def _anchors(schema: Any) -> tuple[dict[str, Any], bool]:
+    """Every schema with an anchor, and whether others have an id: their references start from there.
 
-    Raises: TooMuchWork where there are too many patterns to be compiled.
+    Raises: TooMuchWork where there are too many patterns to be compiled, or two anchors of one name.
     """
-    waiting, patterns = [node], 0
+    waiting, patterns, found, named = [schema], 0, dict[str, Any](), False
     while waiting:
         one = waiting.pop()
         if isinstance(one, Mapping):
-            named = one.get("patternProperties")
-            patterns += isinstance(one.get("pattern"), str) + (len(named) if isinstance(named, Mapping) else 0)
+            by_name = one.get("patternProperties")
+            patterns += isinstance(one.get("pattern"), str) + (len(by_name) if isinstance(by_name, Mapping) else 0)
             if patterns > _MOST_PATTERNS:
                 raise TooMuchWork(f"it has more than {_MOST_PATTERNS} patterns")
-            for keyword in ("$anchor", "$dynamicAnchor"):
-                if isinstance(one.get(keyword), str):
-                    yield one[keyword], one
+            named = named or (one is not schema and any(isinstance(one.get(name), str) for name in _NAMING))
+            _keep_anchors(one, found)
             waiting.extend(one.values())
         elif isinstance(one, list):
             waiting.extend(one)
+    return found, named
+
+
+def _keep_anchors(one: Mapping[str, Any], found: dict[str, Any]) -> None:
+    for keyword in ("$anchor", "$dynamicAnchor"):
+        name = one.get(keyword)
+        if isinstance(name, str):
+            if found.get(name, one) is not one:
+                raise TooMuchWork(f"two schemas within it have the anchor {name[:50]}")
+            found[name] = one

@@ -12,7 +12,7 @@ from time import monotonic, time
 from typing import Any, Final, TypeAlias, TypeVar
 
 from mcpkit.security.bearer import InvalidToken, VerifierUnavailable
-from mcpkit.security.jwks import FETCH_SECONDS, MAX_DOCUMENT, parse_object
+from mcpkit.security.jwks import FETCH_SECONDS, PLAIN, parse_object, read_bounded
 from mcpkit.security.jwt import expiry_of, principal_of
 from mcpkit.security.principal import Principal
 from mcpkit.security.resource import ProtectedResource
@@ -114,7 +114,7 @@ def asking(endpoint: str, client_id: str, client_secret: str) -> Ask:
         try:
             async with (
                 asyncio.timeout(FETCH_SECONDS),
-                httpx.AsyncClient(timeout=5.0, follow_redirects=False) as client,
+                httpx.AsyncClient(timeout=5.0, follow_redirects=False, headers=PLAIN) as client,
                 client.stream(
                     "POST",
                     endpoint,
@@ -123,13 +123,9 @@ def asking(endpoint: str, client_id: str, client_secret: str) -> Ask:
                 ) as answer,
             ):
                 answer.raise_for_status()
-                body = bytearray()
-                async for chunk in answer.aiter_bytes():
-                    body += chunk
-                    if len(body) > MAX_DOCUMENT:
-                        raise VerifierUnavailable("the issuer's answer is too large")
+                body = await read_bounded(answer)
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
             raise VerifierUnavailable(f"the issuer did not answer: {type(error).__name__}") from None
-        return parse_object(bytes(body))
+        return parse_object(body)
 
     return ask

@@ -17,6 +17,8 @@ Fetch: TypeAlias = Callable[[str], Awaitable[Mapping[str, Any]]]
 """URL → the JSON object behind it; raises VerifierUnavailable."""
 
 MAX_DOCUMENT: Final = 256 * 1024
+PLAIN: Final = {"accept-encoding": "identity"}
+"""Header fields that ask for a document as it is."""
 FETCH_SECONDS: Final = 10.0
 """How long a whole fetch may take."""
 LIFETIME: Final = 600.0
@@ -40,18 +42,29 @@ async def fetch_json(url: str) -> Mapping[str, Any]:
     try:
         async with (
             asyncio.timeout(FETCH_SECONDS),
-            httpx.AsyncClient(timeout=5.0, follow_redirects=False) as client,
+            httpx.AsyncClient(timeout=5.0, follow_redirects=False, headers=PLAIN) as client,
             client.stream("GET", url) as answer,
         ):
-            body = bytearray()
-            async for chunk in answer.aiter_bytes():
-                body += chunk
-                if len(body) > MAX_DOCUMENT:
-                    raise VerifierUnavailable("the issuer's document is too large")
             answer.raise_for_status()
+            body = await read_bounded(answer)
     except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
         raise VerifierUnavailable(f"the issuer did not answer: {type(error).__name__}") from None
-    return parse_object(bytes(body))
+    return parse_object(body)
+
+
+async def read_bounded(answer: Any) -> bytes:
+    """The body of an issuer's answer, which nothing compresses: a few bytes of gzip become a thousand times as many.
+
+    ``answer`` is an httpx.Response that streams. Raises: VerifierUnavailable.
+    """
+    if answer.headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise VerifierUnavailable("the issuer's document is compressed, and was asked for plain")
+    body = bytearray()
+    async for chunk in answer.aiter_raw():
+        body += chunk
+        if len(body) > MAX_DOCUMENT:
+            raise VerifierUnavailable("the issuer's document is too large")
+    return bytes(body)
 
 
 def parse_object(body: bytes) -> Mapping[str, Any]:

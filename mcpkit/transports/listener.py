@@ -29,6 +29,8 @@ SPARE: Final = 256
 MOST_WAITING_BYTES: Final = 64 * 1024
 """What may wait on one connection behind the request that is answered before no more is read from it. Less is read on:
 that is how the client's going is noticed."""
+HALF_CLOSED_SECONDS: Final = 1.0
+"""How long requests that were sent ahead are answered to a client that has ended its side."""
 FRUITLESS_SECONDS: Final = 0.1
 """How long nobody looks again for a connection at rest, when none was found."""
 _ANSWER: Final = (
@@ -90,6 +92,10 @@ class _Bounded(asyncio.Protocol):
     their order (RFC 9112 §9.3.2), and none of them once an answer has closed the connection (§9.6)."""
     _next: asyncio.Handle | None = None
     """Reads it, soon."""
+    _pipelined = False
+    """Whether the request that is being answered, or was last, was sent ahead of an answer."""
+    _half_closed: asyncio.TimerHandle | None = None
+    """Set when the client has ended its side behind requests that are still to be answered: closes the connection."""
     _unanswered = 0
     """Bytes of requests that have come and are not answered."""
     _counted = 0
@@ -102,7 +108,8 @@ class _Bounded(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client may connect, but not just to hold a socket."""
         self._unanswered, self._counted, self._stall_timer, self._address = 0, 0, None, None
-        self._waiting = self._next = None
+        self._waiting = self._next = self._half_closed = None
+        self._pipelined = False
         self._framer = RequestFramer(self.deadlines.head_bytes, self.deadlines.uri_bytes)
         patient: Any = LingeringTransport(transport, self.loop, lambda: self._is_sending)
         super().connection_made(patient)
@@ -121,6 +128,7 @@ class _Bounded(asyncio.Protocol):
                 self._refuse(429 if reached.of_caller else 503, str(reached))
                 return
         if self._waiting is None and not self._must_wait:
+            self._pipelined = False
             self._hand_on(data)
         else:
             self._wait(self._waiting or bytearray(), data)
@@ -181,12 +189,34 @@ class _Bounded(asyncio.Protocol):
         if not waiting:
             self._waiting = None
             self.flow.resume_reading()
+        self._pipelined = True
         self._hand_on(piece)
+        self._close_if_done()
+
+    def eof_received(self) -> bool:
+        """Answer what was sent ahead of the client's end, soon; whoever waits for one answer only has gone.
+
+        A client that has ended its side alone can't be told from one that reads no more (RFC 9112 §9.6).
+        """
+        ahead = self._waiting is not None or (self._pipelined and self._is_answering)
+        if not ahead or self.transport.is_closing() or not self.transport.can_write_eof():
+            return False
+        if self._half_closed is None:
+            self._half_closed = self.loop.call_later(HALF_CLOSED_SECONDS, self.transport.abort)
+        return True
+
+    def _close_if_done(self) -> None:
+        """End the connection of a client that sends no more, once what it sent is answered."""
+        if self._half_closed is not None and self._waiting is None and not self._is_answering:
+            self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """No timer outlives its connection."""
         self.head_arrived()
         self.resume_timer()
+        if self._half_closed is not None:
+            self._half_closed.cancel()
+            self._half_closed = None
         self._hold(0)
         self.load.unread(self, 0)
         if self._address is not None:
@@ -204,6 +234,7 @@ class _Bounded(asyncio.Protocol):
         super().on_response_complete()  # type: ignore[misc]  # uvicorn's
         if self._waiting is not None:
             self._go_on_soon()
+        self._close_if_done()
 
     def answered(self) -> None:
         """What the request took is free again."""
@@ -331,6 +362,7 @@ class _Bounded(asyncio.Protocol):
 
 _OWN: Final = (
     *("_framer", "_waiting", "_next", "_unanswered", "_counted", "_address", "_head_timer", "_stall_timer"),
+    *("_pipelined", "_half_closed"),
     *("_whole", "_rested", "_starter"),
 )
 """What our parts remember of a connection. Beside uvicorn's thirty names in one dictionary they would keep connections

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hmac
 import re
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 from typing import Final, TypeAlias
 
 from mcpkit.jsonrpc.codec import encode
@@ -23,10 +23,12 @@ from mcpkit.transports.reception import refusal_of
 Door: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _CHALLENGE: Final[Header] = (b"www-authenticate", b"Bearer")
-_FORWARDING: Final = frozenset(
-    {b"forwarded", b"via", b"x-real-ip", b"x-client-ip", b"cf-connecting-ip", b"true-client-ip"}
+_FORWARDING: Final = re.compile(
+    rb".*forwarded.*|via|max-forwards|proxy-.*|.*(?:client|real|user|connecting|remote|cluster|external)-?(?:ip|addr).*"
+    rb"|x-(?:original|rewrite|envoy|amzn?|azure|appengine|vercel|arr|akamai|cloud|scheme|host|proxy)(?:-.*)?"
+    rb"|(?:cf|cdn|fly|fastly|akamai|ngrok|tailscale|true|wl)-.*"
 )
-"""Fields by which proxies say that they pass something on; besides x-forwarded-*."""
+"""Names of fields by which proxies and tunnels say that they pass something on; programs that scrape send none."""
 ALLOW_GET: Final[Header] = (b"allow", b"GET, HEAD, OPTIONS")
 _PUBLIC: Final[tuple[Header, ...]] = (
     (b"access-control-allow-origin", b"*"),
@@ -200,14 +202,21 @@ def host_checked(gate: Gate, door: Door) -> Door:
 
 
 def is_local(scope: Scope) -> bool:
-    """Whether the request comes from a program on this machine, and not through a proxy on it."""
+    """Whether the request comes from a program on this machine, and not through a proxy on it.
+
+    A proxy that adds no field at all, as nginx by default, is known by its HTTP/1.0, which no scraper speaks.
+    """
     client = scope.get("client")
-    if any(name in _FORWARDING or name.startswith(b"x-forwarded-") for name, _ in scope["headers"]):
+    names = (name.replace(b"_", b"-") for name, _ in scope["headers"])
+    if scope.get("http_version") == "1.0" or any(map(_FORWARDING.fullmatch, names)):
         return False
     try:
-        return client is not None and ip_address(client[0]).is_loopback
+        address = ip_address(client[0].partition("%")[0]) if client is not None else None
     except ValueError:
         return False
+    if isinstance(address, IPv6Address):
+        address = address.ipv4_mapped or address  # what an IPv4 client is to a socket that takes both
+    return address is not None and address.is_loopback
 
 
 async def _answer(send: Send, status: int, headers: list[Header], body: bytes, *, head: bool = False) -> None:

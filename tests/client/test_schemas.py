@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -100,6 +101,70 @@ def test_work_without_measure_is_not_begun(schema: dict[str, Any], value: Any) -
     """A kilobyte that asks for 2^60 steps: this test would never end, since the checker can't be stopped."""
     with pytest.raises(UncheckableSchema):
         problems(schema, value)
+
+
+def branching(reference: str, name: str = "$defs", **more: Any) -> dict[str, Any]:
+    """40 schemas, each of which applies the next twice; ``reference`` has a place for the number."""
+
+    def at(number: int) -> dict[str, str]:
+        return {"$ref": reference.format(number)}
+
+    levels = {
+        f"l{n}": {
+            "anyOf": [{"allOf": [at(n + 1), {"not": {}}]}, at(n + 1)],
+            **{k: v.format(n) for k, v in more.items()},
+        }
+        for n in range(40)
+    }
+    last = {"not": {}, **{key: value.format(40) for key, value in more.items()}}
+    return {name: {**levels, "l40": last}, "allOf": [at(0)]}
+
+
+def collecting(keyword: str, beside: str) -> dict[str, Any]:
+    schema: dict[str, Any] = {"properties": {"a": True}}
+    for _ in range(40):
+        schema = {beside: [schema], keyword: False}
+    return schema
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        branching("#/$defs/%6c{}"),
+        branching("#/%24defs/l{}"),
+        branching("#l{}", **{"$anchor": "l{}"}) | {"default": [{"$anchor": f"l{n}"} for n in range(41)]},
+        branching("http://x/l{}", **{"$id": "http://x/l{}"}),
+        {"$id": "http://x/", **branching("l{}", **{"$id": "l{}"})},
+        {"$id": "http://x/a", **branching("http://x/a#/$defs/l{}")},
+        {"$id": "http://x/a", **branching("a#/$defs/l{}")},
+        {"$defs": {"w": {"$id": "http://x/y", **branching("#/$defs/l{}")}}, "$ref": "#/$defs/w"},
+        {"$schema": "http://json-schema.org/draft-07/schema#", **branching("#l{}", **{"$id": "#l{}"})},
+        {"$schema": "http://json-schema.org/draft-04/schema#", **branching("#l{}", "definitions", id="#l{}")},
+        branching("json-schema:///#/$defs/l{}"),
+        *[collecting("unevaluatedProperties", beside) for beside in ("allOf", "anyOf", "oneOf")],
+        {"$ref": "#/$defs/+0", "$defs": [{}]},
+        {"$ref": "#/$defs/²", "$defs": [{}]},
+    ],
+)
+def test_work_is_not_hidden_by_how_schemas_are_named_or_asked_again(schema: dict[str, Any]) -> None:
+    with suppress(UnusableSchema):
+        assert problems(schema, {"a": 1})  # where a reference is read as the checker reads it, there is little work
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"$ref": "#/$defs/a%20b", "$defs": {"a b": {"type": "string"}}},
+        {"$ref": "#/$defs/a~1b", "$defs": {"a/b": {"type": "string"}}},
+        {"$ref": "#t", "$defs": {"t": {"$anchor": "t", "type": "string"}}},
+        {"$id": "http://x/a", "$ref": "#/$defs/t", "$defs": {"t": {"type": "string"}}},
+        {"properties": {"id": {"type": "string"}}, "$ref": "#/$defs/t", "$defs": {"t": {"type": "string"}}},
+        {"allOf": [{"type": "string"}], "unevaluatedProperties": False},
+    ],
+)
+def test_usual_references_are_checked(schema: dict[str, Any]) -> None:
+    assert problems(schema, "x") == []
+    assert problems(schema, 1) == ['1 is not of type "string"']
 
 
 def test_what_refers_to_itself_is_checked_where_that_is_affordable() -> None:

@@ -203,6 +203,23 @@ async def test_after_the_answer_that_closes_nothing_is_served(place: Place, firs
         assert await reader.end() == b""
 
 
+@pytest.mark.parametrize("first", ["echo", "slow", "stream", "chunked", "not found"])
+async def test_what_was_sent_ahead_of_the_clients_end_is_answered(place: Place, first: str) -> None:
+    """RFC 9112 section 9.6: a client may end its side as soon as it has said all, as `nc -N` does."""
+    names = [first, "slow", "ping", "another echo", "get"]
+    expected = [await alone(place, REQUESTS[name]) for name in names]
+    for cut_short in (b"", REQUESTS["ping"][:60]):
+        sent = [REQUESTS["ping"], *(REQUESTS[name] for name in names)]
+        connection = await place.connect()
+        connection.send(b"".join(sent) + cut_short)
+        connection.writer.write_eof()
+        reader = Reader(connection, sent)
+        assert (await reader.answers())[1:] == expected
+        async with asyncio.timeout(SECONDS):
+            assert await reader.end() == b""
+        connection.reset()
+
+
 async def test_as_many_as_one_likes(place: Place) -> None:
     """AVAIL-04: a thousand wait as bytes, and are answered; none is served while another is."""
     sent = [waits(0), *(post(call("echo", id, text=str(id))) for id in range(1, 1000)), REQUESTS["get"]]

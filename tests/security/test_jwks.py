@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 from mcpkit.security.bearer import InvalidToken, VerifierUnavailable
+from mcpkit.security.introspection import asking
 from mcpkit.security.jwks import LIFETIME, PAUSE, STALE_SECONDS, KeySet, fetch_json, parse_object
 
 
@@ -128,6 +130,26 @@ async def test_an_issuer_that_is_not_there_is_unavailable() -> None:
     for body in (b"", b"[]", b"{", b"3"):
         with pytest.raises(VerifierUnavailable):
             parse_object(body)
+
+
+@pytest.mark.parametrize("introspected", [False, True])
+async def test_a_document_is_never_unpacked(introspected: bool) -> None:
+    """A bound on bytes that were unpacked would be looked at too late: 60 KiB of gzip become 60 MiB at once."""
+    asked: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append((await reader.readuntil(b"\r\n\r\n")).lower())
+        body = gzip.compress(b'{"active":false,"keys":[]}')
+        fields = b"Content-Encoding: gzip\r\nContent-Length: %d\r\nConnection: close" % len(body)
+        writer.write(b"HTTP/1.1 200 OK\r\n%b\r\n\r\n%b" % (fields, body))
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        with pytest.raises(VerifierUnavailable, match="compressed"):
+            await (asking(url, "name", "secret")("token") if introspected else fetch_json(url))
+    assert b"accept-encoding: identity\r\n" in asked[0]
 
 
 @pytest.mark.parametrize("keys", [[], [None, ["a"]], [{"kid": ["a"]}], [{"kid": {}}]])

@@ -102,6 +102,14 @@ async def test_who_scrapes_has_a_token_that_opens_this_page_by_any_name(
     [
         *("forwarded", "via", "x-real-ip", "x-client-ip", "cf-connecting-ip", "true-client-ip"),
         *("x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-port", "x-forwarded-prefix"),
+        *(
+            "x-original-forwarded-for",
+            "x-original-host",
+            "x-cluster-client-ip",
+            "x-envoy-external-address",
+            "x_real_ip",
+        ),
+        *("x-amzn-trace-id", "cdn-loop", "fly-client-ip", "fastly-client-ip", "x-azure-clientip", "wl-proxy-client-ip"),
     ],
 )
 @pytest.mark.parametrize("authenticated", [True, False])
@@ -113,13 +121,28 @@ async def test_what_a_proxy_on_this_machine_passes_on_is_not_from_this_machine(f
     assert (await wire.send("GET", {"x-other": "1"}).done()).status == 200
 
 
+async def test_a_proxy_that_adds_no_field_is_known_by_its_version() -> None:
+    """nginx speaks HTTP/1.0 to its upstreams unless it is told otherwise, and then adds nothing."""
+    metrics = page(authenticated=False)
+
+    async def older(scope: Any, receive: Any, send: Any) -> None:
+        await metrics({**scope, "http_version": "1.0"}, receive, send)
+
+    assert (await seen_from(older, "127.0.0.1").send("GET").done()).status == 403
+    assert (await seen_from(metrics, "127.0.0.1").send("GET").done()).status == 200
+
+
 async def test_metrics_are_read_with_get() -> None:
     wire = Wire(page(authenticated=False))
     assert [(await wire.send(method).done()).status for method in ("HEAD", "POST")] == [200, 405]
 
 
 @pytest.mark.parametrize(
-    ("client", "local"), [(None, False), (("127.0.0.9", 1), True), (("10.0.0.1", 1), False), (("testclient", 1), False)]
+    ("client", "local"),
+    [
+        *[(None, False), (("127.0.0.9", 1), True), (("10.0.0.1", 1), False), (("testclient", 1), False)],
+        *[(("::1", 1), True), (("::ffff:127.0.0.1", 1), True), (("::ffff:10.0.0.1", 1), False), (("", 1), False)],
+    ],
 )
 def test_what_is_this_machine(client: Any, local: bool) -> None:
     assert is_local({"client": client, "headers": []}) is local
