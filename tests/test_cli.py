@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from mcpkit import cli
+from mcpkit.client.proxies import proxies
 from mcpkit.host.commands import UsageError
+from tests.conftest import require
 from tests.fixtures.started import Started, environment, started
 
 PROGRAM = """
@@ -166,6 +170,100 @@ def test_a_server_that_wants_authorization_is_told_apart(capsys: pytest.CaptureF
         codes = [run(capsys, *words)[0] for words in (("ping", url), ("ping", url, "--token", "t"), ("doctor", url))]
         server.shutdown()
     assert codes == [3, 3, 3]
+
+
+@pytest.fixture
+def proxied(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Sets what the environment says of proxies."""
+
+    def set_variables(**variables: str) -> None:
+        for name in ("ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"):
+            monkeypatch.delenv(name, raising=False)
+            monkeypatch.delenv(name.lower(), raising=False)
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        proxies.cache_clear()
+
+    yield set_variables
+    proxies.cache_clear()
+
+
+SOCKS = "a SOCKS proxy needs the package socksio; run pip install"
+NAMELESS = "it names no host and port; write it as http://host:port"
+
+
+@pytest.mark.parametrize(
+    ("value", "fault"),
+    [
+        ("socks5://127.0.0.1:9", SOCKS),
+        ("socks5h://user:password@127.0.0.1:9", SOCKS),
+        ("socks4://127.0.0.1:9", "there is no such kind of proxy as socks4; write it as http://host:port"),
+        ("ftp://127.0.0.1:9", "there is no such kind of proxy as ftp; write it as"),
+        ("http://", NAMELESS),
+        ("http://127.0.0.1:99999", NAMELESS),
+        ("127.0.0.1:99999", NAMELESS),
+        ("http://127.0.0.1:port", NAMELESS),
+        ("http://:3128", NAMELESS),
+        ("http://[::1", NAMELESS),
+        ("http://two words:3128", NAMELESS),
+        (" ", NAMELESS),
+    ],
+)
+def test_a_proxy_that_can_not_be_used(
+    capsys: pytest.CaptureFixture[str], proxied: Callable[..., None], value: str, fault: str
+) -> None:
+    """One line that names the variable and the way out, and never a password; no address is asked for instead."""
+    require(fault != SOCKS or importlib.util.find_spec("socksio") is None, "socksio is installed")
+    proxied(ALL_PROXY=value)
+    code, out, err = run(capsys, "list", "http://example.invalid/mcp")
+    assert (code, out) == (1, "")
+    assert err.startswith(f"mcpkit list: the proxy that ALL_PROXY names can't be used: {fault}")
+    assert err.endswith(", or unset ALL_PROXY (NO_PROXY names the hosts that need no proxy)\n")
+    assert len(err.splitlines()) == 1
+    assert "password" not in err
+
+
+@pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy", "all_proxy"])
+def test_every_command_names_the_proxy_that_can_not_be_used(
+    capsys: pytest.CaptureFixture[str], proxied: Callable[..., None], name: str
+) -> None:
+    proxied(**{name: "http://"})
+    for words in (("login",), ("call", "add", "a=1"), ("ping",)):
+        code, _, err = run(capsys, *words, "http://example.invalid/mcp")
+        assert code == 1
+        assert err.startswith(f"mcpkit {words[0]}: the proxy that {name.upper()} names can't be used: {NAMELESS}")
+    code, out, _ = run(capsys, "doctor", "http://example.invalid/mcp")
+    assert code == 1
+    assert f"the proxy that {name.upper()} names can't be used: {NAMELESS}" in out
+    assert "fix: set the proxy right, or take it out of the environment" in out
+
+
+def test_a_proxy_that_is_not_there_is_named(capsys: pytest.CaptureFixture[str], proxied: Callable[..., None]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    proxied(ALL_PROXY=f"http://127.0.0.1:{port}")
+    code, _, err = run(capsys, "list", "http://example.invalid/mcp")
+    assert code == 4
+    assert "http://example.invalid cannot be reached through the proxy that ALL_PROXY names: " in err
+
+
+def test_a_proxy_that_this_host_does_not_need(
+    capsys: pytest.CaptureFixture[str], proxied: Callable[..., None], sums: Started
+) -> None:
+    """The environment's faults are of no interest to whoever goes past them."""
+    proxied(ALL_PROXY="socks5://127.0.0.1:9", NO_PROXY="127.0.0.1")
+    assert run(capsys, "call", sums.url, "add", "a=1", "b=1")[:2] == (0, "2\n")
+
+
+def test_the_model_s_endpoint_behind_a_proxy_that_can_not_be_used(
+    capsys: pytest.CaptureFixture[str], proxied: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxied(HTTP_PROXY="http://", NO_PROXY="127.0.0.1")
+    for name, value in (("MODEL_NAME", "m"), ("BASE_URL", "http://model.invalid/v1"), ("API_KEY", "k")):
+        monkeypatch.setenv(name, value)
+    code, out, _ = run(capsys, "doctor", "http://127.0.0.1:9")
+    assert code == 4
+    assert "The model's endpoint can't be reached: the proxy that HTTP_PROXY names can't be used" in out
 
 
 def test_doctor_reports_a_bad_setting(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
