@@ -30,6 +30,20 @@ def hello(name: str) -> str:
 """
 
 
+SLOW = """
+import json, sys
+hello = {"protocolVersion": "2025-06-18", "capabilities": {"tools": {}}, "serverInfo": {"name": "slow"}}
+rows = {"initialize": hello, "tools/list": {"tools": [{"name": "wait", "inputSchema": {"type": "object"}}]}}
+for line in sys.stdin:
+    message = json.loads(line)
+    if "id" in message and message["method"] in rows:
+        print(json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": rows[message["method"]]}), flush=True)
+    elif message.get("method") == "server/discover":
+        error = {"code": -32601, "message": "no"}
+        print(json.dumps({"jsonrpc": "2.0", "id": message["id"], "error": error}), flush=True)
+"""
+
+
 @pytest.fixture(scope="module")
 def sums(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Started]:
     with started("examples/math_server.py", "--port", "0", cwd=tmp_path_factory.mktemp("sums")) as program:
@@ -264,6 +278,58 @@ def test_the_model_s_endpoint_behind_a_proxy_that_can_not_be_used(
     code, out, _ = run(capsys, "doctor", "http://127.0.0.1:9")
     assert code == 4
     assert "The model's endpoint can't be reached: the proxy that HTTP_PROXY names can't be used" in out
+
+
+BANNER = "print('Welcome!', flush=True)"
+PRINTED = 'it printed "Welcome!" to standard output, which is for messages only: log to stderr'
+COMMAND = ("--", sys.executable, "-c")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("list", "http://127.0.0.1:PORT"), 4, "Connection refused; start the server, or check the port"),
+        (("list", "URL/wrong"), 6, "Nothing is here: MCP is at /api, and / says what else there is"),
+        (("list", "https://HOST"), 4, "cannot be reached: it does not speak TLS; write http:// in place of https://"),
+        (("list", "http://nowhere.invalid"), 4, "; check the host's name"),
+        (("list", "HOST"), 1, "is an address without a scheme: write http://127.0.0.1:"),
+        (("list", "http://127.0.0.1:port"), 1, "the URL's host or port is malformed; write it as http://host:port/"),
+        (("list", *COMMAND, BANNER), 4, f"ended with code 0; {PRINTED}"),
+        (
+            ("list", "--timeout", "0.5", *COMMAND, f"{BANNER}; import sys; sys.stdin.read()"),
+            4,
+            f"initialize was not answered within 0.5 seconds; {PRINTED}",
+        ),
+        (("list", *COMMAND, "import nowhere"), 4, "it said: ModuleNotFoundError: No module named 'nowhere'"),
+        (("list", "--", "no-such-program"), 4, "there is no such program; install it, or give its whole path"),
+        (("list", "--", "./plain.txt"), 4, "it is not executable; give the program that runs it, or make it so with"),
+        (("list", "--config", "commas.json"), 1, "commas.json is no JSON: "),
+        (("list", "--config", "folder.json"), 4, "nowhere, its cwd"),
+        (("call", "URL", "ad", "a=1", "b=1"), 7, "Unknown tool 'ad'; did you mean 'add'?"),
+        (("call", "URL", "add", "a=x", "b=1"), 5, 'Invalid arguments for add: a: expected a number, got "x"'),
+        (("call", "URL", "add", "a=1"), 5, "b: is required but missing"),
+        (("call", "URL", "add", "1"), 1, "1 is not of the form name=value"),
+        (("call", "URL", "add", "--args", "{a: 1}"), 1, "--args is no JSON: "),
+        (("call", "--timeout", "2", "wait", *COMMAND, "PROGRAM"), 4, "tools/call was not answered within 2 seconds"),
+    ],
+)
+def test_a_newcomers_mistake_is_one_line_with_the_next_step(
+    capsys: pytest.CaptureFixture[str], sums: Started, tmp_path: Path, words: tuple[str, ...], code: int, said: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    (tmp_path / "plain.txt").write_text("")
+    (tmp_path / "commas.json").write_text('{"mcpServers": {"a": {"url": "http://127.0.0.1:9"},,}}')
+    entry = {"command": sys.executable, "cwd": "nowhere"}
+    (tmp_path / "folder.json").write_text(json.dumps({"mcpServers": {"a": entry}}))
+    meant = {"URL": sums.url, "HOST": sums.url.partition("//")[2], "PORT": str(port), "PROGRAM": SLOW}
+    given = list(words)
+    for name, value in meant.items():
+        given = [word.replace(name, value) for word in given]
+    exit_code, out, err = run(capsys, *given)
+    assert (exit_code, out) == (code, "")
+    assert said in err
+    assert len(err.splitlines()) == 1
 
 
 def test_doctor_reports_a_bad_setting(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

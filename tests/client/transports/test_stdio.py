@@ -150,6 +150,20 @@ async def test_what_does_not_start(words: list[str]) -> None:
         await soon(transport.call(Call("m", {})))
 
 
+async def test_what_is_printed_where_messages_belong_is_told() -> None:
+    """The first such line, without what a terminal would obey; lines on standard error say more."""
+    child = Child("import sys; print('\x1b[31mHello\x1b[0m'); print('again'); sys.exit(3)")
+    await child.open()
+    assert str(await soon(child.lost)).endswith(
+        'ended with code 3; it printed "Hello" to standard output, which is for messages only: log to stderr'
+    )
+    await soon(child.transport.close())
+    child = Child("import sys; print('Hello'); sys.exit('out of memory')")
+    await child.open()
+    assert str(await soon(child.lost)).endswith("ended with code 1; it said: out of memory")
+    await soon(child.transport.close())
+
+
 async def test_no_shell_is_asked() -> None:
     """LOC-04: words are words."""
     transport = Stdio(Command([sys.executable, "-c", ECHO, "; exit 1", "$(exit 1)"]), PATIENCE)
