@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from mcpkit import cli
+from mcpkit.client import AuthorizationFailed, BlockingClient
 from mcpkit.client.proxies import proxies
 from mcpkit.host.commands import UsageError
 from tests.conftest import require
@@ -184,6 +185,84 @@ def test_a_server_that_wants_authorization_is_told_apart(capsys: pytest.CaptureF
         codes = [run(capsys, *words)[0] for words in (("ping", url), ("ping", url, "--token", "t"), ("doctor", url))]
         server.shutdown()
     assert codes == [3, 3, 3]
+
+
+class Keyed(BaseHTTPRequestHandler):
+    """Wants an API key, and has no page about a sign-in; what it answers with instead is the test's."""
+
+    refusal: tuple[int, str, str] = (401, "", "missing API key")
+    page: tuple[int, str] = (404, "")
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        status, challenge, text = self.refusal if self.path.startswith("/mcp") else (self.page[0], "", self.page[1])
+        self.send_response(status)
+        if challenge:
+            self.send_header("WWW-Authenticate", challenge)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    do_GET = do_DELETE = do_POST
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Tests are quiet."""
+
+
+@pytest.fixture
+def keyed() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Keyed) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/mcp"
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        (401, "", "missing API key"),
+        (401, "Bearer", '{"error": "missing API key"}'),
+        (401, 'Bearer realm="keys", error="invalid_token"', '{"message": "missing API key"}'),
+        (401, "ApiKey", '{"jsonrpc": "2.0", "id": null, "error": {"code": -32001, "message": "missing API key"}}'),
+        (401, "Basic realm=x", "<html><title>missing API key</title></html>"),
+        (401, "", ""),
+    ],
+)
+@pytest.mark.parametrize("page", [(404, ""), (401, "key?"), (405, ""), (404, "<html>nothing here</html>")])
+def test_a_server_that_wants_a_key(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    keyed: str,
+    refusal: tuple[int, str, str],
+    page: tuple[int, str],
+) -> None:
+    """Nobody is sent to a sign-in that isn't there: one line, code 3, and the options that give a key."""
+    monkeypatch.setattr(Keyed, "refusal", refusal)
+    monkeypatch.setattr(Keyed, "page", page)
+    for words in (("list",), ("login",), ("call", "add", "a=1")):
+        code, out, err = run(capsys, *words, keyed)
+        assert (code, out, len(err.splitlines())) == (3, "", 1), err
+        assert f"{keyed} wants an API key or token, and offers no sign-in; get one from" in err
+        assert "--token KEY" in err
+        assert "--header 'X-API-Key: KEY'" in err
+        assert ("missing API key" in err) == bool(refusal[2])
+        assert "run mcpkit login" not in err
+    code, out, _ = run(capsys, "doctor", keyed)
+    assert code == 3
+    assert f"({keyed}): {keyed} wants an API key or token, and offers no sign-in\n" in out
+    assert "fix: get one from whoever runs the server and give it: --token KEY" in out
+    code, _, err = run(capsys, "list", keyed, "--header", "X-API-Key: wrong")
+    assert (code, len(err.splitlines())) == (3, 1)
+    assert "wants another API key or token than the one that is sent" in err
+
+
+def test_a_server_that_wants_a_key_from_the_library(keyed: str) -> None:
+    """Without anybody to sign in, and with a token that is refused."""
+    for options in ({}, {"auth": "wrong"}, {"headers": {"X-API-Key": "wrong"}}):
+        with pytest.raises(AuthorizationFailed, match="missing API key") as refused, BlockingClient(keyed, **options):
+            pass
+        assert len(str(refused.value).splitlines()) == 1
+        assert "wrong" not in str(refused.value)
 
 
 @pytest.fixture
