@@ -120,7 +120,9 @@ def complaint(error: Exception, url: str) -> str:
     """What went wrong, in one line."""
     if isinstance(error, library.AuthorizationFailed):
         login = f"python mcp_client.py login {clean(url, 200).removesuffix('/sse')}"
-        return f"the server wants authorization; {login} signs in, for list, call and the like"
+        return (
+            f"the server wants authorization; {login} signs in, or says which key it wants, for list, call and the like"
+        )
     return clean(str(error), 400)
 
 

@@ -131,7 +131,9 @@ def parser_of(prog: str, name: str) -> Parser:
     parser.add_argument("--server", metavar="NAME", help="which server of that file; or a URL or command")
     parser.add_argument("--header", action="append", default=[], metavar="'Name: value'", help="sent to HTTP servers")
     parser.add_argument("--token", help="a bearer token for HTTP servers")
-    parser.add_argument("--timeout", type=_seconds, help="seconds of silence after which a call is given up")
+    parser.add_argument(
+        "--timeout", type=_seconds, help="seconds of silence after which a call, or the handshake, is given up"
+    )
     if name not in {"login", "logout"}:
         parser.add_argument("--json", action="store_true", help="JSON instead of lines")
     parser.add_argument("--verbose", action="store_true", help="the client's log on stderr")

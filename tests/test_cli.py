@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from mcpkit import cli
+from mcpkit.client import AuthorizationFailed, BlockingClient
+from mcpkit.client.proxies import proxies
 from mcpkit.host.commands import UsageError
+from tests.conftest import require
 from tests.fixtures.started import Started, environment, started
 
 PROGRAM = """
@@ -23,6 +28,20 @@ server = other = Server("mine")
 @server.tool
 def hello(name: str) -> str:
     return f"Hello, {name}!"
+"""
+
+
+SLOW = """
+import json, sys
+hello = {"protocolVersion": "2025-06-18", "capabilities": {"tools": {}}, "serverInfo": {"name": "slow"}}
+rows = {"initialize": hello, "tools/list": {"tools": [{"name": "wait", "inputSchema": {"type": "object"}}]}}
+for line in sys.stdin:
+    message = json.loads(line)
+    if "id" in message and message["method"] in rows:
+        print(json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": rows[message["method"]]}), flush=True)
+    elif message.get("method") == "server/discover":
+        error = {"code": -32601, "message": "no"}
+        print(json.dumps({"jsonrpc": "2.0", "id": message["id"], "error": error}), flush=True)
 """
 
 
@@ -166,6 +185,230 @@ def test_a_server_that_wants_authorization_is_told_apart(capsys: pytest.CaptureF
         codes = [run(capsys, *words)[0] for words in (("ping", url), ("ping", url, "--token", "t"), ("doctor", url))]
         server.shutdown()
     assert codes == [3, 3, 3]
+
+
+class Keyed(BaseHTTPRequestHandler):
+    """Wants an API key, and has no page about a sign-in; what it answers with instead is the test's."""
+
+    refusal: tuple[int, str, str] = (401, "", "missing API key")
+    page: tuple[int, str] = (404, "")
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        status, challenge, text = self.refusal if self.path.startswith("/mcp") else (self.page[0], "", self.page[1])
+        self.send_response(status)
+        if challenge:
+            self.send_header("WWW-Authenticate", challenge)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    do_GET = do_DELETE = do_POST
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Tests are quiet."""
+
+
+@pytest.fixture
+def keyed() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Keyed) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/mcp"
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        (401, "", "missing API key"),
+        (401, "Bearer", '{"error": "missing API key"}'),
+        (401, 'Bearer realm="keys", error="invalid_token"', '{"message": "missing API key"}'),
+        (401, "ApiKey", '{"jsonrpc": "2.0", "id": null, "error": {"code": -32001, "message": "missing API key"}}'),
+        (401, "Basic realm=x", "<html><title>missing API key</title></html>"),
+        (401, "", ""),
+    ],
+)
+@pytest.mark.parametrize("page", [(404, ""), (401, "key?"), (405, ""), (404, "<html>nothing here</html>")])
+def test_a_server_that_wants_a_key(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    keyed: str,
+    refusal: tuple[int, str, str],
+    page: tuple[int, str],
+) -> None:
+    """Nobody is sent to a sign-in that isn't there: one line, code 3, and the options that give a key."""
+    monkeypatch.setattr(Keyed, "refusal", refusal)
+    monkeypatch.setattr(Keyed, "page", page)
+    for words in (("list",), ("login",), ("call", "add", "a=1")):
+        code, out, err = run(capsys, *words, keyed)
+        assert (code, out, len(err.splitlines())) == (3, "", 1), err
+        assert f"{keyed} wants an API key or token, and offers no sign-in; get one from" in err
+        assert "--token KEY" in err
+        assert "--header 'X-API-Key: KEY'" in err
+        assert ("missing API key" in err) == bool(refusal[2])
+        assert "run mcpkit login" not in err
+    code, out, _ = run(capsys, "doctor", keyed)
+    assert code == 3
+    assert f"({keyed}): {keyed} wants an API key or token, and offers no sign-in\n" in out
+    assert "fix: get one from whoever runs the server and give it: --token KEY" in out
+    code, _, err = run(capsys, "list", keyed, "--header", "X-API-Key: wrong")
+    assert (code, len(err.splitlines())) == (3, 1)
+    assert "wants another API key or token than the one that is sent" in err
+
+
+def test_a_server_that_wants_a_key_from_the_library(keyed: str) -> None:
+    """Without anybody to sign in, and with a token that is refused."""
+    for options in ({}, {"auth": "wrong"}, {"headers": {"X-API-Key": "wrong"}}):
+        with pytest.raises(AuthorizationFailed, match="missing API key") as refused, BlockingClient(keyed, **options):
+            pass
+        assert len(str(refused.value).splitlines()) == 1
+        assert "wrong" not in str(refused.value)
+
+
+@pytest.fixture
+def proxied(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Sets what the environment says of proxies."""
+
+    def set_variables(**variables: str) -> None:
+        for name in ("ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"):
+            monkeypatch.delenv(name, raising=False)
+            monkeypatch.delenv(name.lower(), raising=False)
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        proxies.cache_clear()
+
+    yield set_variables
+    proxies.cache_clear()
+
+
+SOCKS = "a SOCKS proxy needs the package socksio; run pip install"
+NAMELESS = "it names no host and port; write it as http://host:port"
+
+
+@pytest.mark.parametrize(
+    ("value", "fault"),
+    [
+        ("socks5://127.0.0.1:9", SOCKS),
+        ("socks5h://user:password@127.0.0.1:9", SOCKS),
+        ("socks4://127.0.0.1:9", "there is no such kind of proxy as socks4; write it as http://host:port"),
+        ("ftp://127.0.0.1:9", "there is no such kind of proxy as ftp; write it as"),
+        ("http://", NAMELESS),
+        ("http://127.0.0.1:99999", NAMELESS),
+        ("127.0.0.1:99999", NAMELESS),
+        ("http://127.0.0.1:port", NAMELESS),
+        ("http://:3128", NAMELESS),
+        ("http://[::1", NAMELESS),
+        ("http://two words:3128", NAMELESS),
+        (" ", NAMELESS),
+    ],
+)
+def test_a_proxy_that_can_not_be_used(
+    capsys: pytest.CaptureFixture[str], proxied: Callable[..., None], value: str, fault: str
+) -> None:
+    """One line that names the variable and the way out, and never a password; no address is asked for instead."""
+    require(fault != SOCKS or importlib.util.find_spec("socksio") is None, "socksio is installed")
+    proxied(ALL_PROXY=value)
+    code, out, err = run(capsys, "list", "http://example.invalid/mcp")
+    assert (code, out) == (1, "")
+    assert err.startswith(f"mcpkit list: the proxy that ALL_PROXY names can't be used: {fault}")
+    assert err.endswith(", or unset ALL_PROXY (NO_PROXY names the hosts that need no proxy)\n")
+    assert len(err.splitlines()) == 1
+    assert "password" not in err
+
+
+@pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy", "all_proxy"])
+def test_every_command_names_the_proxy_that_can_not_be_used(
+    capsys: pytest.CaptureFixture[str], proxied: Callable[..., None], name: str
+) -> None:
+    proxied(**{name: "http://"})
+    for words in (("login",), ("call", "add", "a=1"), ("ping",)):
+        code, _, err = run(capsys, *words, "http://example.invalid/mcp")
+        assert code == 1
+        assert err.startswith(f"mcpkit {words[0]}: the proxy that {name.upper()} names can't be used: {NAMELESS}")
+    code, out, _ = run(capsys, "doctor", "http://example.invalid/mcp")
+    assert code == 1
+    assert f"the proxy that {name.upper()} names can't be used: {NAMELESS}" in out
+    assert "fix: set the proxy right, or take it out of the environment" in out
+
+
+def test_a_proxy_that_is_not_there_is_named(capsys: pytest.CaptureFixture[str], proxied: Callable[..., None]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    proxied(ALL_PROXY=f"http://127.0.0.1:{port}")
+    code, _, err = run(capsys, "list", "http://example.invalid/mcp")
+    assert code == 4
+    assert "http://example.invalid cannot be reached through the proxy that ALL_PROXY names: " in err
+
+
+def test_a_proxy_that_this_host_does_not_need(
+    capsys: pytest.CaptureFixture[str], proxied: Callable[..., None], sums: Started
+) -> None:
+    """The environment's faults are of no interest to whoever goes past them."""
+    proxied(ALL_PROXY="socks5://127.0.0.1:9", NO_PROXY="127.0.0.1")
+    assert run(capsys, "call", sums.url, "add", "a=1", "b=1")[:2] == (0, "2\n")
+
+
+def test_the_model_s_endpoint_behind_a_proxy_that_can_not_be_used(
+    capsys: pytest.CaptureFixture[str], proxied: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxied(HTTP_PROXY="http://", NO_PROXY="127.0.0.1")
+    for name, value in (("MODEL_NAME", "m"), ("BASE_URL", "http://model.invalid/v1"), ("API_KEY", "k")):
+        monkeypatch.setenv(name, value)
+    code, out, _ = run(capsys, "doctor", "http://127.0.0.1:9")
+    assert code == 4
+    assert "The model's endpoint can't be reached: the proxy that HTTP_PROXY names can't be used" in out
+
+
+BANNER = "print('Welcome!', flush=True)"
+PRINTED = 'it printed "Welcome!" to standard output, which is for messages only: log to stderr'
+COMMAND = ("--", sys.executable, "-c")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("list", "http://127.0.0.1:PORT"), 4, "Connection refused; start the server, or check the port"),
+        (("list", "URL/wrong"), 6, "Nothing is here: MCP is at /api, and / says what else there is"),
+        (("list", "https://HOST"), 4, "cannot be reached: it does not speak TLS; write http:// in place of https://"),
+        (("list", "http://nowhere.invalid"), 4, "; check the host's name"),
+        (("list", "HOST"), 1, "is an address without a scheme: write http://127.0.0.1:"),
+        (("list", "http://127.0.0.1:port"), 1, "the URL's host or port is malformed; write it as http://host:port/"),
+        (("list", *COMMAND, BANNER), 4, f"ended with code 0; {PRINTED}"),
+        (
+            ("list", "--timeout", "0.5", *COMMAND, f"{BANNER}; import sys; sys.stdin.read()"),
+            4,
+            f"initialize was not answered within 0.5 seconds; {PRINTED}",
+        ),
+        (("list", *COMMAND, "import nowhere"), 4, "it said: ModuleNotFoundError: No module named 'nowhere'"),
+        (("list", "--", "no-such-program"), 4, "there is no such program; install it, or give its whole path"),
+        (("list", "--", "./plain.txt"), 4, "it is not executable; give the program that runs it, or make it so with"),
+        (("list", "--config", "commas.json"), 1, "commas.json is no JSON: "),
+        (("list", "--config", "folder.json"), 4, "nowhere, its cwd"),
+        (("call", "URL", "ad", "a=1", "b=1"), 7, "Unknown tool 'ad'; did you mean 'add'?"),
+        (("call", "URL", "add", "a=x", "b=1"), 5, 'Invalid arguments for add: a: expected a number, got "x"'),
+        (("call", "URL", "add", "a=1"), 5, "b: is required but missing"),
+        (("call", "URL", "add", "1"), 1, "1 is not of the form name=value"),
+        (("call", "URL", "add", "--args", "{a: 1}"), 1, "--args is no JSON: "),
+        (("call", "--timeout", "2", "wait", *COMMAND, "PROGRAM"), 4, "tools/call was not answered within 2 seconds"),
+    ],
+)
+def test_a_newcomers_mistake_is_one_line_with_the_next_step(
+    capsys: pytest.CaptureFixture[str], sums: Started, tmp_path: Path, words: tuple[str, ...], code: int, said: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    (tmp_path / "plain.txt").write_text("")
+    (tmp_path / "commas.json").write_text('{"mcpServers": {"a": {"url": "http://127.0.0.1:9"},,}}')
+    entry = {"command": sys.executable, "cwd": "nowhere"}
+    (tmp_path / "folder.json").write_text(json.dumps({"mcpServers": {"a": entry}}))
+    meant = {"URL": sums.url, "HOST": sums.url.partition("//")[2], "PORT": str(port), "PROGRAM": SLOW}
+    given = list(words)
+    for name, value in meant.items():
+        given = [word.replace(name, value) for word in given]
+    exit_code, out, err = run(capsys, *given)
+    assert (exit_code, out) == (code, "")
+    assert said in err
+    assert len(err.splitlines()) == 1
 
 
 def test_doctor_reports_a_bad_setting(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -118,7 +118,8 @@ class Connection:
                 async with Deadline.after(seconds):
                     return await self.transport.call(Call(method, params, cancellable=cancellable))
             except TimeoutError:
-                raise Timeout(f"{method} was not answered within {seconds:g} seconds") from None
+                stray = getattr(self.transport, "stray", "")  # an application's own transport need not have it
+                raise Timeout(f"{method} was not answered within {seconds:g} seconds{stray}") from None
 
         return await self._unless_busy(once)
 

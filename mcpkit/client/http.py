@@ -15,7 +15,7 @@ from typing import Any, Protocol, runtime_checkable
 from urllib.parse import urlsplit
 
 from mcpkit.client.errors import ClientError, ConnectionLost, ProtocolViolation, Timeout, Unreachable
-from mcpkit.client.proxies import proxy_of
+from mcpkit.client.proxies import Proxy, proxy_of
 from mcpkit.client.urls import origin_text
 
 
@@ -104,10 +104,13 @@ class HttpxCarrier:
         """Send it and wait for the head of the answer."""
         url, headers = request.url, dict(request.headers)
         extensions: dict[str, str] = {}
-        if request.addresses is not None and self._owned and proxy_of(request.url) is None:
+        proxy = proxy_of(request.url) if self._owned else None
+        if proxy is not None:
+            proxy.require_usable()
+        elif request.addresses is not None and self._owned:
             url, headers, extensions = _pinned(request)
         try:
-            client = self._client or self._client_for(request.url)
+            client = self._client or self._client_through(proxy)
             wire = client.build_request(
                 request.method,
                 url,
@@ -147,11 +150,8 @@ class HttpxCarrier:
             **{**self._options, **options},
         )
 
-    def _client_for(self, url: str) -> Any:
-        """Raises: ProxyUnusable where this very URL needs the proxy that can't be used."""
-        proxy = proxy_of(url)
-        if proxy is not None:
-            proxy.require_usable()
+    def _client_through(self, proxy: Proxy | None) -> Any:
+        """A client for what goes through that proxy, whatever else the environment says of proxies."""
         key = proxy.url if proxy is not None else None
         if key not in self._through:
             self._through[key] = self._new(trust_env=False, proxy=key)

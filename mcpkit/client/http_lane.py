@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import importlib
 import os
 import re
@@ -31,6 +32,9 @@ IDLE_SECONDS: Final = 4.0
 """After that a connection is not used again: uvicorn and Node.js hang up after five."""
 _SPOKEN: Final = ("1.1", "1.0")
 _SWITCHING: Final = 101
+_NO_TLS: Final = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "RECORD_LAYER_FAILURE"})
+"""What OpenSSL calls an answer in plain text, in its various versions."""
+_TLS_ALERT: Final = b"\x15\x03"
 _PROBES: Final = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
 """A server that a cable, a sleep or a forgetful router has taken away is missed after a minute."""
 
@@ -60,6 +64,8 @@ class Lane(asyncio.Protocol):
         self._paused = False
         self._bare = 0
         self._keep = True
+        self._fresh = True
+        """Nothing was ever answered here."""
         self._since = 0.0
         self._loop = asyncio.get_running_loop()
 
@@ -208,7 +214,7 @@ class Lane(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except Exception as error:  # httptools has no narrower one: it wraps what its callbacks raise, too
-            self._garbled(error)
+            self._garbled(error, data)
         if not self._reads():
             return
         if self._bare > MOST_BARE:
@@ -227,11 +233,15 @@ class Lane(asyncio.Protocol):
         """It is closed."""
         words = {_State.ASKED: "before it answered", _State.ANSWERING: "in the middle of its answer"}
         when = words.get(self._state, "")
-        self._lose(ConnectionLost(f"the server closed the connection {when}{f': {error}' if error else ''}"))
+        plain = self._transport.get_extra_info("sslcontext") is None
+        advice = "; write https:// where it speaks TLS" if plain and self._fresh and self._state is _State.ASKED else ""
+        self._lose(ConnectionLost(f"the server closed the connection {when}{f': {error}' if error else ''}{advice}"))
 
-    def _garbled(self, error: Exception) -> None:
+    def _garbled(self, error: Exception, data: bytes) -> None:
         if self._state is _State.ANSWERED:
             self._keep = False  # the answer is whole; what follows it is of no interest
+        elif data.startswith(_TLS_ALERT):
+            self._lose(ProtocolViolation("the server speaks TLS; write https:// in place of http://"))
         else:
             self._lose(ProtocolViolation(f"the server's answer is no HTTP: {error}"))
 
@@ -254,7 +264,7 @@ class Lane(asyncio.Protocol):
         if self._parser.get_http_version() not in _SPOKEN:
             self._lose(ProtocolViolation("the server's answer is no HTTP/1.1"))
             return
-        self.status = self._parser.get_status_code()
+        self.status, self._fresh = self._parser.get_status_code(), False
         if self.status < 100 or self.status == _SWITCHING:
             self._lose(ProtocolViolation(f"the server's answer is no HTTP/1.1: nobody asked for status {self.status}"))
             return
@@ -281,9 +291,21 @@ class Lane(asyncio.Protocol):
 
 
 def _why(error: Exception) -> str:
-    """What the system says, without Python's words for it."""
-    refused = re.search(r"\[Errno (\d+)\] Connect call failed", str(error))
-    return os.strerror(int(refused[1])) if refused else str(error) or type(error).__name__
+    """What the system says, without Python's words for it, and what to do about it where that is known."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return (
+            f"its certificate is not trusted: {error.verify_message};"
+            " SSL_CERT_FILE names a file with the authority that signed it"
+        )
+    if isinstance(error, ssl.SSLError) and error.reason in _NO_TLS:
+        return "it does not speak TLS; write http:// in place of https://"
+    if isinstance(error, socket.gaierror):
+        return f"{error.strerror}; check the host's name"
+    found = re.search(r"\[Errno (\d+)\] Connect call failed", str(error))
+    number = int(found[1]) if found else getattr(error, "errno", None)
+    if number == errno.ECONNREFUSED:
+        return f"{os.strerror(number)}; start the server, or check the port"
+    return os.strerror(int(found[1])) if found else str(error) or type(error).__name__
 
 
 def _eyeballs(loop: asyncio.AbstractEventLoop) -> dict[str, Any]:

@@ -38,7 +38,13 @@ class Proxy:
 
 def proxy_of(url: str) -> Proxy | None:
     """The proxy for this URL; None where it is reached directly."""
-    parts, known = urlsplit(url), proxies()
+    known = proxies()
+    if not known:
+        return None
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # whoever connects says what is wrong with it
+        return None
     scheme = parts.scheme.lower() if parts.scheme.lower() in known else "all"
     if scheme not in known or urllib.request.proxy_bypass(parts.netloc):
         return None
@@ -56,7 +62,7 @@ def _fault(url: str) -> str | None:
     """What is wrong with a proxy's URL, and the fix; it may hold a password and is not repeated."""
     try:
         parts = urlsplit(url)
-        named = bool(parts.hostname) and parts.port != 0
+        named = bool(parts.hostname) and parts.port != 0 and not any(map(str.isspace, parts.netloc))
     except ValueError:
         named = False
     if not named:

@@ -72,7 +72,7 @@ def resolve(base: str, reference: str) -> str:
 
 def _malformed() -> ValueError:
     """In place of Python's own message, which repeats the host and any password before it."""
-    return ValueError("its host or port is malformed")
+    return ValueError("the URL's host or port is malformed; write it as http://host:port/path")
 
 
 def origin_text(url: str) -> str:

@@ -17,6 +17,7 @@ from typing import Literal, TextIO
 
 from mcpkit.client import ClientError, MCPClient
 from mcpkit.client.display import clean
+from mcpkit.client.errors import ProxyUnusable
 from mcpkit.client.http import HttpxCarrier
 from mcpkit.client.options import ClientOptions
 from mcpkit.host.config import Entry
@@ -189,6 +190,8 @@ async def server(entry: Entry, options: ClientOptions, access: Access, *, named:
         text = str(error)
         if isinstance(error, SignInNeeded | KeyNeeded):
             text, fix = error.short, error.fix
+        elif isinstance(error, ProxyUnusable):
+            fix = "set the proxy right, or take it out of the environment"
         return Finding("fail" if named else "warn", subject, text, fix, code if named else OK)
     return Finding("ok", subject, f"{len(tools)} tools, {spoken}, {seconds * 1000:.0f} ms")
 

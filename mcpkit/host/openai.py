@@ -16,7 +16,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Final, TypeVar
 
 from mcpkit.client.display import clean
-from mcpkit.client.errors import ClientError, ConnectionLost, ProtocolViolation, Unreachable
+from mcpkit.client.errors import ClientError, ConnectionLost, ProtocolViolation, ProxyUnusable, Unreachable
 from mcpkit.client.http import HttpAnswer, HttpCarrier, HttpRequest, HttpxCarrier, read_body
 from mcpkit.framing.sse import EventDecoder, EventTooLarge
 from mcpkit.host.chat_completions import request_body
@@ -467,6 +467,8 @@ async def _events(
 
 def _told(error: ClientError) -> ModelError:
     """A failure of the connection in words that hold neither the key nor what the endpoint said."""
+    if isinstance(error, ProxyUnusable):
+        return ModelError(f"The model's endpoint can't be reached: {error}")
     if isinstance(error, Unreachable):
         return ModelError("The model's endpoint can't be reached: check BASE_URL", retryable=True)
     if isinstance(error, ConnectionLost):

@@ -91,7 +91,7 @@ def connection(options: argparse.Namespace) -> ClientOptions:
     """
     made: ClientOptions = {"headers": headers_of(options)}
     if options.timeout is not None:
-        made["timeout"] = options.timeout
+        made["timeout"] = made["init_timeout"] = options.timeout
     return made
 
 

@@ -328,7 +328,8 @@ async def test_nobody_there_is_told_in_the_systems_words() -> None:
     for host in ("127.0.0.1", "localhost"):
         with pytest.raises(Unreachable) as nobody:
             await soon(Lane.opened(("http", host, port), None, 10))
-        assert str(nobody.value) == f"http://{host}:{port} cannot be reached: {os.strerror(errno.ECONNREFUSED)}"
+        refused = f"{os.strerror(errno.ECONNREFUSED)}; start the server, or check the port"
+        assert str(nobody.value) == f"http://{host}:{port} cannot be reached: {refused}"
 
 
 async def test_over_tls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

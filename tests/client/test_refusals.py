@@ -101,6 +101,73 @@ async def test_a_restarted_server_is_begun_with_anew(status: int, body: Any) -> 
         assert server.initialized == 4
 
 
+class RestartedSse:
+    """A server of HTTP+SSE, started anew by ``restart``; what it was before, it knows no more."""
+
+    def __init__(self, status: int, body: Any, *, cut: bool) -> None:
+        self.status, self.body, self.cut = status, body, cut
+        self.session = self.initialized = self.served = 0
+        self.stream: Reply | None = None
+
+    async def __call__(self, asked: Asked, reply: Reply) -> None:
+        message = asked.message if asked.method == "POST" else {}
+        if asked.method == "GET":
+            self.session += 1
+            await reply.stream()
+            await reply.event(f"/messages?session={self.session}", event="endpoint")
+            self.stream = reply
+            await reply.gone()
+        elif self.stream is None or not asked.target.endswith(f"session={self.session}"):
+            await reply.send(self.status, self.body)
+        else:
+            await reply.send(202)
+            await self._answer(message, self.stream)
+
+    async def _answer(self, message: dict[str, Any], stream: Reply) -> None:
+        if message.get("method") == "initialize":
+            self.initialized += 1
+            hello = {"protocolVersion": "2024-11-05", "capabilities": {"tools": {}}, "serverInfo": {"name": "s"}}
+            await stream.event(result(message, hello))
+        elif "id" in message:
+            self.served += message["method"] == "tools/call"
+            await stream.event(result(message, {"content": [{"type": "text", "text": "done"}]}))
+
+    def restart(self) -> None:
+        """Where the stream isn't cut, a proxy still holds it open."""
+        if self.cut and self.stream is not None:
+            self.stream.abort()
+        self.stream = None
+
+
+@pytest.mark.parametrize("cut", [True, False])
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (404, "Could not find session"),
+        (404, b""),
+        (404, {"jsonrpc": "2.0", "id": None, "error": {"code": -32001, "message": "Session not found"}}),
+        (400, "No transport found for sessionId"),
+        (400, {"jsonrpc": "2.0", "id": "server-error", "error": {"code": -32600, "message": "Invalid session ID"}}),
+        (410, b""),
+        (500, "SSE connection not established"),
+        (503, "no such session"),
+    ],
+)
+async def test_a_restarted_server_over_http_sse_is_begun_with_anew(status: int, body: Any, cut: bool) -> None:
+    """One new stream and one new initialize; the request, which never ran, once more and once only."""
+    server = RestartedSse(status, body, cut=cut)
+    async with (
+        http_peer(server) as peer,
+        MCPClient({"type": "sse", "url": peer.url}, patience=HASTE) as client,
+    ):
+        assert (await soon(client.call_tool("t"))).text == "done"
+        for turn in (2, 3):
+            server.restart()
+            texts = await soon(asyncio.gather(*(client.call_tool("t") for _ in range(5))))
+            assert {one.text for one in texts} == {"done"}
+            assert (server.session, server.initialized, server.served) == (turn, turn, 5 * turn - 4)
+
+
 @pytest.mark.parametrize(
     "refusal",
     [

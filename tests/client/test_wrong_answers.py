@@ -231,3 +231,69 @@ async def test_over_stdio(wrong: str) -> None:
     root = str(Path(__file__).parents[2])
     command = [sys.executable, "-c", PROGRAM, root, wrong]
     await survives(MCPClient(command, mode=HANDSHAKE, patience=on_a_pipe(wrong)), ["tools/call"])
+
+
+ASKED = ["ping", "roots/list", "elicitation/create", "sampling/createMessage", "tools/call", "no/such", "", "x" * 5_000]
+ASKED_PARAMS: list[Any] = [
+    *(None, 5, "text", [], [1], True, {"_meta": 5}, {"message": 5, "requestedSchema": []}),
+    {"messages": {}, "maxTokens": "x", "modelPreferences": [], "tools": 5, "stopSequences": {}},
+    {"messages": [1, {"role": 5, "content": {"type": []}}], "maxTokens": -1, "systemPrompt": {}, "temperature": []},
+    {"mode": "url", "url": 5, "elicitationId": {}, "message": None},
+    {"message": "m", "requestedSchema": {"type": "object", "properties": {"a": 5, "b": {"type": []}}, "required": 7}},
+]
+ASKED_IDS = ["1", "1", '"x"', '"x"', "null", "1.5", "1e400", "1" * 400, "-1", "true", "[]", "{}", '""']
+
+
+def own_requests() -> list[str]:
+    """What a server may ask without reason: each method with params of every kind, and ids of every kind."""
+    bodies = [
+        {"jsonrpc": "2.0", "id": f"q{number}", "method": method, **({} if params is None else {"params": params})}
+        for number, (method, params) in enumerate((one, other) for one in ASKED for other in ASKED_PARAMS)
+    ]
+    ids = [
+        f'{{"jsonrpc":"2.0","id":{id},"method":"{method}"}}' for id in ASKED_IDS for method in ("ping", "roots/list")
+    ]
+    methods = [f'{{"jsonrpc":"2.0","id":7,"method":{method}}}' for method in ("null", "5", "[]", "{}")]
+    return [*map(json.dumps, bodies), *ids, *methods]
+
+
+@pytest.mark.parametrize("handlers", [{}, {**HANDLERS, "roots": ["file:///a"]}])
+async def test_a_servers_own_bad_requests(handlers: dict[str, Any]) -> None:
+    """Each that has usable params is answered once, in the form of JSON-RPC; calls are unharmed."""
+    answers: list[dict[str, Any]] = []
+    streams: list[Reply] = []
+    script = Script("nothing", False, after_handshake=True)
+    script._asked.update(list(RIGHT))
+
+    async def serve(asked: Asked, reply: Reply) -> None:
+        if asked.method == "GET":
+            streams.append(reply)
+            await reply.stream()
+            await reply.event("/post", event="endpoint")
+            await reply.gone()
+            return
+        await reply.send(202)
+        message = json.loads(asked.body)
+        if "method" not in message:
+            answers.append(message)
+        elif "id" in message:
+            await streams[-1].event(script(message))
+
+    async with (
+        asyncio.timeout(SECONDS),
+        http_peer(serve) as peer,
+        MCPClient({"type": "sse", "url": peer.url}, patience=PATIENCE, **handlers) as client,
+    ):
+        for text in own_requests():
+            await streams[-1].event(text)
+        assert (await client.call_tool("t", {})).text == "fine"
+        wanted = len(ASKED) * sum(params is None or isinstance(params, dict) for params in ASKED_PARAMS)
+        while sum(str(answer.get("id")).startswith("q") for answer in answers) < wanted:
+            await client.ping()
+        assert (await client.call_tool("t", {})).text == "fine"
+    named = Counter(answer["id"] for answer in answers if str(answer.get("id")).startswith("q"))
+    assert set(named.values()) == {1}
+    for answer in answers:
+        assert ("result" in answer) != ("error" in answer)
+        assert "Traceback" not in json.dumps(answer)
+        assert answer.get("error", {"code": -32600})["code"] in range(-33_000, 0)

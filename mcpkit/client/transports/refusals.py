@@ -21,7 +21,9 @@ from mcpkit.jsonrpc.messages import ErrorResponse
 _LARGEST: Final = 256 * 1024
 """Bytes of a refusal's body that are read to see what it says."""
 _BUSY: Final = frozenset({429, 503})
-_OF_A_SESSION: Final = re.compile(r"session|not (?:yet )?initiali[sz]ed|uninitiali[sz]ed|no transport", re.IGNORECASE)
+_OF_A_SESSION: Final = re.compile(
+    r"session|not (?:yet )?initiali[sz]ed|uninitiali[sz]ed|no transport|SSE connection", re.IGNORECASE
+)
 _GONE: Final = frozenset({404, 410})
 _MAY_BE_OVER: Final = frozenset({400, 401, 403, 404, 405, 409, 410, 412, 422, 440})
 _SECONDS: Final = re.compile(r"[0-9]{1,8}(?:\.[0-9]{1,9})?")

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from mcpkit.client.background import Background, log
+from mcpkit.client.bodies import without_escapes
 from mcpkit.client.display import clean
 from mcpkit.client.errors import ConnectionLost, Unreachable
 from mcpkit.client.limits import Patience
@@ -68,6 +69,8 @@ class Stdio:
         self._last_words = LastWords()
         self._process: asyncio.subprocess.Process | None = None
         self._watchdog: Watchdog | None = None
+        self._stray = ""
+        """The first line of its output that is no message."""
         self._errors_read: asyncio.Task[None] | None = None
         self._duplex: Duplex | None = None
         self._lost: Lost | None = None
@@ -87,7 +90,7 @@ class Stdio:
                 **_own_group(),
             )
         except (OSError, ValueError) as error:
-            raise Unreachable(f"{self._command.name} can't be started: {error}") from error
+            raise Unreachable(f"{self._command.name} can't be started: {self._why_not(error)}") from error
         self._errors_read = self._background.start(self._read_errors(self._process), "server's errors")
         self._background.start(self._read(self._process, self._duplex), "server's output")
         self._watchdog = await Watchdog.over(self._process.pid)
@@ -118,7 +121,24 @@ class Stdio:
             await watchdog.dismiss()
         await self._background.stop()
 
+    @property
+    def stray(self) -> str:
+        """What was written where only messages may stand, for the end of a sentence; empty where nothing was."""
+        if not self._stray:
+            return ""
+        return f'; it printed "{self._stray}" to standard output, which is for messages only: log to stderr'
+
     # ── the process ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _why_not(self, error: OSError | ValueError) -> str:
+        cwd = self._command.cwd
+        if cwd is not None and not os.path.isdir(cwd):
+            return f"there is no folder {clean(cwd, 200)}, its cwd"
+        if isinstance(error, FileNotFoundError):
+            return "there is no such program; install it, or give its whole path"
+        if isinstance(error, PermissionError):
+            return "it is not executable; give the program that runs it, or make it so with chmod +x"
+        return clean(str(error), 200)
 
     async def _end(self, process: asyncio.subprocess.Process) -> None:
         if process.stdin is not None:
@@ -137,10 +157,15 @@ class Stdio:
         lines = LineDecoder(self._patience.bounds.message_bytes)
         while chunk := await process.stdout.read(_CHUNK):
             for line in lines.feed(chunk):
-                duplex.received(line)
+                self._read_line(line, duplex)
         for line in lines.finish():
-            duplex.received(line)
+            self._read_line(line, duplex)
         duplex.fail(self._over(await self._why(process)))
+
+    def _read_line(self, line: bytes | Overlong, duplex: Duplex) -> None:
+        if not self._stray and not isinstance(line, Overlong) and not line.lstrip().startswith((b"{", b"[")):
+            self._stray = clean(without_escapes(line[:500].decode("utf-8", "replace")).strip(), 80)
+        duplex.received(line)
 
     async def _why(self, process: asyncio.subprocess.Process) -> ConnectionLost:
         """The process closed its output: what to say about that."""
@@ -152,7 +177,7 @@ class Stdio:
         code = "still runs" if process.returncode is None else f"ended with code {process.returncode}"
         words = str(self._last_words)
         said = f"; it said: {words}" if words else ""
-        return ConnectionLost(f"{self._command.name} closed its output and {code}{said}")
+        return ConnectionLost(f"{self._command.name} closed its output and {code}{said or self.stray}")
 
     async def _read_errors(self, process: asyncio.subprocess.Process) -> None:
         assert process.stderr is not None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 from typing import Final
 
@@ -49,7 +50,7 @@ class Watchdog:
                 start_new_session=True,  # what is sent to our process group must not end it
             )
         except OSError as error:
-            log.warning("nothing watches over the server's process: %s", error)
+            _tell_once(str(error))
             return None
         return cls(process)
 
@@ -63,3 +64,8 @@ class Watchdog:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_SECONDS):
                 await self._process.wait()
+
+
+@functools.cache
+def _tell_once(why: str) -> None:
+    log.warning("servers started as commands may go on when this process is killed: %s", why)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -12,6 +13,7 @@ import pytest
 
 from mcpkit.client.errors import ClientError, ConnectionLost, ProtocolViolation, Unreachable
 from mcpkit.client.limits import Bounds, Deadlines, Patience
+from mcpkit.client.transports import watchdog
 from mcpkit.client.transports.stdio import Command, Stdio
 from mcpkit.client.transports.transport import Call
 from mcpkit.jsonrpc.messages import Notification, Request
@@ -150,6 +152,20 @@ async def test_what_does_not_start(words: list[str]) -> None:
         await soon(transport.call(Call("m", {})))
 
 
+async def test_what_is_printed_where_messages_belong_is_told() -> None:
+    """The first such line, without what a terminal would obey; lines on standard error say more."""
+    child = Child("import sys; print('\x1b[31mHello\x1b[0m'); print('again'); sys.exit(3)")
+    await child.open()
+    assert str(await soon(child.lost)).endswith(
+        'ended with code 3; it printed "Hello" to standard output, which is for messages only: log to stderr'
+    )
+    await soon(child.transport.close())
+    child = Child("import sys; print('Hello'); sys.exit('out of memory')")
+    await child.open()
+    assert str(await soon(child.lost)).endswith("ended with code 1; it said: out of memory")
+    await soon(child.transport.close())
+
+
 async def test_no_shell_is_asked() -> None:
     """LOC-04: words are words."""
     transport = Stdio(Command([sys.executable, "-c", ECHO, "; exit 1", "$(exit 1)"]), PATIENCE)
@@ -270,6 +286,7 @@ async def test_what_fails_at_the_start_says_the_line_that_tells_why() -> None:
 PARENT = """
 import asyncio, os, sys
 from mcpkit.client.limits import Patience
+from mcpkit.client.transports import watchdog
 from mcpkit.client.transports.stdio import Command, Stdio
 
 async def main():
@@ -288,7 +305,29 @@ time.sleep(600)
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
+BLOCKING = """
+import os, sys, time
+from mcpkit.client import BlockingClient
+
+BlockingClient([sys.executable, "-c", sys.argv[1]], mode="legacy").__enter__()
+END
+"""
+ANSWERS = """
+import json, sys
+for line in sys.stdin:
+    message = json.loads(line)
+    if message.get("method") == "initialize":
+        hello = {"protocolVersion": "2025-11-25", "capabilities": {}, "serverInfo": {"name": "s", "version": "1"}}
+        print(json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": hello}), flush=True)
+    elif message.get("method") == "notifications/initialized":
+        break
+"""
+SIGNALS = [
+    getattr(signal, name) for name in ("SIGKILL", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGABRT") if hasattr(signal, name)
+]
+
+
+@pytest.mark.parametrize("number", SIGNALS)
 async def test_children_end_with_us_whatever_signal_ends_us(number: int, tmp_path: Path) -> None:
     """Also one that ignores SIGTERM and the end of its input, and what it has started itself."""
     require(sys.platform != "win32", "there are no process groups")
@@ -296,13 +335,87 @@ async def test_children_end_with_us_whatever_signal_ends_us(number: int, tmp_pat
     os.mkfifo(fifo)
     program = STUBBORN.replace("FIFO", repr(str(fifo)))
     parent = await asyncio.create_subprocess_exec(sys.executable, "-c", PARENT, program)
-    pids = [int(word) for word in (await asyncio.wait_for(asyncio.to_thread(fifo.read_text), 20)).split()]
-    assert all(map(running, pids))
+    pids = await started(fifo)
     parent.send_signal(number)
-    await asyncio.wait_for(parent.wait(), 20)
+    assert await asyncio.wait_for(parent.wait(), 20) == -number
+    await ended(pids)
+
+
+@pytest.mark.parametrize(
+    ("end", "code"),
+    [
+        ("raise RuntimeError('nobody catches this')", 1),
+        ("sys.exit(3)", 3),
+        ("os._exit(7)", 7),
+        ("os.abort()", -signal.SIGABRT),
+        ("", 0),
+    ],
+)
+async def test_children_end_with_a_program_that_never_closes_its_client(end: str, code: int, tmp_path: Path) -> None:
+    """However it ends; it is not held up by them either."""
+    require(sys.platform != "win32", "there are no process groups")
+    fifo = tmp_path / "pids"
+    os.mkfifo(fifo)
+    program = ANSWERS + STUBBORN.replace("FIFO", repr(str(fifo)))
+    parent = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", BLOCKING.replace("END", end), program), stderr=asyncio.subprocess.DEVNULL
+    )
+    pids = await started(fifo)
+    assert await asyncio.wait_for(parent.wait(), 20) == code
+    await ended(pids)
+
+
+async def test_nothing_is_left_of_fifty_clients() -> None:
+    """No zombie, no watchdog, whether a server ended in order, by itself, or never began."""
+    require(sys.platform == "linux", "there is no /proc")
+    before = children()
+    for _ in range(10):
+        transports = [Stdio(Command(words), PATIENCE) for words in (["cat"], ["cat"], ["true"], ["false"], ["nowhere"])]
+        await soon(
+            asyncio.gather(*(one.open(lambda _: None, lambda _: None) for one in transports), return_exceptions=True)
+        )
+        assert len(children() - before) >= 2
+        await soon(asyncio.gather(*(one.close() for one in transports)))
+    assert children() <= before
+
+
+async def test_where_there_is_no_shell_servers_start_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is said once."""
+    monkeypatch.setattr(watchdog, "_SHELL", "/nowhere/sh")
+    watchdog._tell_once.cache_clear()
+    for _ in range(3):
+        child = Child(ECHO)
+        transport = await child.open()
+        assert await soon(transport.call(Call("m", {"x": 1}))) == {"x": 1}
+        await soon(transport.close())
+    (said,) = [one.message for one in caplog.records if "when this process is killed" in one.message]
+    assert "/nowhere/sh" in said
+
+
+async def started(fifo: Path) -> list[int]:
+    """The processes that tell of themselves there."""
+    pids = [int(word) for word in (await asyncio.wait_for(asyncio.to_thread(fifo.read_text), 20)).split()]
+    assert pids
+    return pids
+
+
+async def ended(pids: list[int]) -> None:
+    """Wait until none of them is left."""
     async with asyncio.timeout(20):
         while any(map(running, pids)):  # noqa: ASYNC110 - nothing tells of a process that is not ours
             await asyncio.sleep(0)
+
+
+def children() -> set[int]:
+    """The processes that this one has started and not yet heard the end of, zombies among them."""
+    found = set()
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            if int(stat.read_text().rpartition(")")[2].split()[1]) == os.getpid():
+                found.add(int(stat.parent.name))
+    return found
 
 
 def running(pid: int) -> bool:
