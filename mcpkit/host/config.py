@@ -1,4 +1,4 @@
-"""Configuration files that name servers: ``mcpServers`` of most hosts, ``servers`` of VS Code, ``mcp_servers`` of Codex.
+"""Configuration files that name servers: ``mcpServers`` of most hosts, ``servers`` of VS Code, Codex in TOML.
 
 Both are read by one loader, comments and trailing commas too, and the order of the file is kept. Nothing is looked
 for: only a file that the user names is read, since it may hold commands. An input that VS Code gets by running one of
