@@ -327,7 +327,12 @@ def load_server(place: str) -> Server:
             raise UsageError(f"{path} has no mcpkit.Server called {name}; there is: {names}")
         return found[name]
     if not found:
-        raise UsageError(f'{path} must hold one mcpkit.Server: write `server = Server("name")`; there is: none')
+        classes = [one for one in vars(module).values() if isinstance(one, type) and issubclass(one, Server)]
+        own = next((one.__name__ for one in classes if one is not Server), None)
+        there = f"the class {own} only: call it" if own else "none"
+        raise UsageError(
+            f'{path} must hold one mcpkit.Server: write `server = {own or "Server"}("name")`; there is: {there}'
+        )
     if len({id(server) for server in found.values()}) > 1:
         raise UsageError(f"{path} must hold one mcpkit.Server, or name it after a colon; there is: {names}")
     return next(iter(found.values()))

@@ -469,6 +469,16 @@ def test_a_server_is_loaded_from_its_file(tmp_path: Path, monkeypatch: pytest.Mo
             f"{PROGRAM}\nfrom mcpkit.run import serve\nserve(server)",
             "mine.py can't be loaded: line 9 of mine.py: RuntimeError: serve() runs while the file is loaded",
         ),
+        (
+            "from mcpkit import Server\nclass Mine(Server): ...",
+            'write `server = Mine("name")`; there is: the class Mine only: call it',
+        ),
+        (
+            "from . import helper",
+            "relative import with no known parent package; a file that imports so lies in a package",
+        ),
+        ("import circle", "line 1 of circle.py: ImportError: cannot import name 'later' from"),
+        ("import circle", "; mine imports this file in turn: move what both need into a third file"),
         ("raise SystemExit(0)", "mine.py ends while it is loaded: put what runs or ends it under `if __name__"),
         (f"{PROGRAM}\n@server.tool\ndef f(a) -> str: ...", "f (mine.py:8): parameter 'a' has no type: write `a: str`"),
         (f"{PROGRAM}\n@server.tool\ndef f(a: 'B') -> str: ...", "f (mine.py:8): "),
@@ -478,15 +488,27 @@ def test_a_mistake_in_a_file_is_one_line_with_its_place(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, program: str, said: str
 ) -> None:
     monkeypatch.setattr(sys, "path", list(sys.path))
-    for name in ("mine", "helper"):
+    for name in ("mine", "helper", "circle"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     (tmp_path / "mine.py").write_text(program)
+    (tmp_path / "circle.py").write_text("from mine import later")
     (tmp_path / "helper.py").write_text("def fail():\n    raise KeyError('key')\nfail()\n")
     code, out, err = run(capsys, "serve", "mine.py", "--port", "0")
     assert (code, out) == (1, "")
     assert said in err
     assert err.startswith("mcpkit serve: ")
     assert len(err.splitlines()) == 1
+
+
+def test_a_server_in_a_package_imports_what_lies_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    inner = tmp_path / "outer_package" / "inner"
+    inner.mkdir(parents=True)
+    for folder in (inner, inner.parent):
+        (folder / "__init__.py").write_text("")
+    (inner.parent / "shared.py").write_text("NAME = 'packed'")
+    (inner / "mine.py").write_text("from mcpkit import Server\nfrom ..shared import NAME\nserver = Server(NAME)")
+    assert cli.load_server(str(inner / "mine.py")).name == "packed"
 
 
 def test_the_place_is_in_the_authors_code_also_in_a_clone(tmp_path: Path) -> None:

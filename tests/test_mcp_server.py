@@ -301,10 +301,10 @@ class Greeting(MCPServer):
 
     def _register_methods(self) -> None:
         super()._register_methods()
-        self.router.register_method("hello", self.hello)
+        self.router.register_method("test/hello", self.hello)
 
         @self.router.tool
-        def shout(text: str) -> str:
+        def shout_of_the_test(text: str) -> str:
             """Say it loudly."""
             return text.upper()
 
@@ -398,11 +398,11 @@ async def test_a_relative_path_in_the_environment_starts_where_the_program_does(
 async def test_a_subclass_registers_its_own(settings: Settings) -> None:
     server = Greeting(settings=settings)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(server.app), base_url="http://localhost") as http:
-        body = {"jsonrpc": "2.0", "id": 1, "method": "hello", "params": {"name": "Ada"}}
+        body = {"jsonrpc": "2.0", "id": 1, "method": "test/hello", "params": {"name": "Ada"}}
         assert (await http.post("/api", json=body)).json()["result"] == {"hello": "Ada"}
-        assert "hello" in (await http.get("/")).json()["methods"]
+        assert "test/hello" in (await http.get("/")).json()["methods"]
     async with connect(server.server) as client:
-        assert (await client.call_tool("shout", {"text": "hi"})).data == "HI"
+        assert (await client.call_tool("shout_of_the_test", {"text": "hi"})).data == "HI"
         assert (await client.call_tool("add", {"a": 1, "b": 2})).data == 3
 
 

@@ -77,6 +77,7 @@ def installed(copy: Path, *words: str, **variables: str) -> tuple[set[str], str]
     [
         (("tests/jsonrpc",), {DEV}),
         (("tests/jsonrpc", "-k", "batch", "-q"), {DEV}),
+        (("tests/jsonrpc", "--junitxml", "out/made.xml"), {DEV}),
         (("tests/jsonrpc/test_plain.py::test_x[a::b]",), {DEV}),
         (("tests/client/test_other.py",), {DEV}),
         (("tests/client",), {DEV, "mcp1.txt"}),
@@ -92,6 +93,17 @@ def test_a_part_installs_what_it_asks_for(copy: Path, words: tuple[str, ...], ne
     found, called = installed(copy, *words)
     assert found == needs
     assert called == " ".join(("python -m pytest", *words)), "and every word goes to pytest"
+
+
+@pytest.mark.parametrize("word", ["tests/jsonrp", "test_plain.py", "tests/jsonrpc/test_other.py::test_x"])
+def test_a_path_that_is_not_there_is_told_before_anything_is_installed(copy: Path, word: str) -> None:
+    notes = copy / "notes"
+    env = {"PATH": str(copy / "programs"), "NOTES": str(notes)}
+    command = [str(copy / "scripts/test"), word]
+    done = subprocess.run(command, cwd=copy, env=env, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert done.stderr == f"test: there is no {word.partition('::')[0]} in {copy}\n"
+    assert not notes.exists()
 
 
 def test_in_ci_everything_is_installed(copy: Path) -> None:

@@ -53,12 +53,34 @@ def normalized(entry: Mapping[str, Any]) -> JsonObject:
 
 def servers_in(config: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """The servers that a whole configuration names, by name; None where it is none."""
-    for name in ("mcpServers", "servers", "context_servers"):
-        if isinstance(config.get(name), Mapping):
-            found: Mapping[str, Any] = config[name]
+    for name in ("mcpServers", "servers", "context_servers", "mcp_servers", "mcp.servers"):
+        found = _by_name(config.get(name))
+        if found is not None:
             return found
     inner = config.get("mcp")
-    return servers_in(inner) or inner if isinstance(inner, Mapping) else None
+    if isinstance(inner, Mapping):
+        return servers_in(inner) or inner
+    # Nothing around the entries, as in what a page says to paste.
+    return config if config and all(_is_entry(entry) for entry in config.values()) else None
+
+
+def _by_name(servers: Any) -> Mapping[str, Any] | None:
+    """Servers by their names; some hosts write a list of entries that name themselves."""
+    if isinstance(servers, list) and servers and all(isinstance(entry, Mapping) for entry in servers):
+        return {str(entry.get("name", f"server{number}")): entry for number, entry in enumerate(servers)}
+    return servers if isinstance(servers, Mapping) else None
+
+
+def _is_entry(value: Any) -> bool:
+    return isinstance(value, Mapping) and any(isinstance(value.get(name), str | list) for name in ("command", *_URLS))
+
+
+def with_token(entry: Mapping[str, Any]) -> JsonObject:
+    """The entry with the header that Codex's ``bearer_token_env_var`` means."""
+    name, headers = entry.get("bearer_token_env_var"), entry.get("http_headers", {})
+    if not isinstance(name, str) or not isinstance(headers, Mapping):
+        return dict(entry)
+    return {**entry, "http_headers": {"Authorization": f"Bearer ${{{name}}}", **headers}}
 
 
 def is_disabled(entry: Any) -> bool:

@@ -23,6 +23,9 @@ GARBLED: Final = "The model's endpoint answered something that is no chat comple
 _SIGNS: Final = re.compile(r'\\.|["{}\[\]]', re.DOTALL)
 KEPT: Final = ("extra_content", "provider_specific_fields")
 """Members of a call that endpoints want back: Gemini signs its thoughts in the first, LiteLLM in the second."""
+ARGUMENTS: Final = ("arguments", "input", "parameters")
+NOTHING: Final = frozenset({"{}", "[]", "null", '"{}"'})
+"""Arguments that are none."""
 
 
 @dataclass(slots=True, eq=False)
@@ -57,6 +60,21 @@ class Call:
             self._scanned += 1
         return self._depth == 0 and not self._within_string and self.begun
 
+    @property
+    def text(self) -> str:
+        """Its arguments as far as they have come."""
+        return "".join(self.pieces)
+
+    @property
+    def empty(self) -> bool:
+        """Its arguments are there and say nothing, as some begin every call."""
+        return self.complete and len(self.pieces) < 8 and self.text.strip() in NOTHING
+
+    def begin_again(self, text: str) -> None:
+        """Other arguments in place of those that have come."""
+        self.pieces = [text]
+        self._scanned, self._depth, self._within_string, self._escape = 0, 0, False, ""
+
     def _scan(self, piece: str) -> None:
         piece, self._escape = self._escape + piece, ""
         if (len(piece) - len(piece.rstrip("\\"))) % 2:  # what it escapes comes with the next piece
@@ -78,6 +96,8 @@ class Fragment:
     name: str
     text: str
     extra: JsonObject
+    object: JsonObject | None = None
+    """Its arguments, of servers that send them as an object."""
 
     @classmethod
     def of(cls, entry: Any) -> Fragment:
@@ -92,7 +112,8 @@ class Fragment:
         if not isinstance(named, dict):
             raise ModelError(GARBLED)
         extra = {key: entry[key] for key in KEPT if isinstance(entry.get(key), dict)}
-        return cls(_index(entry.get("index")), _text(entry.get("id")), _text(named.get("name")), _written(named), extra)
+        text, value = _arguments(named)
+        return cls(_index(entry.get("index")), _id(entry.get("id")), _text(named.get("name")), text, extra, value)
 
 
 class CallAssembly:
@@ -126,21 +147,18 @@ class CallAssembly:
             self._extend(self._new(None), Fragment.of(entry))
 
     def calls(self, fault: str | None = None) -> tuple[ToolCall, ...]:
-        """All calls, each with an id of its own; with a ``fault`` that keeps all from being made.
-
-        Raises: ModelError.
-        """
+        """All calls, each with an id of its own; with a ``fault`` that keeps all from being made."""
         made: list[ToolCall] = []
         ids: set[str] = set()
         for number, call in enumerate(self._calls):
-            if not call.name:
-                raise ModelError("The model called a tool without naming it")
-            arguments, wrong = arguments_of("".join(call.pieces))
+            arguments, wrong = arguments_of(call.text)
+            name = call.name.strip()
+            wrong = wrong if name else "the call named no tool"
             own = call.id or f"call_{number}"
             while own in ids:
                 own = f"{own}_{number}"
             ids.add(own)
-            made.append(ToolCall(own, call.name, arguments, fault or wrong, call.extra))
+            made.append(ToolCall(own, name, arguments, fault or wrong, call.extra))
         return tuple(made)
 
     def _take(self, fragment: Fragment) -> None:
@@ -196,13 +214,15 @@ class CallAssembly:
             # The same call once more, as some repeat it at its end; or the same tool again.
             same_id = fragment.id == call.id != ""
             if fragment.text.strip():
-                return not (same_id and fragment.text == "".join(call.pieces))
+                return not (same_id and (call.empty or fragment.text == call.text))
             return not same_id and call.named == 1  # where names aren't repeated, one begins a call
         whole = fragment.index is None and not fragment.id
         return whole and not call.begun and not fragment.text.strip()
 
     def _name_goes_on(self, fragment: Fragment, call: Call) -> bool:
         """A name in fragments is known by what it becomes: that of a tool on offer."""
+        if not call.begun and call.name not in self._known and fragment.name.startswith(call.name):
+            return True  # some send all of the name that has come
         if call.begun or fragment.name in self._known:
             return False
         return any(name.startswith(call.name + fragment.name) for name in self._known)
@@ -212,10 +232,23 @@ class CallAssembly:
         call.named += bool(fragment.name)
         call.again = bool(fragment.name) and call.complete and not fragment.text.strip()
         call.extra.update(fragment.extra)
-        if fragment.name != call.name:  # some repeat it in every fragment
+        if call.name and fragment.name.startswith(call.name):  # some repeat it in every fragment
+            call.name = fragment.name
+        else:
             call.name += fragment.name
-        repeated = bool(fragment.name) and call.complete and fragment.text == "".join(call.pieces)
-        if fragment.text and not repeated:
+        if fragment.text.strip() and call.complete:
+            self._add_to_complete(call, fragment)
+        elif fragment.text:
+            call.pieces.append(fragment.text)
+
+    def _add_to_complete(self, call: Call, fragment: Fragment) -> None:
+        """More arguments where there are some: the same once more, members of the object, or what the empty began."""
+        had = _value(call.text)
+        if fragment.object is not None and isinstance(had, dict):
+            call.begin_again(encode({**had, **fragment.object}).decode())
+        elif call.empty:
+            call.begin_again(fragment.text)
+        elif fragment.text != call.text:
             call.pieces.append(fragment.text)
 
 
@@ -226,11 +259,13 @@ def arguments_of(text: str) -> tuple[JsonObject, str | None]:
     value = _value(text)
     if isinstance(value, str):  # encoded twice
         value = _value(value)
-    if value is None and text.strip() != "null":
+    if text.strip() in NOTHING:  # PHP writes an empty object so
+        return {}, None
+    if value is None:
         return {}, "the arguments were not valid JSON"
-    if value is not None and not isinstance(value, dict):
+    if not isinstance(value, dict):
         return {}, "the arguments must be a JSON object"
-    return value or {}, None
+    return value, None
 
 
 def _value(text: str) -> Any:
@@ -255,7 +290,13 @@ def _text(value: Any) -> str:
     return value
 
 
-def _written(function: Mapping[str, Any]) -> str:
-    """The arguments as text; some send them as the object itself."""
-    arguments = function.get("arguments")
-    return encode(arguments).decode() if isinstance(arguments, dict | list) else _text(arguments)
+def _id(value: Any) -> str:
+    return str(value) if type(value) is int else _text(value)
+
+
+def _arguments(function: Mapping[str, Any]) -> tuple[str, JsonObject | None]:
+    """The arguments as text, and the object where they are one; Anthropic calls them input, Cohere parameters."""
+    arguments = next((function[name] for name in ARGUMENTS if function.get(name) is not None), None)
+    if isinstance(arguments, dict):
+        return encode(arguments).decode(), arguments
+    return arguments if isinstance(arguments, str) else "" if arguments is None else encode(arguments).decode(), None

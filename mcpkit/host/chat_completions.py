@@ -5,13 +5,18 @@ What must never stand here: HTTP, keys, retries, reading an answer (completion_r
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from typing import Final
 
 from mcpkit.host.dialect import NEWER_BOUND, USUAL, Dialect
 from mcpkit.host.model import ChatMessage, Image, ToolCall, ToolOffer, Wishes
 from mcpkit.host.reasoning import CONTENT, MEMBERS
 from mcpkit.jsonrpc.codec import encode
 from mcpkit.jsonrpc.messages import JsonObject
+
+LONGEST_NAME: Final = 64
+_UNUSABLE: Final = re.compile(r"[^A-Za-z0-9_-]")
 
 
 def request_body(
@@ -70,7 +75,9 @@ def _image(image: Image) -> JsonObject:
 
 
 def _call(call: ToolCall) -> JsonObject:
-    function = {"name": call.name, "arguments": encode(call.arguments).decode()}
+    # A name that the model made up may be one that the endpoint itself would refuse in every later request.
+    name = _UNUSABLE.sub("_", call.name)[:LONGEST_NAME] or "unnamed"
+    function = {"name": name, "arguments": encode(call.arguments).decode()}
     return {"id": call.id, "type": "function", "function": function, **call.extra}
 
 

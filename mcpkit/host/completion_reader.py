@@ -13,7 +13,7 @@ from typing import Any, Final
 from mcpkit.framing.sse import EventDecoder, EventTooLarge
 from mcpkit.host.call_assembly import GARBLED, CallAssembly
 from mcpkit.host.complaints import Complaint, complaint_of
-from mcpkit.host.model import CUT_SHORT, Completion, ModelError, Usage
+from mcpkit.host.model import Completion, ModelError, Usage, is_cut_short
 from mcpkit.host.reasoning import Reasoning
 from mcpkit.jsonrpc.codec import encode, load
 from mcpkit.jsonrpc.errors import ParseError
@@ -75,7 +75,7 @@ def events_in(body: bytes) -> list[str]:
 
 def last_event(decoder: EventDecoder) -> list[str]:
     """The event that a stream ends with where its last blank line is missing; half of one is none."""
-    return [event.data for event in decoder.feed(b"\n\n") if event.data.strip() == DONE or _is_json(event.data)]
+    return [event.data for event in decoder.feed(b"\n\n") if is_end(event.data) or _is_json(event.data)]
 
 
 class CompletionReader:
@@ -90,6 +90,8 @@ class CompletionReader:
         self._reasoning = Reasoning()
         self._usage = Usage()
         self._finish_reason: str | None = None
+        self._last_calls = ""
+        """The chunk that held calls and the reason to finish."""
         self.done = False
         """The end was announced."""
         self.steps = 0
@@ -100,10 +102,15 @@ class CompletionReader:
 
         Raises: ModelError.
         """
-        if data.strip() == DONE:
+        said = data.strip()
+        if is_end(said):
             self.done = True
             return ""
-        return "".join(self._chunk(value) for value in _values(data))
+        if said in {"", "null"}:
+            return ""
+        if said == self._last_calls:  # its last chunk, which some send twice
+            return ""
+        return "".join(self._chunk(value, said) for value in _values(data))
 
     def whole(self, body: bytes) -> None:
         """The answer in one body.
@@ -115,17 +122,31 @@ class CompletionReader:
         if choice is None:
             raise ModelError(GARBLED)
         self._head(answer, choice)
-        self._message(_object(choice.get("message", choice.get("delta"))), whole=True)
+        message = choice.get("message", choice.get("delta"))
+        # Azure's filters leave nothing of a message but the reason.
+        self._message(_object(message or {} if self._finish_reason else message), whole=True)
 
-    def _chunk(self, value: Any) -> str:
+    def _chunk(self, value: Any, said: str) -> str:
         chunk = _answer(value)
         choice = _first_choice(chunk) or {}
         begins = not self.steps
         self._head(chunk, choice)
         delta = choice.get("delta")
-        if delta is None and isinstance(choice.get("message"), dict) and begins:
-            return self._message(choice["message"], whole=True)  # a server that sends its whole answer as one event
-        return self._message(_object(delta or {}), whole=False)
+        if delta is None and isinstance(choice.get("message"), dict):
+            # A server that sends its whole answer as one event, or once more at its end.
+            return self._message(choice["message"] if begins else self._unsaid(choice["message"]), whole=True)
+        delta = _object(delta or {})
+        if choice.get("finish_reason") and delta.get("tool_calls"):
+            self._last_calls = said
+        return self._message(delta, whole=False)
+
+    def _unsaid(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What a whole message says that its fragments haven't."""
+        known = {"tool_calls", "function_call"} if self._calls else set()
+        known |= {"content"} if any(self._text) else set()
+        known |= {"refusal"} if any(self._refusal) else set()
+        known |= set(self._reasoning.kept)
+        return {name: value for name, value in message.items() if name not in known}
 
     def _head(self, answer: Mapping[str, Any], choice: Mapping[str, Any]) -> None:
         if isinstance(answer.get("model"), str) and answer["model"]:
@@ -138,7 +159,7 @@ class CompletionReader:
             self.steps += 1
 
     def _message(self, message: Mapping[str, Any], *, whole: bool) -> str:
-        calls = _list(message.get("tool_calls"))
+        calls = _calls(message.get("tool_calls"))
         if isinstance(message.get("function_call"), dict) and not calls:  # as OpenAI had it before tools
             calls = [{"function": message["function_call"]}]
         (self._calls.whole if whole else self._calls.take)(calls)
@@ -165,7 +186,7 @@ class CompletionReader:
         if self._finish_reason is None and not self.done and not self._calls and not any(self._text + self._refusal):
             raise ModelError(NEVER_ANSWERED, retryable=True)
         reason = self._finish_reason
-        calls = self._calls.calls(CUT.format(reason=reason) if reason in CUT_SHORT else None)
+        calls = self._calls.calls(CUT.format(reason=reason) if reason is not None and is_cut_short(reason) else None)
         text = "".join(self._text) or "".join(self._refusal)
         reason = reason or ("tool_calls" if calls else "stop")
         return Completion(text, self._model, calls, self._usage, reason, self._reasoning.kept)
@@ -206,7 +227,7 @@ def _values(data: str) -> list[Any]:
     try:
         return [_loaded(data.encode("utf-8", "surrogatepass"))]
     except ModelError:
-        lines = [line for line in data.split("\n") if line.strip() and line.strip() != DONE]
+        lines = [line for line in data.split("\n") if line.strip() and not is_end(line)]
         if len(lines) < 2:
             raise
     return [_loaded(line.encode("utf-8", "surrogatepass")) for line in lines]
@@ -244,6 +265,19 @@ def _list(value: Any) -> list[Any]:
     return value
 
 
+def _calls(value: Any) -> list[Any]:
+    """The entries of ``tool_calls``: a list, one alone, or an object that numbers them."""
+    if isinstance(value, dict):
+        numbered = all(name.isdigit() for name in value)
+        value = [{"index": name, **_object(one)} for name, one in value.items()] if numbered else [value]
+    return [entry for entry in _list(value) if entry is not None]
+
+
+def is_end(data: str) -> bool:
+    """Whether the data of an event says that the answer has ended."""
+    return data.strip().strip('"').upper() == DONE
+
+
 def _string(value: Any) -> str:
     if value is None:
         return ""
@@ -254,8 +288,16 @@ def _string(value: Any) -> str:
 
 def _first_choice(answer: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """The first of the choices; None in a chunk that only counts tokens, or goes on with another choice."""
-    choices = [_object(choice) for choice in _list(answer.get("choices"))]
-    return next((choice for choice in choices if choice.get("index") in {None, 0, "0"}), None)
+    choices = [_object(choice) for choice in _list(answer.get("choices")) if choice is not None]
+    first = next((choice for choice in choices if choice.get("index") in {None, 0, "0"}), None)
+    if first is None or first.get("index") is not None:
+        return first
+    for other in choices[1:]:  # Copilot sends text and calls as two choices without numbers
+        for name in ("message", "delta"):
+            said, more = first.get(name), other.get(name)
+            if other.get("index") is None and isinstance(more, dict) and more.get("tool_calls"):
+                first = {**first, name: {**more, **{key: value for key, value in (said or {}).items() if value}}}
+    return first
 
 
 def text_of(content: Any) -> str:

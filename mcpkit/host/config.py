@@ -1,4 +1,4 @@
-"""Configuration files that name servers: the ``mcpServers`` of most hosts, and the ``servers`` + ``inputs`` of VS Code.
+"""Configuration files that name servers: ``mcpServers`` of most hosts, ``servers`` of VS Code, Codex in TOML.
 
 Both are read by one loader, comments and trailing commas too, and the order of the file is kept. Nothing is looked
 for: only a file that the user names is read, since it may hold commands. An input that VS Code gets by running one of
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 
-from mcpkit.client.entries import KINDS, is_disabled, normalized, servers_in
+from mcpkit.client.entries import KINDS, is_disabled, normalized, servers_in, with_token
 from mcpkit.client.target import Target, endpoint_of, is_url, refuse_address
 from mcpkit.jsonrpc.codec import load
 from mcpkit.jsonrpc.errors import McpKitError, ParseError
@@ -109,12 +110,19 @@ def _parsed(path: Path) -> Any:
         raise ConfigError(f"{path} can't be read: it is not UTF-8 text") from None
     if len(data) > MAX_BYTES:
         raise ConfigError(f"{path} is larger than {MAX_BYTES} bytes")
+    if path.suffix == ".toml":
+        try:
+            return tomllib.loads(text)
+        except (tomllib.TOMLDecodeError, RecursionError) as error:
+            raise ConfigError(f"{path.name} is no TOML: {error}") from None
+    if path.suffix in {".yaml", ".yml"}:
+        raise ConfigError(f"{path.name} is YAML, which is not read: write the servers as JSON or TOML")
     try:
         for wrong in (_COMMENT, _LAST_COMMA):
             text = wrong.sub(lambda found: found[1] or "", text)
         return load(text.encode())
     except ParseError as error:
-        raise ConfigError(f"{path.name} is no JSON: {error}") from None
+        raise ConfigError(f"{path.name} is no JSON{'' if text.strip() else ', but empty'}: {error}") from None
 
 
 def _inputs(config: JsonObject, where: str) -> dict[str, Input]:
@@ -148,7 +156,7 @@ def _input(given: JsonObject, where: str) -> Input:
 
 
 def _entry(where: str, name: str, given: Any, values: _Values) -> Entry:
-    server = normalized(values.filled(_object(given, where), where))
+    server = normalized(values.filled(with_token(_object(given, where)), where))
     said = server.get("type")
     kind = KINDS.get(str(said).lower()) if said else "http" if "url" in server else "stdio"
     if kind is None:

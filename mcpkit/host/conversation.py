@@ -240,10 +240,10 @@ class Conversation:
     async def _outcome(self, call: ToolCall) -> Outcome:
         self._show.calling(call.name, call.arguments)
         offered = self._fleet.offers.get(call.name)
-        if offered is None or call.name in self._refused:
-            return self._unknown(call.name)
         if call.fault is not None:
             return Outcome(call.fault, failed=True, code=TOOL_ERROR)
+        if offered is None or call.name in self._refused:
+            return self._unknown(call.name)
         refusal = await self._consent.refusal(offered, call.arguments)
         if refusal is not None:
             return Outcome(f"not called: {refusal}", failed=True, code=REFUSED)

@@ -17,8 +17,27 @@ Ask: TypeAlias = Callable[[str], Awaitable[str | None]]
 Decision: TypeAlias = Literal["yes", "no", "always"]
 
 ANSWERS: Final[dict[str, Decision]] = {
-    **dict.fromkeys(("y", "yes", "是", "是的"), "yes"),
-    **dict.fromkeys(("n", "no", "否", "不", "不是"), "no"),
+    **dict.fromkeys(
+        (
+            "y",
+            "yes",
+            "ok",
+            "okay",
+            "yeah",
+            "yep",
+            "sure",
+            "是",
+            "是的",
+            "好",
+            "好的",
+            "可以",
+            "允许",
+            "同意",
+            "行",
+        ),
+        "yes",
+    ),
+    **dict.fromkeys(("n", "no", "nope", "否", "不", "不是", "不要", "不行", "不可以", "拒绝", "取消"), "no"),
     **dict.fromkeys(("a", "always", "总是"), "always"),
 }
 

@@ -5,6 +5,7 @@ What must never stand here: HTTP, a vendor's field names, which model is used.
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol
@@ -12,8 +13,16 @@ from typing import Final, Literal, Protocol
 from mcpkit.jsonrpc.errors import McpKitError
 from mcpkit.jsonrpc.messages import JsonObject
 
-CUT_SHORT: Final = frozenset({"length", "max_tokens", "content_filter"})
-"""Reasons to finish that are no end of the answer."""
+_CUT_SHORT: Final = re.compile(
+    "length|max_?(output_)?tokens|filter|safety|recitation|prohibited|blocklist|spii|sensitive|malformed|refus"
+    "|insufficient|error|abort|cancel|timeout|incomplete"
+)
+"""Words in the reasons to finish, of all endpoints, that are no end of the answer."""
+
+
+def is_cut_short(finish_reason: str) -> bool:
+    """Whether an endpoint that gives this reason stopped the model before it had said everything."""
+    return _CUT_SHORT.search(finish_reason.lower()) is not None
 
 
 class ModelError(McpKitError):
@@ -105,7 +114,7 @@ class Completion:
     @property
     def cut(self) -> bool:
         """The endpoint stopped the model before it had said everything."""
-        return self.finish_reason in CUT_SHORT
+        return is_cut_short(self.finish_reason)
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,6 +74,8 @@ class Offered:
 def offered_name(prefix: str, tool_name: str) -> str:
     """``server0_add``; what an endpoint would refuse is replaced, what is too long ends in a digest."""
     name = _UNUSABLE.sub("_", f"{prefix}_{tool_name}")
+    if not (name[0].isalpha() or name[0] == "_"):  # Gemini takes no other beginning
+        name = f"_{name}"
     return name if len(name) <= LONGEST_NAME else _with_digest(name, prefix, tool_name)
 
 

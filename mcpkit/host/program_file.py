@@ -5,6 +5,7 @@ What must never stand here: what is looked for in the module.
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import sys
 import traceback
@@ -27,21 +28,38 @@ def load_program(path: str) -> ModuleType:
     file = Path(path).resolve()
     if not file.is_file() or file.suffix != ".py":
         raise UsageError(f"{path} is no Python file: {_why_not(file)}")
-    known = sys.modules.get(file.stem)
+    folder, name = _import_name(file)
+    known = sys.modules.get(name)
     if known is not None and getattr(known, "__file__", None) != str(file):
-        raise UsageError(f"{path} has the name of the module {file.stem}, which is in use: rename the file")
-    spec = importlib.util.spec_from_file_location(file.stem, file)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[file.stem] = module  # dataclasses and pickles look for it there
+        raise UsageError(f"{path} has the name of the module {name}, which is in use: rename the file")
     sys.path.insert(0, str(file.parent))
+    if "." in name:
+        sys.path.insert(0, str(folder))
     try:
-        spec.loader.exec_module(module)
+        if "." in name:
+            return importlib.import_module(name)
+        return _loaded(name, file)
     except KeyboardInterrupt:
         raise
     except BaseException as error:
         raise UsageError(_told(error, path, file)) from error
+
+
+def _import_name(file: Path) -> tuple[Path, str]:
+    """The folder to import from, and the dotted name of a file that lies in packages, for its relative imports."""
+    folder, names = file.parent, [] if file.stem == "__init__" else [file.stem]
+    while (folder / "__init__.py").is_file() and folder.name.isidentifier() and folder != folder.parent:
+        folder, names = folder.parent, [folder.name, *names]
+    return folder, ".".join(names) or file.stem
+
+
+def _loaded(name: str, file: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses and pickles look for it there
+    spec.loader.exec_module(module)
     return module
 
 
@@ -65,8 +83,18 @@ def _told(error: BaseException, path: str, file: Path) -> str:
     advice = ""
     if isinstance(error, ModuleNotFoundError):
         advice = f"; install it for {sys.executable}, or start with the Python that has it"
+    elif isinstance(error, ImportError):
+        advice = _advice_on_import(error, file)
     message = f": {error}" if str(error) else ""
     return f"{path} can't be loaded:{place} {type(error).__name__}{message}{advice}"
+
+
+def _advice_on_import(error: ImportError, file: Path) -> str:
+    if "relative import" in str(error):
+        return "; a file that imports so lies in a package: put an __init__.py beside it, or leave the dots out"
+    if "partially initialized" in str(error) or (error.path is not None and Path(error.path) == file):
+        return f"; {error.name} imports this file in turn: move what both need into a third file"
+    return ""
 
 
 def _is_own(code: Path, folder: Path) -> bool:

@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Mapping
 from typing import Any, Final
+from urllib.parse import unquote
 
 from mcpkit.client.display import clean
 from mcpkit.jsonrpc.messages import JsonObject
@@ -20,6 +21,10 @@ MOST_NODES: Final = 2_000
 """Schemas within one tool's; what would be more is told as any value."""
 DEEPEST: Final = 16
 LONGEST_DESCRIPTION: Final = 4_000
+MOST_CHOICES: Final = 500
+LONGEST_CHOICES: Final = 7_500
+"""Characters of all the texts to choose from. OpenAI and Gemini refuse more."""
+LARGEST_BOUND: Final = 2**53
 TYPES: Final = ("string", "number", "integer", "boolean", "object", "array")
 ALIASES: Final = {
     "str": "string",
@@ -50,6 +55,11 @@ TOLD: Final = (
     "uniqueItems",
     "patternProperties",
     "propertyNames",
+    "not",
+    "if",
+    "then",
+    "else",
+    "dependentRequired",
 )
 """Keywords without a place in the common part whose meaning fits in the description."""
 CHOICES: Final = ("anyOf", "oneOf")
@@ -86,6 +96,9 @@ class _Writer:
     def __init__(self, document: Any) -> None:
         self._document = document
         self._left = MOST_NODES
+        self._own_id = str(document.get("$id", "")).removesuffix("#") if isinstance(document, Mapping) else ""
+        self._named = _names_within(document)
+        """Definitions by the ``$id`` or ``$anchor`` that they have."""
 
     # ── references and combinations ─────────────────────────────────────────────────────────────────────────────────
 
@@ -95,12 +108,13 @@ class _Writer:
             return {}
         made = {name: value for name, value in schema.items() if name not in {"$ref", "allOf"}}
         made.setdefault(_WITHIN, within)
-        reference = schema.get("$ref")
+        reference = schema.get("$ref", schema.get("$dynamicRef"))
         if isinstance(reference, str):
             if reference in within or len(within) >= DEEPEST:
                 return made
-            target = self.resolved(self._target(reference), within | {reference})
+            target = self.resolved(self._target(unquote(reference)), within | {reference})
             made = _merged(target, {name: value for name, value in made.items() if name != _WITHIN})
+        made = self._with_conditions(made)
         parts = schema.get("allOf")
         together: JsonObject = {}
         for part in parts if isinstance(parts, list) else ():
@@ -109,12 +123,28 @@ class _Writer:
                 together = _merged(together, self.resolved(part, made[_WITHIN]))
         return _merged(together, made)
 
+    def _with_conditions(self, schema: JsonObject) -> JsonObject:
+        """The properties that some values of others allow, none of which is required; the condition is told."""
+        dependent = schema.get("dependentSchemas", schema.get("dependencies"))
+        parts = [schema.get(name) for name in ("if", "then", "else")]
+        parts += dependent.values() if isinstance(dependent, Mapping) else []
+        properties: JsonObject = {}
+        for part in parts:
+            self._left -= 1
+            if isinstance(part, Mapping) and self._left > 0:
+                found = _properties(self.resolved(part, schema[_WITHIN]))
+                properties.update({name: value for name, value in found.items() if not _is_constant(value)})
+        if not properties:
+            return schema
+        return {**schema, "properties": {**properties, **_properties(schema)}}
+
     def _target(self, reference: str) -> Any:
         """What a reference within the document points to; nothing else is looked at, least of all a URL."""
-        if not reference.startswith("#"):
-            return {}
-        value = self._document
-        for step in reference[1:].split("/")[1:]:
+        base, _, pointer = reference.partition("#")
+        value = self._document if base in {"", self._own_id} else self._named.get(base)
+        if pointer and not pointer.startswith("/"):
+            return self._named.get(f"#{pointer}")
+        for step in pointer.split("/")[1:]:
             name = step.replace("~1", "/").replace("~0", "~")
             if isinstance(value, list) and name.isdigit() and int(name[:6]) < len(value):
                 value = value[int(name[:6])]
@@ -217,7 +247,7 @@ class _Writer:
         properties: JsonObject = {}
         required = _required(schema)
         for name, value in _properties(schema).items():
-            if value is False:
+            if value is False or not name:  # no endpoint takes an empty name
                 continue
             properties[name] = self.written(value, schema[_WITHIN], depth + 1)
             if isinstance(value, Mapping) and value.get("required") is True:  # as JSON Schema had it long ago
@@ -232,6 +262,19 @@ class _Writer:
             notes.add(f"further names are allowed, each with a value of type {' or '.join(kinds) or 'any'}")
         _add_bounds(made, schema, notes)
         return notes.onto(made)
+
+
+def _names_within(document: Any) -> JsonObject:
+    """The definitions of a document by their own names: an ``$id`` as it is written, an anchor after ``#``."""
+    named: JsonObject = {}
+    for keyword in ("$defs", "definitions"):
+        found = document.get(keyword) if isinstance(document, Mapping) else None
+        for one in found.values() if isinstance(found, Mapping) else ():
+            if isinstance(one, Mapping):
+                named.update({one[name]: one for name in ("$id", "id") if isinstance(one.get(name), str)})
+                anchors = (one.get(name) for name in ("$anchor", "$dynamicAnchor"))
+                named.update({f"#{anchor}": one for anchor in anchors if isinstance(anchor, str)})
+    return named
 
 
 _WITHIN: Final = "\0within"
@@ -313,17 +356,21 @@ def _add_choices_of_values(made: JsonObject, schema: JsonObject, notes: _Notes) 
         return
     fitting = [value for value in values if KIND_OF.get(type(value)) == made["type"]]
     texts = list(dict.fromkeys(value for value in fitting if isinstance(value, str) and value))
-    if texts and len(texts) == len({*map(str, fitting)}):
+    few = len(texts) <= MOST_CHOICES and sum(map(len, texts)) <= LONGEST_CHOICES
+    if texts and few and len(texts) == len({*map(str, fitting)}):
         made["enum"] = texts
     elif fitting:
-        notes.add(f"one of {', '.join(json.dumps(value, ensure_ascii=False) for value in fitting[:100])}")
+        shown = ", ".join(json.dumps(value, ensure_ascii=False) for value in fitting[:100])
+        notes.add(f"one of {shown}{f' and {len(fitting) - 100} more' if len(fitting) > 100 else ''}")
 
 
 def _add_bounds(made: JsonObject, schema: JsonObject, notes: _Notes) -> None:
     kind = made["type"]
     for name in NUMBERS.get(kind, ()):
-        if type(schema.get(name)) in {int, float}:
-            made[name] = schema[name]
+        bound = _bound(schema.get(name), whole=kind not in {"number"})
+        if bound is not None and (bound >= 0 or name in {"minimum", "maximum"}):
+            made[name] = bound
+    _drop_contradiction(made)
     if isinstance(schema.get("format"), str):
         if schema["format"] in FORMATS.get(kind, ()):
             made["format"] = schema["format"]
@@ -338,8 +385,28 @@ def _add_bounds(made: JsonObject, schema: JsonObject, notes: _Notes) -> None:
     for name in TOLD:
         if schema.get(name) not in (None, False, {}):
             notes.add(f"{name}: {json.dumps(schema[name], ensure_ascii=False, default=str)}")
-    if "default" in schema and type(schema["default"]) in KIND_OF and KIND_OF[type(schema["default"])] == kind:
-        made["default"] = schema["default"]
+    default = schema.get("default")
+    if KIND_OF.get(type(default)) == kind and default in made.get("enum", [default]):
+        made["default"] = default
+
+
+def _bound(value: Any, *, whole: bool) -> int | float | None:
+    """A bound that every endpoint can hold; None for any other."""
+    if type(value) is float and value.is_integer() and whole:
+        value = int(value)
+    kinds = (int,) if whole else (int, float)
+    return value if type(value) in kinds and abs(value) < LARGEST_BOUND else None
+
+
+def _drop_contradiction(made: JsonObject) -> None:
+    for least, most in (names for names in NUMBERS.values()):
+        if least in made and most in made and made[least] > made[most]:
+            del made[least], made[most]
+
+
+def _is_constant(value: Any) -> bool:
+    """What a condition compares a property with; it says nothing of what the property is."""
+    return not isinstance(value, Mapping) or not any(name in value for name in ("type", "properties", "$ref", *CHOICES))
 
 
 def _plain(pattern: str) -> bool:

@@ -131,12 +131,8 @@ def test_a_call_without_an_id_gets_one() -> None:
         b'{"choices": [{"message": "hi"}]}',
         b'{"choices": [{"message": {}}]}',
         answer({"content": 5}),
-        answer({"tool_calls": {}}),
         answer({"tool_calls": [5]}),
         answer({"tool_calls": [{"function": "add"}]}),
-        answer({"tool_calls": [called(name="")]}),
-        answer({"tool_calls": [called(id=5)]}),
-        answer({"tool_calls": [called(arguments=5)]}),
         answer({"tool_calls": [called(id=str(number)) for number in range(MAX_TOOL_CALLS + 1)]}),
         b"[" * 100_000,
     ],
@@ -144,6 +140,15 @@ def test_a_call_without_an_id_gets_one() -> None:
 def test_what_is_no_answer_is_a_model_error(garbled: bytes) -> None:
     with pytest.raises(ModelError):
         read_completion(garbled, ASKED)
+
+
+@pytest.mark.parametrize(
+    ("name", "sent"), [("math.add", "math_add"), ("计算 x", "___x"), ("a" * 80, "a" * 64), ("", "unnamed")]
+)
+def test_a_name_that_the_model_made_up_goes_back_as_endpoints_take_it(name: str, sent: str) -> None:
+    said = ChatMessage("assistant", tool_calls=(ToolCall("c1", name, {}),))
+    (message,) = json.loads(request_body(ASKED, [said], [], Wishes(), stream=False))["messages"]
+    assert message["tool_calls"][0]["function"]["name"] == sent
 
 
 # ── streamed ────────────────────────────────────────────────────────────────────────────────────────────────────────

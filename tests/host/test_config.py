@@ -268,6 +268,47 @@ def test_where_other_hosts_keep_their_servers(file: Path, wrap: str) -> None:
     assert [entry.name for entry in read(file, config)] == ["a"]
 
 
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"mcp.servers": {"a": {"command": "x"}}},
+        {"mcpServers": [{"name": "a", "command": "x"}]},
+        {"a": {"command": "x"}},
+    ],
+)
+def test_other_shapes_of_a_file(file: Path, config: Any) -> None:
+    file.write_text(json.dumps(config))
+    (entry,) = read_config(file, {})
+    assert (entry.name, entry.place) == ("a", "x")
+
+
+def test_the_file_of_codex_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text(
+        'model = "x"\n[mcp_servers.a]\ncommand = "x"\nargs = ["y"]\n'
+        '[mcp_servers.b]\nurl = "https://b.test/mcp"\nbearer_token_env_var = "TOKEN"\n'
+    )
+    first, second = read_config(file, {"TOKEN": "secret"})
+    assert first.place == "x y"
+    assert isinstance(second.target, dict)
+    assert second.target["headers"] == {"Authorization": "Bearer secret"}
+    assert "secret" not in second.place
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("a.toml", "a = ", "a.toml is no TOML: "),
+        ("a.yaml", "a: 1", "write the servers as JSON or TOML"),
+        ("a.json", " ", "but empty"),
+    ],
+)
+def test_a_file_of_another_format_is_told(tmp_path: Path, name: str, text: str, said: str) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(ConfigError, match=said):
+        read_config(tmp_path / name, {})
+
+
 def test_an_address_without_a_scheme_is_told_what_it_lacks(file: Path) -> None:
     with pytest.raises(ConfigError, match=r"mcp\.json: server a: localhost:1 is an address.*write http://localhost:1"):
         read(file, {"mcpServers": {"a": {"url": "localhost:1"}}})

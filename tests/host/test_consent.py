@@ -84,8 +84,8 @@ async def test_what_is_no_answer_is_asked_about_again(answer: str) -> None:
 @pytest.mark.parametrize(
     ("answer", "allowed"),
     [
-        *[(said, True) for said in ("Y", " yes ", "是", "\uff59", "y.", "always", "总是")],
-        *[(said, False) for said in ("N", "no", "否", "不", None)],
+        *[(said, True) for said in ("Y", " yes ", "是", "\uff59", "y.", "always", "总是", "好的", "OK!", "可以")],
+        *[(said, False) for said in ("N", "no", "否", "不", "不要", "拒绝。", None)],
     ],
 )
 async def test_answers_in_both_languages_are_understood(answer: str | None, allowed: bool) -> None:

@@ -118,3 +118,10 @@ def test_a_model_is_offered_no_more_than_it_takes() -> None:
         f"2 of {MOST_TOOLS + 2} tools are left out, since models take no more than {MOST_TOOLS}: 2 of s; "
         "name fewer servers, or put those that matter first"
     ]
+
+
+@pytest.mark.parametrize(
+    ("prefix", "name"), [("1st", "_1st_add"), ("-x", "_-x_add"), ("日本", "___add"), ("a", "a_add")]
+)
+def test_a_name_begins_as_every_endpoint_wants_it(prefix: str, name: str) -> None:
+    assert offered_name(prefix, "add") == name

@@ -241,6 +241,91 @@ ROWS: dict[str, Row] = {
         [("f", {"a": '}"{['}), G],
         message=message(call("f", '{"a":"}\\"{["}'), GB),
     ),
+    "empty arguments before the real ones": Row(
+        [
+            calls(call("f", "{}", index=0, id="c1")),
+            calls(call(None, '{"a"', index=0)),
+            calls(call(None, ":1}", index=0)),
+            END,
+        ],
+        [F],
+        message=message({"id": "c1", **FA}),
+    ),
+    "an empty object before the real one": Row(
+        [calls(call("f", {}, index=0, id="c1")), calls(call(None, {"a": 1}, index=0)), END], [F], message=message(FA)
+    ),
+    "arguments as an object in parts": Row(
+        [calls(call("f", {"a": 1}, index=0, id="c1")), calls(call(None, {"b": 2}, index=0)), END],
+        [("f", {"a": 1, "b": 2})],
+        message=message(call("f", {"a": 1, "b": 2})),
+    ),
+    "the arguments again, without the name": Row(
+        [
+            calls(call("f", '{"a"', index=0, id="c1")),
+            calls(call(None, ":1}", index=0)),
+            calls(call(None, '{"a":1}', index=0)),
+            END,
+        ],
+        [F],
+        message=message(FA),
+    ),
+    "the last chunk twice": Row([delta("tool_calls", tool_calls=[{"index": 0, **FA}])] * 2, [F], message=message(FA)),
+    "the whole message after its fragments": Row(
+        [
+            delta(content="hi"),
+            {"choices": [{"message": message({"id": "c1", **FA}, content="hi"), "finish_reason": "tool_calls"}]},
+        ],
+        [F],
+        "hi",
+        message=message({"id": "c1", **FA}, content="hi"),
+    ),
+    "arguments that PHP writes": Row(
+        [calls(call("f", "[]", index=0), call("g", [], index=1)), END], [("f", {}), ("g", {})]
+    ),
+    "arguments of other names": Row(
+        [
+            delta(
+                tool_calls=[
+                    {"id": "c1", "name": "f", "input": {"a": 1}},
+                    {"id": "c2", "name": "g", "parameters": {"b": 2}},
+                ]
+            ),
+            END,
+        ],
+        [F, G],
+    ),
+    "a call without a list": Row([delta(tool_calls={"id": "c1", **FA}), END], [F], message=message({"id": "c1", **FA})),
+    "calls numbered by an object": Row([delta(tool_calls={"0": FA, "1": GB}), END], [F, G], message=message(FA, GB)),
+    "ids that are numbers, and nulls": Row(
+        [{"choices": [None]}, delta(tool_calls=[None, {"index": 0, "id": 7, **FA}]), END],
+        [F],
+        ids=["7"],
+        message=message({"id": 7, **FA}),
+    ),
+    "a name that grows": Row(
+        [
+            calls(call("get", None, index=0)),
+            calls(call("get_weather", None, index=0)),
+            calls(call(None, "{}", index=0)),
+            END,
+        ],
+        [("get_weather", {})],
+        message=message(call("get_weather", "{}")),
+    ),
+    "text and calls as two choices": Row(
+        [
+            {"choices": [{"delta": {"content": "hi"}}, {"delta": {"tool_calls": [FA]}, "finish_reason": "tool_calls"}]},
+            END,
+        ],
+        [F],
+        "hi",
+        message=message(FA, content="hi"),
+    ),
+    "empty events, and another spelling of the end": Row(
+        ["data:\n\n", "data: null\n\n", delta(content="hi"), 'data: "[done]"\n\n'],
+        text="hi",
+        message=message(content="hi"),
+    ),
     "name and arguments beside the type": Row(
         [delta(tool_calls=[{"index": 0, "name": "f", "arguments": '{"a":1}'}]), END], [F]
     ),
@@ -425,7 +510,22 @@ CUT_OFF: dict[str, list[dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("stream", [True, False])
-@pytest.mark.parametrize("reason", ["length", "content_filter", "max_tokens", "LENGTH"])
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "length",
+        "content_filter",
+        "max_tokens",
+        "LENGTH",
+        "model_length",
+        "content_filter: RECITATION",
+        "SAFETY",
+        "MALFORMED_FUNCTION_CALL",
+        "sensitive",
+        "error",
+        "insufficient_system_resource",
+    ],
+)
 @pytest.mark.parametrize("where", CUT_OFF)
 async def test_a_call_that_was_cut_off_has_a_fault(where: str, reason: str, stream: bool) -> None:
     entries = CUT_OFF[where]
@@ -437,6 +537,29 @@ async def test_a_call_that_was_cut_off_has_a_fault(where: str, reason: str, stre
     assert [one.id for one in found.tool_calls] == [entry["id"] for entry in entries]
     assert all(f"cut off ({reason.lower()})" in str(one.fault) for one in found.tool_calls)
     assert found.cut
+
+
+@pytest.mark.parametrize("reason", ["stop", "tool_calls", "function_call", "tool_use", "end_turn", "eos", "STOP"])
+async def test_a_call_of_an_answer_that_ended_has_none(reason: str) -> None:
+    async with asking(streamed([calls({"index": 0, **FA}), delta(reason)])) as (model, _):
+        found = await heard(model, stream=True)
+    assert [one.fault for one in found.tool_calls] == [None]
+    assert not found.cut
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_call_that_names_no_tool_has_a_fault_and_the_others_none(stream: bool) -> None:
+    entries = [{"index": 0, "id": "c1", **call("", "{}")}, {"index": 1, "id": "c2", **GB}]
+    answer = streamed([calls(*entries), END]) if stream else whole({"choices": [{"message": message(*entries)}]})
+    async with asking(answer) as (model, _):
+        found = await heard(model, stream=stream)
+    assert [one.fault for one in found.tool_calls] == ["the call named no tool", None]
+
+
+@pytest.mark.parametrize("choice", [{}, {"message": None}])
+async def test_an_answer_of_which_a_filter_left_nothing_is_cut_off(choice: dict[str, Any]) -> None:
+    async with asking(whole({"choices": [{**choice, "finish_reason": "content_filter"}]})) as (model, _):
+        assert (await heard(model, stream=True)).cut
 
 
 # ── errors under HTTP 200 ───────────────────────────────────────────────────────────────────────────────────────────

@@ -166,6 +166,33 @@ VALUES: dict[str, tuple[Any, dict[str, Any]]] = {
         {"type": "string", "description": "a\u202eb\x1b[2J"},
         {"type": "string", "description": "ab[2J"},
     ),
+    "bounds that no value has": ({"type": "string", "minLength": -1, "maxLength": 1.5}, {"type": "string"}),
+    "bounds beyond every number": ({"type": "number", "minimum": 1e400, "maximum": 10**30}, {"type": "number"}),
+    "bounds that contradict": ({"type": "integer", "minimum": 5, "maximum": 1}, {"type": "integer"}),
+    "what it is not": (
+        {"type": "string", "not": {"const": "x"}},
+        {"type": "string", "description": '(not: {"const": "x"})'},
+    ),
+    "a default that is no choice": ({"enum": ["a"], "default": "b"}, {"type": "string", "enum": ["a"]}),
+    "very many choices": (
+        {"enum": [str(number) for number in range(1_000)]},
+        {
+            "type": "string",
+            "description": f"(one of {json.dumps([*map(str, range(100))])[1:-1]} and 900 more"[:500] + "…)",
+        },
+    ),
+    "a condition": (
+        {**of(a={"type": "string"}), "if": of(a={"const": "x"}), "then": of(b={"type": "integer"}), "else": {}},
+        {
+            **of(b={"type": "integer"}, a={"type": "string"}),
+            "description": f"(if: {json.dumps(of(a={'const': 'x'}))}) (then: {json.dumps(of(b={'type': 'integer'}))})",
+        },
+    ),
+    "a schema that depends": (
+        {**of(a={"type": "string"}), "dependentSchemas": {"a": of(b={"type": "integer"})}},
+        of(b={"type": "integer"}, a={"type": "string"}),
+    ),
+    "an empty name": ({**of(**{"": {"type": "string"}}), "required": [""]}, of()),
     "objects to choose from": (
         {"oneOf": [of(a={"const": "x"}), of(b={"type": "integer"})], "discriminator": {"propertyName": "a"}},
         {"anyOf": [of(a={"type": "string", "enum": ["x"]}), of(b={"type": "integer"})]},
@@ -190,6 +217,28 @@ def test_a_value_is_one_that_endpoints_take(name: str) -> None:
 
 def test_a_property_that_nothing_fits_is_left_out() -> None:
     assert parameters_of({**of(x=False, y={"type": "string"}), "required": ["x"]}) == of(y={"type": "string"})
+
+
+@pytest.mark.parametrize(
+    ("definition", "reference"),
+    [
+        ({}, "#/$defs/A%20b"),
+        ({"$anchor": "a"}, "#a"),
+        ({"$dynamicAnchor": "a"}, "#a"),
+        ({"$id": "https://example.com/a"}, "https://example.com/a"),
+        ({}, "https://example.com/s#/$defs/A%20b"),
+    ],
+)
+@pytest.mark.parametrize("keyword", ["$ref", "$dynamicRef"])
+def test_a_definition_is_found_by_every_name_that_it_has(
+    keyword: str, definition: dict[str, Any], reference: str
+) -> None:
+    schema = {
+        "$id": "https://example.com/s",
+        "$defs": {"A b": {**definition, "type": "integer"}},
+        **of(x={keyword: reference}),
+    }
+    assert parameters_of(schema) == of(x={"type": "integer"})
 
 
 def test_a_small_schema_that_is_endless_is_bounded() -> None:
