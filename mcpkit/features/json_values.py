@@ -104,6 +104,10 @@ _CONVERTERS: Final = (
 
 def _faults(value: Any, path: Path, above: tuple[int, ...]) -> Iterator[tuple[Path, str, Any]]:
     """Every part without a JSON form: where, in which words (with a gap for the place), and the part."""
+    if isinstance(value, str):
+        if not _is_sound(value):
+            yield path, "a text{place} with half a surrogate pair, which JSON does not have", value
+        return
     if type(value) in _PLAIN:
         return
     if isinstance(value, float):
@@ -125,6 +129,19 @@ def _faults(value: Any, path: Path, above: tuple[int, ...]) -> Iterator[tuple[Pa
             if isinstance(key, str) and not _is_sound(key):
                 yield path, "a key{place} with half a surrogate pair, which JSON does not have", key
             yield from _faults(part, (*path, key), (*above, id(value)))
+        yield from ((path, words, value) for words in _container_faults(value))
+
+
+def _container_faults(value: Any) -> Iterator[str]:
+    """What keeps a container from being written though its parts may be, or are no concern of ours."""
+    if isinstance(value, Mapping) and not isinstance(value, dict):
+        fix = "return dict(…) of it"
+    elif came_from("pydantic", "BaseModel", value) and any(isinstance(part, BYTES) for part in vars(value).values()):
+        fix = "say how its bytes are written (ser_json_bytes='base64')"
+    else:
+        return
+    if not _is_known(value):
+        yield f"a value of type {name_of(type(value))}{{place}}, which has no JSON form: {fix}"
 
 
 def _is_sound(key: str) -> bool:
@@ -159,7 +176,9 @@ def _leaf_fault(value: Any) -> str | None:
         return f"a class{{place}} ({name_of(value)}): return a value"
     if inspect.isroutine(value) or isinstance(value, ModuleType):
         return f"a {kind.__name__}{{place}} ({value.__name__}): return a value"
-    if not isinstance(value, BYTES) and (inspect.isgenerator(value) or _is_known(value)):
+    if isinstance(value, Iterator):
+        return None  # to look at it would use it up
+    if not isinstance(value, BYTES) and _is_known(value):
         return None
     fix = fix_for(kind) or "return a dict, a dataclass or a pydantic model"
     return f"a value of type {name_of(kind)}{{place}}, which has no JSON form: {fix}"
