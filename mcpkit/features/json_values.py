@@ -104,19 +104,14 @@ _CONVERTERS: Final = (
 
 def _faults(value: Any, path: Path, above: tuple[int, ...]) -> Iterator[tuple[Path, str, Any]]:
     """Every part without a JSON form: where, in which words (with a gap for the place), and the part."""
-    if isinstance(value, str):
-        if not _is_sound(value):
-            yield path, "a text{place} with half a surrogate pair, which JSON does not have", value
-        return
-    if type(value) in _PLAIN:
-        return
-    if isinstance(value, float):
-        if not isfinite(value):
-            word = "NaN" if isnan(value) else "Infinity" if value > 0 else "-Infinity"
-            yield path, f"{word}{{place}}, which JSON does not have: return None, or a text", value
-        return
     parts = _parts(value)
-    if parts is None:
+    if isinstance(value, str | float):
+        words = _scalar_fault(value)
+        if words is not None:
+            yield path, words, value
+    elif type(value) in _PLAIN:
+        return
+    elif parts is None:
         words = _leaf_fault(value)
         if words is not None:
             yield path, words, value
@@ -130,6 +125,15 @@ def _faults(value: Any, path: Path, above: tuple[int, ...]) -> Iterator[tuple[Pa
                 yield path, "a key{place} with half a surrogate pair, which JSON does not have", key
             yield from _faults(part, (*path, key), (*above, id(value)))
         yield from ((path, words, value) for words in _container_faults(value))
+
+
+def _scalar_fault(value: str | float) -> str | None:
+    if isinstance(value, str):
+        return None if _is_sound(value) else "a text{place} with half a surrogate pair, which JSON does not have"
+    if isfinite(value):
+        return None
+    word = "NaN" if isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    return f"{word}{{place}}, which JSON does not have: return None, or a text"
 
 
 def _container_faults(value: Any) -> Iterator[str]:
