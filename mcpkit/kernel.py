@@ -6,6 +6,7 @@ stand here: a feature (rows are functions), a transport, a revision's date.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Hashable
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from functools import reduce
 from time import perf_counter
 from typing import Any, TypeAlias
 
-from mcpkit.aio import contain, is_requested
+from mcpkit.aio import cancel_requests, contain, is_requested, take_back
 from mcpkit.jsonrpc.codec import encode
 from mcpkit.jsonrpc.errors import InternalError, InvalidParams, MethodNotFound, RpcError
 from mcpkit.jsonrpc.messages import Encoded, JsonObject, Result
@@ -169,6 +170,9 @@ class Kernel:
             return  # a notification that is none is not answered either
         try:
             await contain(_heard(listener, exchange))
+        except asyncio.CancelledError:  # whoever asked for it has what they wanted: it has stopped
+            await take_back(cancel_requests())
+            logger.warning("the listener of %s was cancelled", exchange.method)
         except BaseException as error:
             if not _logged(error, f"the listener of {exchange.method}"):
                 raise

@@ -14,7 +14,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import compile_path
 
 from mcpkit.fastapi.clash import check_open_paths, check_routes, share_origins
-from mcpkit.fastapi.lifespan import drain, prepare
+from mcpkit.fastapi.lifespan import check_inputs, drain, prepare
 from mcpkit.fastapi.pages import MCP_PATH, SSE_PATH, Describe, Door, Info, describe_server, healthy, lost, readiness
 from mcpkit.fastapi.router import endpoints_of, handing_over, router_of
 from mcpkit.fastapi.startup import Startup, begun
@@ -141,7 +141,7 @@ def create_app(
     make a whole; TypeError for an option that FastAPI doesn't have.
     """
     _check_options(options)
-    settings = settings or Settings.load()
+    settings = check_inputs("create_app", server, settings)
     check_one_authentication("create_app(authenticate=…)", authenticate, settings)
     is_open = _open_paths(open_paths)
     replica = prepare(server, settings, store)

@@ -79,6 +79,20 @@ def drain(server: Server, endpoint: McpEndpoint) -> None:
     server.close_streams()
 
 
+def check_inputs(where: str, server: Any, settings: Any) -> Settings:
+    """The settings to serve ``server`` with: the given ones, else the environment's.
+
+    Raises: TypeError where either is something else; SettingsError.
+    """
+    if not isinstance(server, Server):
+        raise TypeError(f"{where} needs a Server, as Server('name'), not {server!r:.80}")
+    if settings is None:
+        return Settings.load()
+    if not isinstance(settings, Settings):
+        raise TypeError(f"{where}: settings must be Settings(…) or Settings.load(), not {settings!r:.80}")
+    return settings
+
+
 def prepare(server: Server, settings: Settings, store: SessionStore | None, *, metrics: bool = True) -> Replica | None:
     """Make the server what the settings say, extensions and limits, and say what it shares with other processes.
 

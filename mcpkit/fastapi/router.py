@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from mcpkit.fastapi.clash import check_routes, share_origins
 from mcpkit.fastapi.documented import DOCUMENTED
-from mcpkit.fastapi.lifespan import lifespan_of, prepare
+from mcpkit.fastapi.lifespan import check_inputs, lifespan_of, prepare
 from mcpkit.fastapi.pages import MCP_PATH, SSE_PATH, Door
 from mcpkit.fastapi.startup import Startup, begun
 from mcpkit.security.principal import Principal
@@ -50,7 +50,7 @@ def mcp_router(
     too, and so is found where the router has no prefix; where it has one, include :func:`metadata_router` besides.
     Raises: ValueError, as create_app, and when both ``principal`` and the settings say who calls.
     """
-    settings = settings or Settings.load()
+    settings = check_inputs("mcp_router", server, settings)
     check_one_authentication("mcp_router(principal=…)", principal, settings)
     replica = prepare(server, settings, store, metrics=False)
     authenticate = None if principal else authentication_of(settings, keys_for(settings, replica))

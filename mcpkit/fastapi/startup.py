@@ -13,6 +13,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final, TypeAlias
 from weakref import WeakKeyDictionary
 
+from mcpkit.aio import as_exception, is_requested
 from mcpkit.jsonrpc.errors import INTERNAL_ERROR
 from mcpkit.transports.asgi import Receive, Refused, Scope, Send, refuse
 
@@ -102,10 +103,10 @@ class _Late:
         except BaseException as error:
             if self.state.done():
                 raise
-            if isinstance(error, asyncio.CancelledError):
+            if is_requested(error):
                 self.state.cancel()
                 raise
-            self.state.set_exception(error if isinstance(error, Exception) else RuntimeError(repr(error)))
+            self.state.set_exception(as_exception(error))
 
 
 async def begun(startup: Startup, scope: Scope, receive: Receive, send: Send) -> bool:

@@ -129,6 +129,10 @@ class _Media(Content):
         named = mime_type or (f"{self.kind}/{format.lower()}" if format else None) or guess_by_name(str(path or ""))
         self.mime_type = checked_mime(named or self._told_by(raw) or self.fallback)
 
+    def as_contents(self, uri: str, mime_type: str | None) -> JsonObject:
+        """As the contents of a resource."""
+        return {"uri": uri, "mimeType": mime_type or self.mime_type, "blob": self.data}
+
     @staticmethod
     def _told_by(raw: Data) -> str | None:
         return guess_by_bytes(raw) if isinstance(raw, bytes) else None
@@ -173,6 +177,10 @@ class EmbeddedResource(Content):
         super().__init__(annotations, meta)
         self.resource = contents_of(uri, text, data, mime_type)
 
+    def as_contents(self, uri: str, mime_type: str | None) -> JsonObject:
+        """As the contents of a resource, under the URI of its own."""
+        return {**self.resource, **({"mimeType": mime_type} if mime_type else {})}
+
     def members(self) -> JsonObject:
         """The contents, under ``resource``."""
         return {"type": "resource", "resource": self.resource}
@@ -200,6 +208,10 @@ class File(EmbeddedResource):
         text = decoded(raw, mime_type)
         uri = f"file:///{named}"
         super().__init__(uri, text, data=raw if text is None else None, mime_type=mime_type, annotations=annotations)
+
+    def as_contents(self, uri: str, mime_type: str | None) -> JsonObject:
+        """As the contents of a resource, whose URI is the file's."""
+        return {**super().as_contents(uri, mime_type), "uri": uri}
 
 
 class ResourceLink(Content):

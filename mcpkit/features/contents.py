@@ -11,7 +11,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Final, Union, get_args, get_origin
 
-from mcpkit.features.content import as_text, contents_of, decoded
+from mcpkit.features.content import Audio, EmbeddedResource, Image, as_text, contents_of, decoded
 from mcpkit.features.errors import BadReturn
 from mcpkit.features.json_values import fault_of
 from mcpkit.features.media import guess_by_bytes, guess_by_name
@@ -46,8 +46,12 @@ class ResourceResult:
     meta: Mapping[str, Any] | None = None
 
 
-_UNSURE: Final = (ResourceContents, ResourceResult, list, tuple, *_BYTES)
+_UNSURE: Final = (ResourceContents, ResourceResult, Audio, EmbeddedResource, Image, list, tuple, *_BYTES)
 """Types whose values tell only themselves what they are."""
+
+
+_SEPARATE: Final = (ResourceContents, Audio, EmbeddedResource, Image)
+"""In a list each of these is a content of its own."""
 
 
 def contents_list(value: Any, uri: str, mime_type: str | None) -> list[JsonObject]:
@@ -55,7 +59,7 @@ def contents_list(value: Any, uri: str, mime_type: str | None) -> list[JsonObjec
 
     Raises: BadReturn when it has no JSON form.
     """
-    several = isinstance(value, list | tuple) and any(isinstance(item, ResourceContents) for item in value)
+    several = isinstance(value, list | tuple) and any(isinstance(item, _SEPARATE) for item in value)
     try:
         return [_one(item, uri, mime_type) for item in (value if several else [value])]
     except ValueError as error:
@@ -66,6 +70,8 @@ def _one(value: Any, uri: str, mime_type: str | None) -> JsonObject:
     if isinstance(value, ResourceContents):
         wire = _one(value.content, value.uri or uri, value.mime_type or mime_type)
         return {**wire, "_meta": dict(value.meta)} if value.meta else wire
+    if isinstance(value, Audio | EmbeddedResource | Image):
+        return value.as_contents(uri, mime_type)
     if isinstance(value, str):
         return contents_of(uri, value, None, mime_type or "text/plain")
     if isinstance(value, _BYTES):

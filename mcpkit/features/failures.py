@@ -100,7 +100,7 @@ def _leaves(error: Exception) -> Iterator[Exception]:
 def _words(error: Exception) -> str:
     try:
         return str(error)
-    except Exception:  # an author's own __str__
+    except BaseException:  # noqa: BLE001, RUF100 - an author's own __str__, whatever it ends by
         return ""
 
 

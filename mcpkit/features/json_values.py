@@ -120,15 +120,16 @@ def _faults(
 
     ``bytes_written``: the model around it knows how to write bytes.
     """
-    if type(value) in _PLAIN or (bytes_written and isinstance(value, BYTES)):
-        return
-    if isinstance(value, float):
-        if not isfinite(value):
-            word = "NaN" if isnan(value) else "Infinity" if value > 0 else "-Infinity"
-            yield path, f"{word}{{place}}, which JSON does not have: return None, or a text", value
+    if bytes_written and isinstance(value, BYTES):
         return
     parts = _parts(value)
-    if parts is None:
+    if isinstance(value, str | float):
+        words = _scalar_fault(value)
+        if words is not None:
+            yield path, words, value
+    elif type(value) in _PLAIN:
+        return
+    elif parts is None:
         words = _leaf_fault(value)
         if words is not None:
             yield path, words, value
@@ -155,6 +156,7 @@ def _faults_within(
         if isinstance(key, str) and not _is_sound(key):
             yield path, "a key{place} with half a surrogate pair, which JSON does not have", key
         yield from _faults(part, (*path, key), above, bytes_written=bytes_written)
+    yield from ((path, words, value) for words in _container_faults(value))
 
 
 def _bad_return(path: Path, words: str) -> BadReturn:
@@ -208,6 +210,23 @@ def _collision(value: Mapping[Any, Any]) -> str | None:
     return None
 
 
+def _scalar_fault(value: str | float) -> str | None:
+    if isinstance(value, str):
+        return None if _is_sound(value) else "a text{place} with half a surrogate pair, which JSON does not have"
+    if isfinite(value):
+        return None
+    word = "NaN" if isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    return f"{word}{{place}}, which JSON does not have: return None, or a text"
+
+
+def _container_faults(value: Any) -> Iterator[str]:
+    """What keeps a container from being written though its parts may be, or are no concern of ours."""
+    if isinstance(value, Mapping) and not isinstance(value, dict):
+        fix = "return dict(…) of it"
+        if not _is_known(value):
+            yield f"a value of type {name_of(type(value))}{{place}}, which has no JSON form: {fix}"
+
+
 def _is_sound(key: str) -> bool:
     try:
         key.encode()
@@ -239,7 +258,9 @@ def _leaf_fault(value: Any) -> str | None:
         return f"a class{{place}} ({name_of(value)}): return a value"
     if inspect.isroutine(value) or isinstance(value, ModuleType):
         return f"a {kind.__name__}{{place}} ({value.__name__}): return a value"
-    if not isinstance(value, BYTES) and (inspect.isgenerator(value) or _is_known(value)):
+    if isinstance(value, Iterator):
+        return None  # to look at it would use it up
+    if not isinstance(value, BYTES) and _is_known(value):
         return None
     fix = fix_for(kind) or "return a dict, a dataclass or a pydantic model"
     return f"a value of type {name_of(kind)}{{place}}, which has no JSON form: {fix}"

@@ -10,6 +10,8 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
+from mcpkit.aio import as_exception, is_requested
+
 
 class SharedLifespan:
     """``async with shared.entered():`` by as many as like; ``make`` gives the context manager around all of them."""
@@ -85,10 +87,11 @@ class _Stay:
         except BaseException as error:
             if self.ready.done():
                 raise
-            if isinstance(error, asyncio.CancelledError):
+            if is_requested(error):
                 self.ready.cancel()
                 raise
-            self.ready.set_exception(error)
+            own = isinstance(error, asyncio.CancelledError | StopIteration)  # which no future can hold
+            self.ready.set_exception(as_exception(error) if own else error)
 
 
 def _heard(ready: asyncio.Future[None]) -> None:

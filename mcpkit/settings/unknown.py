@@ -13,6 +13,9 @@ PREFIX: Final = "MCP_"
 CLOSE: Final = 0.85
 """How alike a name without the prefix must be to a setting's to be taken for it: such names are other programs' too."""
 
+_OF_A_PART: Final = 0.85
+"""How much likeness to a part of a name counts."""
+
 logger = logging.getLogger("mcpkit.settings")
 _of_programs: set[str] = set()
 _told: set[str] = set()
@@ -49,7 +52,20 @@ def warn_once(unknown: Mapping[str, str | None]) -> None:
 
 
 def _nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
-    from difflib import get_close_matches  # noqa: PLC0415 - most starts have no such name, and need not pay for it
+    """The setting that is most alike, as a whole or without its first words: MCP_PORT is MCP_SERVER_PORT."""
+    from difflib import SequenceMatcher  # noqa: PLC0415 - most starts have no such name, and need not pay for it
 
-    found = get_close_matches(name.upper(), list(known), n=1, cutoff=cutoff)
-    return found[0] if found else None
+    full = name.upper()
+    bare = full.removeprefix(PREFIX)
+
+    def alike(other: str) -> float:
+        if not full.startswith(PREFIX):
+            return SequenceMatcher(None, full, other).ratio()
+        if not other.startswith(PREFIX):
+            return _OF_A_PART * SequenceMatcher(None, full, other).ratio()
+        words = other.removeprefix(PREFIX).split("_")
+        whole, *parts = (SequenceMatcher(None, bare, "_".join(words[at:])).ratio() for at in range(len(words)))
+        return max(whole, *(_OF_A_PART * part for part in parts), 0.0)
+
+    score, found = max(((alike(other), other) for other in known), default=(0.0, ""))
+    return found if score >= cutoff else None

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, Protocol, TypeAlias, TypeVar
 
+from mcpkit.aio import cancel_requests, take_back
 from mcpkit.features.tools import too_long
 from mcpkit.jsonrpc.codec import BadParams, encode, encode_batch, encode_error, encode_result
 from mcpkit.jsonrpc.errors import InternalError, InvalidRequest, McpKitError, RpcError
@@ -43,6 +44,10 @@ class CallChannel(Protocol):
     def cancelled(self) -> bool:
         """Whether the caller, or the server, has given the call up."""
 
+    @property
+    def closing(self) -> bool:
+        """Whether the server goes down and ends what is left: a cancellation is its own then."""
+
     def run(self, work: Coroutine[Any, Any, T]) -> Awaitable[T]:
         """Await what serves the call.
 
@@ -54,7 +59,10 @@ class CallChannel(Protocol):
 async def serve_call(kernel: Kernel, exchange: Exchange, channel: CallChannel) -> CallResponse:
     """Serve one request and encode its result or its error: whatever a handler or a hook ends by, it is answered.
 
-    Raises: CallCancelled when the call was given up; CancelledError when the task was, by somebody outside.
+    A cancellation that comes while the handler waits is answered too, unless the server asked for it: a handler may
+    have left a callback that cancels its task, and nobody can tell that from whoever runs the application.
+
+    Raises: CallCancelled when the call was given up; CancelledError when the server's end cancelled the task.
     """
     try:
         result = await channel.run(kernel.serve(exchange))
@@ -69,8 +77,20 @@ async def serve_call(kernel: Kernel, exchange: Exchange, channel: CallChannel) -
             return _refused(exchange, InternalError())
     except asyncio.CancelledError:
         if not channel.cancelled:
-            raise
+            if channel.closing:
+                raise
+            await take_back(cancel_requests())
+            logger.exception("%s: its task was cancelled, and not by the server", exchange.method)
+            return _failed(kernel, exchange)
     raise CallCancelled
+
+
+def _failed(kernel: Kernel, exchange: Exchange) -> CallResponse:
+    """The answer to a call of which nothing is known but that it failed."""
+    if exchange.method != CALL or exchange.id is None:
+        return _refused(exchange, InternalError())
+    told = {"content": [{"type": "text", "text": f"{exchange.params.get('name')} failed"}], "isError": True}
+    return encode_result(exchange.id, kernel.shaped(exchange, told)), None
 
 
 def _refused(exchange: Exchange, error: RpcError) -> CallResponse:

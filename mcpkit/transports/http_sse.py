@@ -51,6 +51,8 @@ class StreamCall:
     """
 
     __slots__ = ("_outbox", "_session", "caller", "cancelled", "hung_up", "task", "weight")
+    closing = False
+    """Whoever ends the stream cancels its calls by name."""
 
     def __init__(self, session: Session, outbox: StreamOutbox) -> None:
         self._session = session

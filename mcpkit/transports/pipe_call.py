@@ -68,6 +68,8 @@ class Call:
     """One request (or notification) being served: the handler's channel, and what the peer can cancel."""
 
     __slots__ = ("_open", "_outlet", "_peer", "_reply", "cancelled", "exchange", "hung_up", "task")
+    closing = False
+    """Whoever ends the pipe cancels its calls by name."""
 
     def __init__(self, exchange: Exchange, peer: Peer, outlet: Outlet, reply: Reply) -> None:
         self.exchange = exchange

@@ -72,6 +72,10 @@ class Reception:
         if self._timer is None:
             self._sweep_later()
 
+    def is_draining(self) -> bool:
+        """Whether the server is going down."""
+        return self.draining
+
     def check_open(self, id: Id | None = None) -> None:
         """That sessions and streams may still be opened.
 

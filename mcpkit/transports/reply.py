@@ -7,7 +7,7 @@ What must never stand here: which revision it is (its HttpRules say what HTTP lo
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from typing import Any, Final, TypeVar
 
@@ -47,8 +47,17 @@ class ReplyChannel:
     cancelled = False
     hung_up = False
 
-    def __init__(self, visit: Visit, rules: HttpRules, session: Session | None, patience: Patience) -> None:
+    def __init__(
+        self,
+        visit: Visit,
+        rules: HttpRules,
+        session: Session | None,
+        patience: Patience,
+        closing: Callable[[], bool] = bool,
+    ) -> None:
+        """``closing`` tells whether the server goes down."""
         self._visit = visit
+        self._closing = closing
         self._rules = rules
         self._session = session
         self._patience = patience
@@ -59,6 +68,11 @@ class ReplyChannel:
     def started(self) -> bool:
         """Whether the response has begun."""
         return self._events is not None
+
+    @property
+    def closing(self) -> bool:
+        """Whether the server goes down."""
+        return self._closing()
 
     # ── the handler's side ───────────────────────────────────────────────────────────────────────────────────────
 

@@ -59,7 +59,7 @@ class SessionHttp:
             return
         session = await self._reception.open(visit, request.id)
         session.revision, session.client, session.phase = negotiate(offered), client, Phase.INITIALIZING
-        channel = ReplyChannel(visit, session.revision.http, session, self._patience)
+        channel = ReplyChannel(visit, session.revision.http, session, self._patience, self._reception.is_draining)
         try:
             body, failure = await serve_call(self._kernel, exchange_in(session, visit, request, channel), channel)
             if failure is None:
@@ -115,7 +115,7 @@ class SessionHttp:
 
     async def _call(self, visit: Visit, session: Session, request: Request) -> None:
         self._reception.check_load(session, request.id)
-        channel = ReplyChannel(visit, session.revision.http, session, self._patience)
+        channel = ReplyChannel(visit, session.revision.http, session, self._patience, self._reception.is_draining)
         channel.call = request.id
         try:
             session.peer.begin(request.id, channel)
@@ -194,7 +194,7 @@ class SessionHttp:
             await visit.answer(200, body)
 
     async def _batched(self, visit: Visit, session: Session, request: Request) -> bytes:
-        channel = ReplyChannel(visit, session.revision.http, session, self._patience)
+        channel = ReplyChannel(visit, session.revision.http, session, self._patience, self._reception.is_draining)
         channel.speaks = False  # what it says goes to the GET stream: one response can't be many streams
         try:
             self._reception.check_load(session, request.id)

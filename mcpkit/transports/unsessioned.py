@@ -51,7 +51,7 @@ class Unsessioned:
                 self._check_param_headers(visit, params)
             except RpcError as error:
                 return visit.answer(400, encode_error(message.id, error))
-        channel = ReplyChannel(visit, revision.http, None, self._patience)
+        channel = ReplyChannel(visit, revision.http, None, self._patience, self._reception.is_draining)
         client, level, caller, headers = envelope.client, envelope.log_level, visit.principal, visit.headers
         exchange = Exchange(message.id, method, params, revision, channel, client, caller, level, None, headers)
         exchange.caller = visit.caller
@@ -85,7 +85,7 @@ class Unsessioned:
         if type(message) is Batch:
             await self._batch(visit, revision, message)
         elif type(message) is Request:
-            channel = ReplyChannel(visit, revision.http, None, self._patience)
+            channel = ReplyChannel(visit, revision.http, None, self._patience, self._reception.is_draining)
             if revision is PLAIN:
                 channel.speaks = False
             elif not visit.accept:
@@ -119,7 +119,7 @@ class Unsessioned:
 
     async def _batch(self, visit: Visit, revision: Revision, batch: Batch) -> None:
         async def serve(request: Request) -> bytes:
-            channel = ReplyChannel(visit, revision.http, None, self._patience)
+            channel = ReplyChannel(visit, revision.http, None, self._patience, self._reception.is_draining)
             channel.speaks = False
             body, _ = await serve_call(self._kernel, _exchange(visit, request, revision, SILENT), channel)
             return body

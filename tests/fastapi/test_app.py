@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from fastapi import Depends, FastAPI, HTTPException
 
-from mcpkit.fastapi import McpApp, create_app
+from mcpkit.fastapi import McpApp, create_app, mcp_router
 from mcpkit.security.principal import Principal
 from mcpkit.settings import Settings
 from tests.fastapi.house import CALL, SLASHES, alive, make_server, text
@@ -90,3 +90,13 @@ async def test_settings_and_authentication_reach_the_gate() -> None:
 def test_an_app_is_a_fastapi_app() -> None:
     assert isinstance(create_app(make_server()), FastAPI)
     assert issubclass(McpApp, FastAPI)
+
+
+@pytest.mark.parametrize("make", [create_app, mcp_router])
+def test_what_is_no_server_and_what_are_no_settings_is_said(make: Any) -> None:
+    for wrong in (5, None, type(make_server())):
+        with pytest.raises(TypeError, match=f"{make.__name__} needs a Server, as Server"):
+            make(wrong)
+    for wrong in ({}, "", 0, Settings):
+        with pytest.raises(TypeError, match=f"{make.__name__}: settings must be Settings"):
+            make(make_server(), wrong)

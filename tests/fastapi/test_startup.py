@@ -258,6 +258,21 @@ async def test_a_late_start_that_fails_is_503_and_tried_again(
     assert (await wire.ask(request("db"), path=path)).json["result"] == {"db": "open"}
 
 
+@pytest.mark.parametrize("error", [asyncio.CancelledError, StopIteration, KeyboardInterrupt, SystemExit])
+async def test_a_late_start_that_ends_by_more_than_an_exception_is_503_too(error: type[BaseException]) -> None:
+    @asynccontextmanager
+    async def life(server: Server) -> AsyncIterator[None]:
+        raise error("the secret database is away")
+        yield
+
+    for make, path in ((mounted, "/m/api"), (plain, "/api")):
+        wire = Wire(make(Server("late", lifespan=life)))
+        for _ in range(2):
+            answer = await wire.ask(request("ping"), path=path)
+            assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+            assert b"secret" not in answer.body
+
+
 async def test_health_is_answered_without_it() -> None:
     log: Log = []
     app = create_app(make_server(log), NONE)

@@ -10,6 +10,7 @@ import pytest
 from pydantic import BaseModel
 
 from mcpkit import Server
+from mcpkit.features.content import Audio, EmbeddedResource, File, Image
 from mcpkit.features.contents import ResourceContents, constant, contents_list, declared_mime, size_of
 from mcpkit.features.errors import BadReturn
 from mcpkit.features.signature import EMPTY
@@ -36,6 +37,12 @@ class Settings(BaseModel):
         ({"a": 1}, None, {"mimeType": "application/json", "text": '{"a":1}'}),
         (["a"], None, {"mimeType": "application/json", "text": '["a"]'}),
         (Settings(), None, {"mimeType": "application/json", "text": '{"theme":"dark"}'}),
+        (Image(PNG), None, {"mimeType": "image/png", "blob": "iVBORw0KGgo="}),
+        (Image(PNG), "image/x-own", {"mimeType": "image/x-own", "blob": "iVBORw0KGgo="}),
+        (Audio(b"ID3"), None, {"mimeType": "audio/mpeg", "blob": "SUQz"}),
+        (File(b"hi", name="a.md"), None, {"mimeType": "text/markdown", "text": "hi"}),
+        (File(b"\xff", name="a.bin"), None, {"mimeType": "application/octet-stream", "blob": "/w=="}),
+        (EmbeddedResource(URI, "hi"), "text/plain", {"mimeType": "text/plain", "text": "hi"}),
         (3, "text/plain", {"mimeType": "text/plain", "text": "3"}),
         (ResourceContents(b"?", "image/png"), "text/plain", {"mimeType": "image/png", "blob": "Pw=="}),
         (
@@ -54,6 +61,8 @@ def test_several_contents_may_have_uris_of_their_own() -> None:
     """RSRC-04."""
     listed = contents_list([ResourceContents("1", uri="a://b/1"), ResourceContents("2")], URI, None)
     assert [entry["uri"] for entry in listed] == ["a://b/1", URI]
+    listed = contents_list([EmbeddedResource("a://b/1", "hi"), File(b"hi", name="a.md"), Image(PNG)], URI, None)
+    assert [entry["uri"] for entry in listed] == ["a://b/1", URI, URI]
 
 
 def test_a_value_without_a_json_form_is_refused() -> None:

@@ -11,9 +11,11 @@ import inspect
 import json
 import math
 import warnings
+from collections import ChainMap
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -65,6 +67,10 @@ class Plain:
     pass
 
 
+class Blob(BaseModel):
+    data: bytes
+
+
 class Color(enum.Enum):
     RED = "red"
 
@@ -107,6 +113,16 @@ def deep() -> Any:
 
 FILE = "return File(data, name=…), Image(data) or Audio(data), or decode() a text"
 CASES: list[tuple[Callable[[], Any], str]] = [
+    (
+        lambda: {"a": MappingProxyType({"b": 1})},
+        "a value of type mappingproxy at a, which has no JSON form: return dict(…) of it",
+    ),
+    (lambda: ChainMap({"b": math.nan}), "NaN at b, which JSON does not have: return None, or a text"),
+    (lambda: [{"a": "\udc00"}], "a text at [0].a with half a surrogate pair, which JSON does not have"),
+    (
+        lambda: [Blob(data=b"\xff")],
+        "a value of type bytes at [0].data, which has no JSON form: return File(",
+    ),
     (lambda: b"hi", f"a value of type bytes, which has no JSON form: {FILE}"),
     (lambda: b"\xff", f"a value of type bytes, which has no JSON form: {FILE}"),
     (lambda: bytearray(b"hi"), f"a value of type bytearray, which has no JSON form: {FILE}"),
@@ -256,6 +272,8 @@ GOOD = [
     (lambda: Color.RED, "red"),
     (lambda: {"c": Color.RED, "d": {1}, "t": (1, 2)}, '{"c":"red","d":[1],"t":[1,2]}'),
     (lambda: (each for each in [1, 2]), "[1,2]"),
+    (lambda: map(str, [1, 2]), '["1","2"]'),
+    (lambda: {"a": iter([1, 2])}, '{"a":[1,2]}'),
     (lambda: float64(1.5), "1.5"),
     (Model, '{"mean":null,"anything":null}'),
     (Encoded, '{"data":"_w=="}'),

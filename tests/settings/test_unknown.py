@@ -20,6 +20,10 @@ from mcpkit.settings import Settings, know_variables
         ("MCP_SEVER_PORT", "MCP_SERVER_PORT"),
         ("mcp_allowed_hosts", "MCP_ALLOWED_HOSTS"),
         ("Mcp_Metrics_Token", "MCP_METRICS_TOKEN"),
+        ("MCP_PROT", "MCP_SERVER_PORT"),
+        ("MCP_PORT", "MCP_SERVER_PORT"),
+        ("MCP_API_KEY", "MCP_API_KEYS_FILE"),
+        ("MCP_FOO", None),
         ("MCP_QQQQ_QQQQQQQQ_QQQQQQQQQQQQQ", None),
     ],
 )

@@ -56,6 +56,14 @@ async def cancel_itself() -> None:
     await asyncio.sleep(0)
 
 
+async def cancel_itself_by_callback() -> None:
+    """The cancellation comes while the handler waits, as one from outside does."""
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().call_soon(task.cancel)
+    await forever()
+
+
 async def in_a_group() -> None:
     async def fail() -> None:
         raise Panic("in a task of its own")
@@ -79,9 +87,11 @@ async def too_deep() -> None:
     deeper()
 
 
+BY_CALLBACK = "cancel itself by a callback"
 ENDS: dict[str, Callable[[], Awaitable[None]]] = {
     "cancel another": cancel_another,
     "cancel itself": cancel_itself,
+    BY_CALLBACK: cancel_itself_by_callback,
     "TaskGroup": in_a_group,
     "recursion": too_deep,
     "CancelledError": raising(asyncio.CancelledError()),
@@ -116,7 +126,7 @@ def end_sync(how: str) -> None:
         work.close()  # type: ignore[attr-defined]
 
 
-AT_ONCE = tuple(how for how in ENDS if how not in ("cancel another", "cancel itself", "TaskGroup"))
+AT_ONCE = tuple(how for how in ENDS if how not in ("cancel another", "cancel itself", BY_CALLBACK, "TaskGroup"))
 """Those that need no event loop."""
 
 
@@ -252,7 +262,8 @@ def questions(how: str) -> Iterator[Asked]:
         yield "completion/complete", {"ref": reference, "argument": typed, "context": context}, is_internal
         yield "x/end", both, is_internal
         yield "x/well", {"around": how, "when": when}, is_internal
-        yield "tools/call", {"hook": how, "when": when, "name": "well"}, is_internal
+        unknown = fails if how == BY_CALLBACK else is_internal  # nobody can tell whose it was
+        yield "tools/call", {"hook": how, "when": when, "name": "well"}, unknown
         yield "tools/list", {"hook": how, "when": when}, is_internal
     if how in AT_ONCE:
         yield "tools/list", {"seen": how}, is_internal
