@@ -348,7 +348,7 @@ async def test_settings_hold_where_the_constructor_was_told_nothing() -> None:
     late = await ask(untold, "tools/call", {"name": "wait", "arguments": {}})
     assert "0.01" in late["content"][0]["text"]
     assert (await ask(told, "tools/call", {"name": "wait", "arguments": {}}))["content"][0]["text"] == "waited"
-    assert (untold.tools.most_calls, told.tools.most_calls) == (7, 3)
+    assert (untold.calls.bound.most, told.calls.bound.most) == (7, 3)
     assert untold.kernel.max_result_bytes == told.kernel.max_result_bytes == 2000
     other = StateSealer(b"k" * 32)
     sealed = untold.kernel.sealer.seal({}, principal=None, method="m", salient=None)

@@ -99,6 +99,7 @@ def test_no_server_starts_programs() -> None:
     starting |= {"asyncio.create_subprocess_shell", "eval", "exec", "compile"}
     allowed = {
         "mcpkit/client/transports/stdio.py",  # from the user's own configuration
+        "mcpkit/client/transports/watchdog.py",  # a fixed script, which ends what stdio.py started
         "routers/database.py",  # this interpreter with sqlite_worker.py beside it; what a caller says goes to its stdin
     }
     found = [

@@ -47,8 +47,8 @@ async def test_metadata_that_points_behind_the_firewall(host: str) -> None:
 
 
 async def test_an_issuer_that_answers_for_another() -> None:
-    """ADIS-04: mix-up; what it publishes must name it exactly."""
-    exchanges = Answering(RESOURCE, {**ISSUER, "issuer": "https://login.example.com/t/"})
+    """ADIS-04: mix-up; what it publishes must name it; only a slash at the end is no difference."""
+    exchanges = Answering(RESOURCE, {**ISSUER, "issuer": "https://login.example.com/u"})
     with pytest.raises(AuthorizationFailed, match="another issuer"):
         await find_ground(exchanges, SERVER, Challenge(), prefer=None, legacy=False)
 

@@ -135,7 +135,7 @@ def claims(data: bytes) -> None:
         principal = principal_of(ISSUER, document)
     except InvalidToken:
         return
-    assert principal.id.startswith(ISSUER + "\n")
+    assert json.loads(principal.id)[0] == ISSUER
     assert all(isinstance(scope, str) and scope for scope in principal.scopes)
     assert principal.expires is None or isinstance(principal.expires, float)
 
