@@ -114,14 +114,15 @@ class Program:
 
 @asynccontextmanager
 async def running(*arguments: str, **env: str) -> AsyncIterator[Program]:
-    """Start the program with these settings."""
+    """Start the program with these settings, over HTTP on a free port."""
+    port = {} if "--stdio" in arguments else {"MCP_SERVER_PORT": "0"}
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-c",
         PROGRAM,
         *arguments,
         cwd=ROOT,
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "MCP_SERVER_PORT": "0", **env},
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **port, **env},
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
