@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Collection, Coroutine, Hashable
 from dataclasses import dataclass, field
 from functools import reduce
 from time import perf_counter
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from mcpkit.aio import cancel_requests, contain, is_requested, take_back
 from mcpkit.jsonrpc.codec import encode
@@ -38,6 +38,7 @@ CacheKey: TypeAlias = Callable[[Exchange], Hashable | None]
 
 CANCELLED: str | None = "cancelled"
 TOOL_ERROR = "tool_error"
+BAD_META: Final = "params._meta must be an object; leave it out where it would say nothing"
 ALL_REVISIONS: tuple[Revision, ...] = (*REVISIONS.values(), PLAIN)
 MAX_PAGES = 1024
 """Cached results per method: more than real lists have pages, less than a caller with invented cursors could fill."""
@@ -73,8 +74,8 @@ class Kernel:
     server_info: JsonObject
     changes: ChangeFeed = field(default_factory=LocalChanges)
     sealer: StateSealer = field(default_factory=StateSealer)
-    param_headers: Callable[[str], tuple[ParamHeader, ...]] = lambda name: ()
-    """A tool's name → the arguments that its callers mirror in HTTP headers."""
+    param_headers: Callable[[str], tuple[ParamHeader, ...]] | None = None
+    """A tool's name → the arguments that its callers mirror in HTTP headers; None while no tool has any."""
     max_result_bytes: int = 1 << 20
     """The longest result that is sent; whoever encodes results sees to it."""
     serve: Serve = field(init=False)
@@ -220,8 +221,9 @@ class Kernel:
         return cache_key
 
     async def _serve(self, exchange: Exchange) -> Result:
-        if "_meta" in exchange.params:
-            _check_meta(exchange)
+        params = exchange.params
+        if "_meta" in params and type(params["_meta"]) is not dict:
+            raise InvalidParams(BAD_META)
         rows = self._tables[exchange.revision.name]
         if exchange.method not in rows:
             raise MethodNotFound(exchange.method)
@@ -348,7 +350,7 @@ def _check_meta(exchange: Exchange) -> None:
     """
     params = exchange.params
     if "_meta" in params and type(params["_meta"]) is not dict:
-        raise InvalidParams("params._meta must be an object; leave it out where it would say nothing")
+        raise InvalidParams(BAD_META)
 
 
 def _numbered(error: RpcError, revision: Revision) -> RpcError:

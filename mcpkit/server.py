@@ -167,7 +167,6 @@ class Server:
         self.resources = Resources(self._context, page_size=page_size, changed=self._resources_changed, errors=errors)
         self.prompts = Prompts(self._context, page_size=page_size, changed=self._prompts_changed, errors=errors)
         self.completions = Completions(self.prompts, self.resources, self._context, errors=errors)
-        self.kernel.param_headers = self.tools.param_headers
         self._register_opening()
 
     def configure(self, settings: Settings) -> None:
@@ -428,6 +427,8 @@ class Server:
             self.kernel.register("tools/list", self.tools.list, cache_key=self.tools.page_key)
             self.kernel.register("tools/call", self._asking(self.tools.call, error_result))
             self._reopened()
+        mirrored = any(tool.param_headers for tool in self.tools)
+        self.kernel.param_headers = self.tools.param_headers if mirrored else None
         self._changed(TOOLS_CHANGED, "tools/list")
 
     def _resources_changed(self) -> None:

@@ -234,16 +234,15 @@ def _is_async(function: Any) -> bool:
 def _hints(blank: Signature, code: Any) -> dict[str, Any]:
     """The annotations as types.
 
-    Raises: RegistrationError when a name in them can't be found.
+    Raises: RegistrationError when a name in them can't be found, or when evaluating one fails.
     """
     try:
-        return typing.get_type_hints(code, include_extras=True)
-    except NameError:
-        pass
-    except (TypeError, AttributeError, SyntaxError) as error:
+        try:
+            return typing.get_type_hints(code, include_extras=True)
+        except NameError:
+            return typing.get_type_hints(code, localns=_names_around(code), include_extras=True)
+    except (TypeError, ValueError, AttributeError, SyntaxError) as error:
         raise blank.refuse(f"its annotations can't be read: {error}") from None
-    try:
-        return typing.get_type_hints(code, localns=_names_around(code), include_extras=True)
     except NameError as error:
         raise blank.refuse(
             f"the annotation {error.name!r} can't be found at run time: define it before the function is offered, and "

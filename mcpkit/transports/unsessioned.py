@@ -5,7 +5,8 @@ What must never stand here: reading bodies, which revision governs (both are don
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
 
 from mcpkit.jsonrpc.codec import encode_error
 from mcpkit.jsonrpc.errors import RpcError
@@ -13,7 +14,7 @@ from mcpkit.jsonrpc.messages import Batch, JsonObject, Message, Notification, Re
 from mcpkit.kernel import Kernel
 from mcpkit.protocol.classify import Stateless
 from mcpkit.protocol.exchange import SILENT, Channel, Exchange
-from mcpkit.protocol.headers import check_params
+from mcpkit.protocol.headers import ParamHeader, check_params
 from mcpkit.protocol.revisions.registry import PLAIN
 from mcpkit.protocol.revisions.revision import Revision
 from mcpkit.transports.asgi import CLOSE, DONE, Refused, Visit
@@ -22,6 +23,9 @@ from mcpkit.transports.gate import EVENTS, Gate
 from mcpkit.transports.reception import Reception
 from mcpkit.transports.reply import ReplyChannel
 from mcpkit.transports.streams import Patience
+
+Mirrored: TypeAlias = Callable[[str], tuple[ParamHeader, ...]]
+"""A tool's name → the arguments that callers repeat in headers."""
 
 
 class Unsessioned:
@@ -46,9 +50,10 @@ class Unsessioned:
         if not visit.accept:
             raise not_acceptable(message.id)
         method, params = message.method, message.params
-        if method == CALL:
+        mirrored = self._kernel.param_headers if method == CALL else None
+        if mirrored is not None:
             try:
-                self._check_param_headers(visit, params)
+                _check_param_headers(mirrored, visit, params)
             except RpcError as error:
                 return visit.answer(400, encode_error(message.id, error))
         channel = ReplyChannel(visit, revision.http, None, self._patience, self._reception.is_draining)
@@ -60,17 +65,6 @@ class Unsessioned:
                 raise Refused(406, f"{method} is answered as text/event-stream; accept it", id=message.id)
             return self._stream(visit, message, exchange, channel)
         return self._respond(visit, message, exchange, channel)
-
-    def _check_param_headers(self, visit: Visit, params: JsonObject) -> None:
-        """That ``Mcp-Param-*`` says what the arguments say, once it is known which tool is meant (XHDR-13).
-
-        Raises: HeaderMismatch.
-        """
-        name = params["name"] if "name" in params else None  # noqa: SIM401 - no call
-        mirrored = self._kernel.param_headers(name) if type(name) is str else ()
-        if mirrored:
-            arguments = params.get("arguments")
-            check_params(mirrored, visit.headers, arguments if isinstance(arguments, dict) else {})
 
     async def _stream(self, visit: Visit, request: Request, exchange: Exchange, channel: ReplyChannel) -> None:
         """A call that is answered by a long stream."""
@@ -132,6 +126,18 @@ class Unsessioned:
             await visit.answer_empty(202)
         else:
             await visit.answer(200, body)
+
+
+def _check_param_headers(mirrored: Mirrored, visit: Visit, params: JsonObject) -> None:
+    """That ``Mcp-Param-*`` says what the arguments say, once it is known which tool is meant (XHDR-13).
+
+    Raises: HeaderMismatch.
+    """
+    name = params["name"] if "name" in params else None  # noqa: SIM401 - no call
+    headers = mirrored(name) if type(name) is str else ()
+    if headers:
+        arguments = params.get("arguments")
+        check_params(headers, visit.headers, arguments if isinstance(arguments, dict) else {})
 
 
 def _exchange(visit: Visit, message: Request | Notification, revision: Revision, channel: Channel) -> Exchange:
