@@ -320,7 +320,8 @@ for line in sys.stdin:
         content = [{"type": "text", "text": str(answer["error"]["code"] if answer["id"] == message["id"] else answer)}]
         print(json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": {"content": content}}), flush=True)
     elif "id" in message:
-        print(json.dumps({"jsonrpc": "2.0", "id": message["id"], "error": {"code": -32601, "message": "x"}}), flush=True)
+        error = {"code": -32601, "message": "no such method"}
+        print(json.dumps({"jsonrpc": "2.0", "id": message["id"], "error": error}), flush=True)
 """
 
 
