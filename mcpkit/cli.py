@@ -26,7 +26,7 @@ from mcpkit.host.doctor import examine, report
 from mcpkit.host.ending import code_of_interruption, ended_by_signals
 from mcpkit.host.exits import EXIT_CODES, OK, UNREAD, USAGE, exit_code
 from mcpkit.host.model import ModelError
-from mcpkit.host.program_file import load_program
+from mcpkit.host.program_file import load_program, place_of_call
 from mcpkit.host.sign_in import Access, url_of
 from mcpkit.host.start import Plan, run_chat
 from mcpkit.host.targets import connection, headers_of, many_servers, one_server
@@ -322,16 +322,21 @@ def load_server(place: str) -> Server:
     module = load_program(path)
     found = {key: value for key, value in vars(module).items() if isinstance(value, Server)}
     names = ", ".join(found) or "none"
-    if name:
-        if name not in found:
-            raise UsageError(f"{path} has no mcpkit.Server called {name}; there is: {names}")
+    if name in found:
         return found[name]
+    if name and found:
+        raise UsageError(f"{path} has no mcpkit.Server called {name}; there is: {names}")
     if not found:
-        classes = [one for one in vars(module).values() if isinstance(one, type) and issubclass(one, Server)]
-        own = next((one.__name__ for one in classes if one is not Server), None)
+        classes = {key: one for key, one in vars(module).items() if isinstance(one, type) and issubclass(one, Server)}
+        own = next((one.__name__ for one in classes.values() if one is not Server), None)
         there = f"the class {own} only: call it" if own else "none"
+        if made := place_of_call(path, {"Server", *classes}):
+            there = f"none at the file's top level, where it is looked for; {made}"
+        called = f" called {name}" if name else ""
+        free = "" if name in vars(module) else name
         raise UsageError(
-            f'{path} must hold one mcpkit.Server: write `server = {own or "Server"}("name")`; there is: {there}'
+            f'{path} must hold one mcpkit.Server{called}: write `{free or "server"} = {own or "Server"}("name")`'
+            f"{' outside of functions and conditions' if made else ''}; there is: {there}"
         )
     if len({id(server) for server in found.values()}) > 1:
         raise UsageError(f"{path} must hold one mcpkit.Server, or name it after a colon; there is: {names}")

@@ -441,11 +441,40 @@ def test_a_server_is_loaded_from_its_file(tmp_path: Path, monkeypatch: pytest.Mo
         cli.load_server(str(script))
 
 
+IN_FUNCTIONS = (
+    'mine.py must hold one mcpkit.Server: write `server = Server("name")` outside of functions and conditions; '
+    "there is: none at the file's top level, where it is looked for; line {}\n"
+)
+MADE_IN_FUNCTIONS = {
+    "from mcpkit import Server\ndef make() -> Server:\n    return Server('s')": "3 makes one in make()",
+    "def make():\n    from mcpkit import Server\n    server = Server('s')": "3 makes one in make()",
+    "import mcpkit\nif __name__ == '__main__':\n    server = mcpkit.Server('s')": "3 makes one under `if __name__`",
+    "import asyncio, mcpkit\nasync def main():\n    server = mcpkit.Server('s')\nasyncio.run(main())": (
+        "3 makes one in main()"
+    ),
+    "from mcpkit import Server as S\nclass App:\n    def __init__(self):\n        self.s = S('s')": (
+        "4 makes one in __init__()"
+    ),
+    "from mcpkit import Server\nservers = {'a': Server('s')}": "2 makes one, which has no name of its own",
+}
+
+
+def test_the_name_of_a_function_that_makes_a_server_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    script = tmp_path / "makes_one.py"
+    script.write_text(next(iter(MADE_IN_FUNCTIONS)))
+    with pytest.raises(
+        UsageError, match=r'called make: write `server = Server\("name"\)` .*; line 3 makes one in make'
+    ):
+        cli.load_server(f"{script}:make")
+
+
 @pytest.mark.parametrize(
     ("program", "said"),
     [
         ("x = 1", 'mine.py must hold one mcpkit.Server: write `server = Server("name")`; there is: none'),
         ("", 'mine.py must hold one mcpkit.Server: write `server = Server("name")`; there is: none'),
+        *((program, IN_FUNCTIONS.format(where)) for program, where in MADE_IN_FUNCTIONS.items()),
         (
             "x = 1\ndef f(:\n    pass",
             "mine.py can't be loaded: line 2 of mine.py: SyntaxError: invalid syntax: def f(:",

@@ -13,6 +13,7 @@ from typing import Any, Self, Unpack
 
 from mcpkit.client.answers import Roots
 from mcpkit.client.assembly import assembled
+from mcpkit.client.contents import prompt_result, resource_result
 from mcpkit.client.endpoint import Authorizer
 from mcpkit.client.errors import Unsupported
 from mcpkit.client.listening import Listening, Subjects
@@ -115,7 +116,7 @@ class MCPClient(ToolCalls):
 
         Raises: ServerRefused when there is none, and the other ClientErrors.
         """
-        return ReadResourceResult.of(await self._calls.kept("resources/read", {"uri": uri}, options))
+        return resource_result(await self._calls.kept("resources/read", {"uri": uri}, options))
 
     # ── prompts and completion ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -128,7 +129,7 @@ class MCPClient(ToolCalls):
     ) -> GetPromptResult:
         """A prompt with its arguments filled in."""
         params: JsonObject = {"name": name} if arguments is None else {"name": name, "arguments": dict(arguments)}
-        return GetPromptResult.of(await self._calls.dialogue("prompts/get", params, options))
+        return prompt_result(await self._calls.dialogue("prompts/get", params, options))
 
     async def complete(
         self,

@@ -64,6 +64,15 @@ def servers_in(config: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return config if config and all(_is_entry(entry) for entry in config.values()) else None
 
 
+def servers_by_folder(config: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The servers that Claude Code keeps for a folder each, in ``projects.<folder>.mcpServers``; none elsewhere."""
+    projects = config.get("projects")
+    if not isinstance(projects, Mapping):
+        return {}
+    named = {folder: _by_name(one.get("mcpServers")) for folder, one in projects.items() if isinstance(one, Mapping)}
+    return {folder: servers for folder, servers in named.items() if servers}
+
+
 def _by_name(servers: Any) -> Mapping[str, Any] | None:
     """Servers by their names; some hosts write a list of entries that name themselves."""
     if isinstance(servers, list) and servers and all(isinstance(entry, Mapping) for entry in servers):

@@ -12,6 +12,7 @@ from typing import Any
 from mcpkit.client.answers import Answers, refusal
 from mcpkit.client.background import Background, log
 from mcpkit.client.errors import ClientError
+from mcpkit.client.transports.incoming import BadRequest
 from mcpkit.jsonrpc.errors import InternalError, InvalidRequest
 from mcpkit.jsonrpc.messages import ErrorResponse, Request, Response
 from mcpkit.jsonrpc.peer import Peer
@@ -52,6 +53,9 @@ class Questions:
 
     def asked(self, request: Request) -> None:
         """Answer it, in time."""
+        if isinstance(request, BadRequest):
+            self._background.start(self._deliver(ErrorResponse(request.id, request.error)), "refuse a request")
+            return
         if self._peer.in_flight >= self._most:
             busy = ErrorResponse(request.id, InternalError("too many questions at once"))
             self._background.start(self._deliver(busy), "refuse a question")

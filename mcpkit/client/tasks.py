@@ -12,6 +12,7 @@ from collections.abc import Awaitable
 from typing import Any, Final, Protocol
 
 from mcpkit.client.answers import Answers
+from mcpkit.client.contents import tool_result
 from mcpkit.client.errors import ClientError, ProtocolViolation, ServerRefused, Timeout, Unsupported
 from mcpkit.client.results import CallToolResult, TaskState
 from mcpkit.client.rounds import responses
@@ -86,7 +87,7 @@ class TaskHandle:
         if self._finished is None:
             try:
                 async with asyncio.timeout(timeout):
-                    self._finished = CallToolResult.of(await self._wait())
+                    self._finished = tool_result(await self._wait())
             except TimeoutError:
                 raise Timeout(f"the task {self.task_id} is not done; ask again later") from None
         return self._finished

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Final, Unpack
 
 from mcpkit.client.assembly import Parts
+from mcpkit.client.contents import tool_result
 from mcpkit.client.errors import ServerRefused, ToolFailed
 from mcpkit.client.options import CallOptions
 from mcpkit.client.results import CallToolResult, Tool
@@ -51,7 +52,7 @@ class ToolCalls:
         if outcome.get("resultType") == "task":
             result = await self._handle(outcome, options).result(self._core.setup.patience.deadlines.task)
         else:
-            result = CallToolResult.of(outcome)
+            result = tool_result(outcome)
         if result.is_error and raise_on_error:
             raise ToolFailed(result.text or f"the tool {name} failed", result)
         if self._parts.options.get("check_output", True):
@@ -111,7 +112,7 @@ class ToolCalls:
             return await self._calls.request(method, params, manner)
 
         if outcome.get("resultType") != "task":
-            return TaskHandle.already(ask, CallToolResult.of(outcome))
+            return TaskHandle.already(ask, tool_result(outcome))
         live = self._core.live
         methods = live.spoken.requests if live is not None else frozenset()
         return TaskHandle(ask, methods, self._calls.answers, outcome)

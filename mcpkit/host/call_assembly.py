@@ -129,6 +129,11 @@ class CallAssembly:
     def __bool__(self) -> bool:
         return bool(self._calls)
 
+    @property
+    def complete(self) -> bool:
+        """No call is in the middle of its arguments."""
+        return all(call.complete or not call.begun for call in self._calls)
+
     def take(self, entries: list[Any]) -> None:
         """Note the entries of one chunk.
 

@@ -10,7 +10,7 @@ import json
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
-from mcpkit.framing.sse import EventDecoder, EventTooLarge
+from mcpkit.framing.sse import Event, EventDecoder, EventTooLarge
 from mcpkit.host.call_assembly import GARBLED, CallAssembly
 from mcpkit.host.complaints import Complaint, complaint_of
 from mcpkit.host.model import Completion, ModelError, Usage, is_cut_short
@@ -27,6 +27,9 @@ NEVER_ANSWERED: Final = "The model's endpoint broke off before it answered"
 CUT: Final = (
     "not called: the answer was cut off ({reason}), so the arguments may be incomplete; answer in smaller steps"
 )
+ERROR_EVENT: Final = "error"
+CUT_EVENT: Final = "cut off"
+"""The kind of an event that a stream ended in the middle of; none that is sent, since readers hand it on alone."""
 _EVENT_FIELDS: Final = (b"data", b"event", b"id", b"retry", b":")
 
 
@@ -38,17 +41,18 @@ class EndpointFailed(ModelError):
         self.complaint = complaint
 
 
-def read_completion(body: bytes, asked_model: str, known: Collection[str] = ()) -> Completion:
+def read_completion(body: bytes, asked_model: str, known: Collection[str] = (), *, framed: bool = False) -> Completion:
     """The answer in the body of a response, be it one value or, of a server that streams unasked, an event stream.
 
-    ``known`` are the names of the tools that the model was offered. Raises: ModelError.
+    ``known`` are the names of the tools that the model was offered; ``framed`` says that HTTP told where the body ends.
+    Raises: ModelError.
     """
     reader = CompletionReader(asked_model, known)
     if is_event_stream(body[:64]):
-        for data in events_in(body):
+        for event in events_in(body):
             if not reader.done:
-                reader.feed(data)
-        return reader.finished()
+                reader.feed_event(event)
+        return reader.finished(framed=framed)
     if not body.strip():
         raise ModelError(NEVER_ANSWERED, retryable=True)
     reader.whole(body)
@@ -60,22 +64,29 @@ def is_event_stream(start: bytes) -> bool:
     return start.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(_EVENT_FIELDS)
 
 
-def events_in(body: bytes) -> list[str]:
-    """The data of all events in a body.
+def is_framed(headers: Mapping[str, str]) -> bool:
+    """Whether HTTP tells where the body ends, so that one which was read to its end is whole."""
+    return "content-length" in headers or "transfer-encoding" in headers
+
+
+def events_in(body: bytes) -> list[Event]:
+    """All events in a body.
 
     Raises: ModelError.
     """
     decoder = EventDecoder(MAX_EVENT_BYTES)
     try:
-        events = decoder.feed(body)
-        return [event.data for event in events] + last_event(decoder)
+        return decoder.feed(body) + last_event(decoder)
     except EventTooLarge:
         raise ModelError("The model's endpoint sent more at once than fits") from None
 
 
-def last_event(decoder: EventDecoder) -> list[str]:
-    """The event that a stream ends with where its last blank line is missing; half of one is none."""
-    return [event.data for event in decoder.feed(b"\n\n") if is_end(event.data) or _is_json(event.data)]
+def last_event(decoder: EventDecoder) -> list[Event]:
+    """The event that a stream ends with where its last blank line is missing, or a half one, of kind ``CUT_EVENT``."""
+    return [
+        event if event.event == ERROR_EVENT or is_end(event.data) or _is_json(event.data) else Event("", CUT_EVENT)
+        for event in decoder.feed(b"\n\n")
+    ]
 
 
 class CompletionReader:
@@ -94,8 +105,20 @@ class CompletionReader:
         """The chunk that held calls and the reason to finish."""
         self.done = False
         """The end was announced."""
+        self._cut = False
+        """It ended in the middle of an event."""
         self.steps = 0
         """How many chunks have said something."""
+
+    def feed_event(self, event: Event) -> str:
+        """One event of a streamed answer, be it an error's; returns the piece of text in it.
+
+        Raises: ModelError.
+        """
+        self._cut = self._cut or event.event == CUT_EVENT
+        if event.event == ERROR_EVENT and not is_end(event.data):
+            raise EndpointFailed(_complaint_in_event(event.data))
+        return self.feed(event.data)
 
     def feed(self, data: str) -> str:
         """One event of a streamed answer; returns the piece of text in it.
@@ -191,14 +214,18 @@ class CompletionReader:
         reason = reason or ("tool_calls" if calls else "stop")
         return Completion(text, self._model, calls, self._usage, reason, self._reasoning.kept)
 
-    def finished(self) -> Completion:
-        """The whole answer of a stream that has ended.
+    def finished(self, *, framed: bool = False) -> Completion:
+        """The whole answer of a stream that has ended; ``framed`` where HTTP told its end, which few don't announce.
 
         Raises: ModelError when it ended too early.
         """
-        if self._finish_reason is None and not self.done:
+        if self._finish_reason is None and not self.done and not (framed and self._is_answer()):
             raise ModelError(BROKE_OFF if self.steps else NEVER_ANSWERED, retryable=True)
         return self.completion()
+
+    def _is_answer(self) -> bool:
+        """What has come may be all: a text, or calls with all of their arguments."""
+        return not self._cut and self._calls.complete and bool(self._calls or any(self._text + self._refusal))
 
 
 # ── reading leniently ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -238,6 +265,15 @@ def _is_json(data: str) -> bool:
         return bool(_values(data))
     except ModelError:
         return False
+
+
+def _complaint_in_event(data: str) -> Complaint:
+    """What an event that is named an error says, in JSON or in plain words."""
+    try:
+        found = complaint_of(_loaded(data.encode("utf-8", "surrogatepass")))
+    except ModelError:
+        found = None
+    return found or complaint_of({"error": data}) or Complaint()
 
 
 def _answer(value: Any) -> Mapping[str, Any]:

@@ -18,13 +18,14 @@ from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 
-from mcpkit.client.entries import KINDS, is_disabled, normalized, servers_in, with_token
+from mcpkit.client.entries import KINDS, is_disabled, normalized, servers_by_folder, servers_in, with_token
 from mcpkit.client.target import Target, endpoint_of, is_url, refuse_address
 from mcpkit.jsonrpc.codec import load
 from mcpkit.jsonrpc.errors import McpKitError, ParseError
 from mcpkit.jsonrpc.messages import JsonObject
 
-MAX_BYTES: Final = 1024 * 1024
+MAX_BYTES: Final = 8 * 1024 * 1024
+"""Claude Code keeps more than servers in its file."""
 _VARIABLE: Final = re.compile(r"\$\{([^}]*)\}")
 _TEXT: Final = r'("(?:[^"\\]|\\.)*")'
 _COMMENT: Final = re.compile(_TEXT + r"|//[^\n]*|/\*.*?\*/", re.DOTALL)
@@ -78,9 +79,7 @@ def read_config(
     Raises: ConfigError.
     """
     config = _object(_parsed(path), path.name)
-    servers = servers_in(config)
-    if servers is None:
-        raise ConfigError(f'{path.name} names no servers: it needs an object "mcpServers" or "servers"')
+    servers = _servers(config, path.name)
     folder = path.resolve().parent
     values = _Values(environment, folder, _inputs(config, path.name), ask)
     return [
@@ -88,6 +87,33 @@ def read_config(
         for name, server in servers.items()
         if only in (None, name) and not is_disabled(server)
     ]
+
+
+def _servers(config: JsonObject, where: str) -> Mapping[str, Any]:
+    """The servers of a file, and before them those that it has for the folder that this runs in, or one around it.
+
+    Raises: ConfigError where it has none.
+    """
+    servers, by_folder = servers_in(config), servers_by_folder(config)
+    if not by_folder:
+        if servers is None:
+            raise ConfigError(f'{where} names no servers: it needs an object "mcpServers" or "servers"')
+        return servers
+    here = Path.cwd()
+    around = [Path(folder).resolve() for folder in by_folder]
+    nearest = max((one for one in around if here.is_relative_to(one)), key=lambda one: len(one.parts), default=None)
+    own = {} if nearest is None else [*by_folder.values()][around.index(nearest)]
+    if not own and not servers:
+        shown = ", ".join([*by_folder][:5]) + (" …" if len(by_folder) > 5 else "")
+        raise ConfigError(f"{where} names servers for other folders than {here}: start in one of {shown}")
+    return {**(servers or {}), **{name: _within(nearest, server) for name, server in own.items()}}
+
+
+def _within(folder: Path | None, server: Any) -> Any:
+    """The server, whose command runs in that folder unless it says otherwise."""
+    if not isinstance(server, Mapping) or "command" not in server:
+        return server
+    return {"cwd": str(folder), **server}
 
 
 def _place(target: Any) -> str:

@@ -12,6 +12,7 @@ from typing import Final
 
 from mcpkit.host.model import ChatMessage, ModelError, ToolOffer
 from mcpkit.jsonrpc.codec import encode
+from mcpkit.jsonrpc.messages import JsonObject
 
 SHORT: Final = 1_000
 """Characters that are left of an older result."""
@@ -87,13 +88,13 @@ class History:
         return True
 
     def _shorten_newest_round(self, room: int) -> bool:
-        """Its largest result to half of what it was."""
+        """Its largest result, text of the model or argument of a call to half of what it was."""
         turn = self.turns[-1]
-        results = [number for number, message in enumerate(turn) if message.role == "tool"]
-        largest = max(results, key=lambda number: len(turn[number].content), default=None)
-        if largest is None or len(turn[largest].content) <= SHORTEST * 4:
+        numbers = [number for number, message in enumerate(turn) if message.role in {"tool", "assistant"}]
+        largest = max(numbers, key=lambda number: _longest(turn[number]), default=None)
+        if largest is None or _longest(turn[largest]) <= SHORTEST * 4:
             return False
-        turn[largest] = _shortened(turn[largest], len(turn[largest].content) // 2)
+        turn[largest] = _halved(turn[largest])
         return True
 
     def _limit_images(self) -> None:
@@ -135,8 +136,44 @@ def _shortened(message: ChatMessage, characters: int) -> ChatMessage:
     """The same result with the beginning of its text, still between its marks."""
     first, _, rest = message.content.partition("\n")
     inner, _, last = rest.rpartition("\n")
-    count = len(inner)
-    before, mark, said = inner.rpartition("… [shortened: ")
+    return replace(message, content=f"{first}\n{_cut(inner, characters)}\n{last}")
+
+
+def _cut(text: str, characters: int) -> str:
+    """The beginning of a text, and how long it was before it was cut for the first time."""
+    count = len(text)
+    before, mark, said = text.rpartition("… [shortened: ")
     if mark and said.endswith("]"):  # the second time
-        inner, count = before, int(said.split()[0]) if said.split()[0].isdigit() else count
-    return replace(message, content=f"{first}\n{inner[:characters]}{CUT_MARK.format(count=count)}\n{last}")
+        text, count = before, int(said.split()[0]) if said.split()[0].isdigit() else count
+    return text[:characters] + CUT_MARK.format(count=count)
+
+
+def _longest(message: ChatMessage) -> int:
+    """Characters of what is longest in a message: its text, or the arguments of a call."""
+    return max([len(message.content), *(_length(call.arguments) for call in message.tool_calls)])
+
+
+def _length(arguments: JsonObject) -> int:
+    return len(encode(arguments).decode()) if arguments else 0
+
+
+def _halved(message: ChatMessage) -> ChatMessage:
+    """The same message with half of what is longest in it."""
+    if message.role == "tool":
+        return _shortened(message, len(message.content) // 2)
+    if len(message.content) == _longest(message):
+        return replace(message, content=_cut(message.content, len(message.content) // 2))
+    calls = list(message.tool_calls)
+    largest = max(range(len(calls)), key=lambda number: _length(calls[number].arguments))
+    calls[largest] = replace(calls[largest], arguments=_shortened_arguments(calls[largest].arguments))
+    return replace(message, tool_calls=tuple(calls))
+
+
+def _shortened_arguments(arguments: JsonObject) -> JsonObject:
+    """The arguments of a call that was made, the longest of them half as long; what is no text, as that of its JSON."""
+    texts = {name: value if isinstance(value, str) else encode(value).decode() for name, value in arguments.items()}
+    name = max(texts, key=lambda one: len(texts[one]))
+    if len(texts[name]) <= SHORTEST or len(name) > len(texts[name]):  # very many, or their names are long
+        whole = encode(arguments).decode()
+        return {"arguments": _cut(whole, len(whole) // 2)}
+    return {**arguments, name: _cut(texts[name], len(texts[name]) // 2)}

@@ -18,7 +18,7 @@ from typing import Any, Final, TypeVar
 from mcpkit.client.display import clean
 from mcpkit.client.errors import ClientError, ConnectionLost, ProtocolViolation, ProxyUnusable, Unreachable
 from mcpkit.client.http import HttpAnswer, HttpCarrier, HttpRequest, HttpxCarrier, read_body
-from mcpkit.framing.sse import EventDecoder, EventTooLarge
+from mcpkit.framing.sse import Event, EventDecoder, EventTooLarge
 from mcpkit.host.chat_completions import request_body
 from mcpkit.host.complaints import Complaint, complaint_in
 from mcpkit.host.completion_reader import (
@@ -27,6 +27,7 @@ from mcpkit.host.completion_reader import (
     CompletionReader,
     EndpointFailed,
     is_event_stream,
+    is_framed,
     last_event,
     read_completion,
 )
@@ -164,7 +165,8 @@ class OpenAIModel:
     async def _whole(self, messages: Sequence[ChatMessage], tools: Sequence[ToolOffer], wishes: Wishes) -> Completion:
         answer = await self._send(messages, tools, wishes, stream=False)
         with self._errors_told(answer):
-            return read_completion(await read_body(answer, MAX_BODY_BYTES), self.name, _names(tools))
+            body = await read_body(answer, MAX_BODY_BYTES)
+            return read_completion(body, self.name, _names(tools), framed=is_framed(answer.headers))
 
     async def _streamed(
         self, messages: Sequence[ChatMessage], tools: Sequence[ToolOffer], wishes: Wishes
@@ -182,14 +184,14 @@ class OpenAIModel:
                         yield whole.content
                         yield whole
                         return
-                    async for data in _events(start, chunks, persistence, reader):
-                        if piece := reader.feed(data):
+                    async for event in _events(start, chunks, persistence, reader):
+                        if piece := reader.feed_event(event):
                             yield piece
                         if reader.done:
                             break
         finally:
             await answer.close()
-        yield reader.finished()
+        yield reader.finished(framed=is_framed(answer.headers))
 
     async def _send(
         self, messages: Sequence[ChatMessage], tools: Sequence[ToolOffer], wishes: Wishes, *, stream: bool
@@ -438,8 +440,8 @@ async def _rest(chunks: AsyncGenerator[bytes, None]) -> bytes:
 
 async def _events(
     start: bytes, chunks: AsyncGenerator[bytes, None], persistence: Persistence, reader: CompletionReader
-) -> AsyncGenerator[str, None]:
-    """The data of each event of a streamed answer.
+) -> AsyncGenerator[Event, None]:
+    """Each event of a streamed answer.
 
     Raises: ModelError, also when the ``reader`` has learnt nothing from them for too long.
     """
@@ -453,7 +455,7 @@ async def _events(
         except EventTooLarge:
             raise ModelError("The model's endpoint sent more at once than fits") from None
         for event in events:
-            yield event.data
+            yield event
         now = clock()
         heard, steps = (now, reader.steps) if reader.steps > steps else (heard, steps)
         if now > heard + persistence.answer:
@@ -461,8 +463,8 @@ async def _events(
         if now > begun + persistence.stream:
             raise ModelError(f"The model's endpoint did not end its answer within {persistence.stream:g} seconds")
         chunk = await anext(chunks, None)
-    for data in last_event(decoder):
-        yield data
+    for event in last_event(decoder):
+        yield event
 
 
 def _told(error: ClientError) -> ModelError:

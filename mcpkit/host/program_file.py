@@ -5,10 +5,12 @@ What must never stand here: what is looked for in the module.
 
 from __future__ import annotations
 
+import ast
 import importlib
 import importlib.util
 import sys
 import traceback
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Final
@@ -43,6 +45,29 @@ def load_program(path: str) -> ModuleType:
         raise
     except BaseException as error:
         raise UsageError(_told(error, path, file)) from error
+
+
+def place_of_call(path: str, names: Collection[str]) -> str:
+    """Where the file calls one of these names first, as in "line 3 makes one in f()"; empty where it doesn't."""
+    try:
+        tree = ast.parse(Path(path).read_bytes())
+    except (OSError, SyntaxError, ValueError, RecursionError):
+        return ""
+    return next(_calls(tree, names, ""), "")
+
+
+def _calls(node: ast.AST, names: Collection[str], within: str) -> Iterator[str]:
+    """Calls of the names below a node, in the order of the file."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name | ast.Attribute):
+        called = node.func.id if isinstance(node.func, ast.Name) else node.func.attr
+        if called in names:
+            yield f"line {node.lineno} makes one{within or ', which has no name of its own'}"
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        within = f" in {node.name}()"
+    elif isinstance(node, ast.If) and "__name__" in ast.dump(node.test):
+        within = within or " under `if __name__`"
+    for child in ast.iter_child_nodes(node):
+        yield from _calls(child, names, within)
 
 
 def _import_name(file: Path) -> tuple[Path, str]:

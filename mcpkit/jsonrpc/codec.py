@@ -88,6 +88,10 @@ class BadParams(InvalidRequest, InvalidParams):
         self.id = id
 
 
+class BadCall(InvalidRequest):
+    """The message names a method and has an ``id``, and is no request: -32600."""
+
+
 class BadAnswer(InvalidRequest):
     """A response that is none; its ``id`` is ours, not the sender's, so it must not be echoed: see ``answers``."""
 
@@ -284,7 +288,8 @@ def _unique(pairs: list[tuple[str, Any]]) -> JsonObject:
 def _parse_answer(value: JsonObject) -> Message:
     """The response in ``value``, which is no call; otherwise say what is wrong with it."""
     if "method" in value or not ("result" in value or "error" in value):
-        raise InvalidRequest(f"Invalid request: {_fault(value)}", id=_readable_id(value))
+        called = "method" in value and not ("result" in value or "error" in value)
+        raise (BadCall if called else InvalidRequest)(f"Invalid request: {_fault(value)}", id=_readable_id(value))
     id = value.get("id")
     if value.get("jsonrpc") != "2.0":
         raise BadAnswer('jsonrpc must be "2.0"', id)

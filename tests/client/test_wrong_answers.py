@@ -259,7 +259,7 @@ def own_requests() -> list[str]:
 
 @pytest.mark.parametrize("handlers", [{}, {**HANDLERS, "roots": ["file:///a"]}])
 async def test_a_servers_own_bad_requests(handlers: dict[str, Any]) -> None:
-    """Each that has usable params is answered once, in the form of JSON-RPC; calls are unharmed."""
+    """Each is answered once, in the form of JSON-RPC; calls are unharmed."""
     answers: list[dict[str, Any]] = []
     streams: list[Reply] = []
     script = Script("nothing", False, after_handshake=True)
@@ -287,7 +287,7 @@ async def test_a_servers_own_bad_requests(handlers: dict[str, Any]) -> None:
         for text in own_requests():
             await streams[-1].event(text)
         assert (await client.call_tool("t", {})).text == "fine"
-        wanted = len(ASKED) * sum(params is None or isinstance(params, dict) for params in ASKED_PARAMS)
+        wanted = len(ASKED) * len(ASKED_PARAMS)
         while sum(str(answer.get("id")).startswith("q") for answer in answers) < wanted:
             await client.ping()
         assert (await client.call_tool("t", {})).text == "fine"
@@ -297,3 +297,68 @@ async def test_a_servers_own_bad_requests(handlers: dict[str, Any]) -> None:
         assert ("result" in answer) != ("error" in answer)
         assert "Traceback" not in json.dumps(answer)
         assert answer.get("error", {"code": -32600})["code"] in range(-33_000, 0)
+
+
+NO_REQUESTS = {
+    '{"jsonrpc":"2.0","id":"q","method":"ping","params":5}': -32602,
+    '{"jsonrpc":"2.0","id":"q","method":"roots/list","params":"text"}': -32602,
+    '{"jsonrpc":"2.0","id":"q","method":"ping","params":[1]}': -32602,
+    '{"jsonrpc":"2.0","id":"q","method":"ping","params":null}': -32602,
+    '{"jsonrpc":"2.0","id":"q","method":5}': -32600,
+    '{"id":"q","method":"ping"}': -32600,
+    '[{"jsonrpc":"2.0","id":"q","method":"ping","params":5},5]': -32602,
+}
+ASKING = """
+import json, sys
+for line in sys.stdin:
+    message = json.loads(line)
+    if message.get("method") == "initialize":
+        print(json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": json.loads(sys.argv[1])}), flush=True)
+    elif message.get("method") == "tools/call":
+        print(sys.argv[2].replace('"q"', str(message["id"])), flush=True)
+        answer = json.loads(next(sys.stdin))
+        content = [{"type": "text", "text": str(answer["error"]["code"] if answer["id"] == message["id"] else answer)}]
+        print(json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": {"content": content}}), flush=True)
+    elif "id" in message:
+        error = {"code": -32601, "message": "no such method"}
+        print(json.dumps({"jsonrpc": "2.0", "id": message["id"], "error": error}), flush=True)
+"""
+
+
+@pytest.mark.parametrize(("text", "code"), NO_REQUESTS.items())
+async def test_what_is_no_request_is_answered_over_stdio(text: str, code: int) -> None:
+    """Under its id, even where that is the id of a call that waits, which is none the worse for it."""
+    command = [sys.executable, "-c", ASKING, json.dumps(RIGHT["initialize"]), text]
+    async with asyncio.timeout(SECONDS), MCPClient(command, mode=HANDSHAKE, patience=PATIENCE) as client:
+        assert (await client.call_tool("t", {})).text == str(code)
+
+
+@pytest.mark.parametrize(("text", "code"), NO_REQUESTS.items())
+async def test_what_is_no_request_is_answered_over_streamable_http(text: str, code: int) -> None:
+    """The same on the stream of the call."""
+    answered: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+
+    async def serve(asked: Asked, reply: Reply) -> None:
+        message = asked.message if asked.method == "POST" else {}
+        if asked.method != "POST":
+            await reply.send(405)
+        elif "method" not in message:
+            await reply.send(202)
+            answered.put_nowait(message)
+        elif "id" not in message:
+            await reply.send(202)
+        else:
+            await reply.stream()
+            if message["method"] == "tools/call":
+                await reply.event(text.replace('"q"', str(message["id"])))
+                answer = await answered.get()
+                assert (answer["id"], answer["error"]["code"]) == (message["id"], code)
+            await reply.event({"jsonrpc": "2.0", "id": message["id"], "result": RIGHT[message["method"]]})
+            await reply.end()
+
+    async with (
+        asyncio.timeout(SECONDS),
+        http_peer(serve) as peer,
+        MCPClient(peer.url, mode=HANDSHAKE, patience=PATIENCE) as client,
+    ):
+        assert (await client.call_tool("t", {})).text == "fine"

@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from mcpkit import Server
-from mcpkit.client import ClientError, MCPClient
+from mcpkit.client import ClientError, MCPClient, ProtocolViolation
 from mcpkit.client.results import Tool
 from mcpkit.host.commands import Commands, UsageError, arguments_of, pairs_of
+from mcpkit.host.exits import exit_code
 from mcpkit.testing import connect
 from tests.host.sites import math_server, modulo_server
 
@@ -291,6 +292,40 @@ async def test_wrong_types_in_an_answer_are_read_or_told(
                     printed += 1
                     out.getvalue().encode()
             assert printed > len(answers) // 2, "most wrong members say nothing that matters here"
+
+
+TEXT_BLOCK = {"type": "text", "text": "hello"}
+LENIENT: list[tuple[str, Any]] = [
+    *(("tools/call", content) for content in ("hello", ["hello"], TEXT_BLOCK, {"text": "hello"}, [{"text": "hello"}])),
+    *(("resources/read", contents) for contents in ("hello", ["hello"], {"uri": "a://b", "text": "hello"})),
+    *(("prompts/get", [{"role": "user", "content": content}]) for content in ("hello", ["hello"], [TEXT_BLOCK])),
+]
+UNREADABLE: list[tuple[str, Any]] = [
+    *(("tools/call", content) for content in (5, True, {"a": 1}, [5], [None], [["hello"]], [{"type": "text"}])),
+    *(("resources/read", contents) for contents in (5, [5], [None])),
+    *(("prompts/get", messages) for messages in ("hello", [5], [{"role": "user", "content": 5}])),
+]
+MEMBERS = {"tools/call": "content", "resources/read": "contents", "prompts/get": "messages"}
+
+
+@pytest.mark.parametrize(("method", "value"), LENIENT)
+async def test_contents_in_another_form_are_read(method: str, value: Any, tmp_path: Path) -> None:
+    """A text, one block alone: what they can mean is shown, not an empty line."""
+    answers = {"tools/list": [{"tools": []}], method: [{MEMBERS[method]: value}]}
+    async with scripted(tmp_path, **answers) as client:
+        out = Pipe()
+        assert await ASKED[method](Commands(client, as_json=False, out=out)) == 0
+    assert out.getvalue().removeprefix("user: ") == "hello\n"
+
+
+@pytest.mark.parametrize(("method", "value"), UNREADABLE)
+async def test_contents_that_can_not_be_read_are_told(method: str, value: Any, tmp_path: Path) -> None:
+    """Nothing that a server answers is lost unseen; the exit code says that this is no MCP."""
+    answers = {"tools/list": [{"tools": []}], method: [{MEMBERS[method]: value}]}
+    async with scripted(tmp_path, **answers) as client:
+        with pytest.raises(ProtocolViolation, match=r"^the server's answer can't be read: .* must be ") as failed:
+            await ASKED[method](Commands(client, as_json=False, out=Pipe()))
+    assert exit_code(failed.value) == 6
 
 
 @pytest.mark.parametrize("wrong", WRONG)

@@ -34,6 +34,47 @@ def test_the_servers_come_in_the_order_of_the_file(file: Path, root: str) -> Non
     assert [entry.place for entry in entries] == ["http://127.0.0.1:18080/api", "python a.py"]
 
 
+@pytest.mark.parametrize("below", ["", "src/deep"])
+def test_servers_that_claude_code_keeps_for_the_folder_are_taken(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, below: str
+) -> None:
+    """With those for all folders, which they come before; not those of other folders, be they around it."""
+    folder = tmp_path / "work" / "mine"
+    (folder / below).mkdir(parents=True)
+    monkeypatch.chdir(folder / below)
+    projects = {
+        str(tmp_path): {"mcpServers": {"around": MATH}},
+        str(folder): {"mcpServers": {"own": {"type": "stdio", "command": "python", "args": [], "env": {}}, "s": MATH}},
+        str(tmp_path / "other"): {"mcpServers": {"other": MATH}},
+        str(tmp_path / "none"): {"mcpServers": {}, "history": []},
+    }
+    common = {"s": {"url": "http://127.0.0.1:1/api"}, "all": MATH}
+    entries = read(file, {"mcpServers": common, "projects": projects})
+    assert [entry.name for entry in entries] == ["s", "all", "own"]
+    assert entries[0].place == MATH["url"]
+    assert isinstance(entries[2].target, Mapping)
+    assert entries[2].target["cwd"] == str(folder)
+    assert [entry.name for entry in read(file, {"projects": projects})] == ["own", "s"]
+
+
+@pytest.mark.parametrize("common", [{}, {"mcpServers": {}}])
+def test_servers_that_claude_code_keeps_for_other_folders_are_named(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, common: dict[str, Any]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    config = {**common, "projects": {"/some/where": {"mcpServers": {"s": MATH}}, "/b": {"mcpServers": {}}}}
+    with pytest.raises(ConfigError, match=r"^mcp.json names servers for other folders than .*: start in one of /some"):
+        read(file, config)
+
+
+@pytest.mark.parametrize("projects", [5, [], {"/a": 5}, {"/a": {"mcpServers": 5}}, {"/a": {}}])
+def test_projects_without_servers_mean_nothing(file: Path, projects: Any) -> None:
+    (entry,) = read(file, {"mcpServers": {"s": MATH}, "projects": projects})
+    assert entry.name == "s"
+    with pytest.raises(ConfigError, match="names no servers"):
+        read(file, {"projects": projects})
+
+
 @pytest.mark.parametrize(
     ("said", "kind"),
     [

@@ -437,6 +437,52 @@ async def test_a_turn_of_many_large_results_stays_within_its_bound(character: st
     assert 1 <= show.lines.count("notice shortened") <= 2  # once in a turn
 
 
+LARGE_ARGUMENTS: dict[str, dict[str, Any]] = {
+    "a text": {"path": "a.txt", "text": "x" * 100_000},
+    "two texts": {"one": "你" * 50_000, "other": "\n" * 50_000},
+    "a list": {"numbers": list(range(30_000)), "path": "a.txt"},
+    "nested": {"path": "a.txt", "deep": {"er": [{"text": "x" * 100_000}]}},
+    "many": {f"n{number}": number for number in range(20_000)},
+    "a long name": {"n" * 100_000: 1},
+}
+
+
+@pytest.mark.parametrize("name", LARGE_ARGUMENTS)
+async def test_arguments_that_are_larger_than_a_request_are_shortened(name: str) -> None:
+    """The call is made with all of them; what the model is reminded of says that they were shortened."""
+    arguments = LARGE_ARGUMENTS[name]
+    taken: list[Any] = []
+    server = Server("writer", extra_arguments="ignore")
+    server.tool("write", annotations=READS)(lambda: "written")
+
+    async def noted(exchange: Any, call: Any) -> Any:
+        if exchange.method == "tools/call":
+            taken.append(exchange.params["arguments"])
+        return await call(exchange)
+
+    server.use(noted)
+
+    model = Scripted(calls(("server0_write", arguments), ("server0_write", arguments)), "done", "yes")
+    async with conversing(model, Site(server), limits=Limits(request_bytes=20_000)) as (conversation, show):
+        assert await conversation.turn("write") == "done"
+        assert await conversation.turn("did you?") == "yes"
+    assert taken == [arguments, arguments]
+    assert show.lines.count("notice shortened") >= 1
+    messages, tools, wishes = model.asked[1]
+    assert len(request_body("m", messages, tools, wishes, stream=True)) < 20_000
+    for call in messages[2].tool_calls:
+        assert "… [shortened: " in str(call.arguments)
+        assert call.arguments.get("path", "a.txt") == "a.txt"
+
+
+async def test_a_long_text_beside_a_call_is_shortened() -> None:
+    said = Completion("x" * 100_000, "m", calls(("server0_shout", {})).tool_calls)
+    model = Scripted(said, "done")
+    async with conversing(model, Site(loud_server("y")), limits=Limits(request_bytes=20_000)) as (conversation, _):
+        assert await conversation.turn("say") == "done"
+    assert model.asked[1][0][2].content.endswith("x… [shortened: 100000 characters in all]")
+
+
 async def test_what_can_not_be_made_smaller_is_told() -> None:
     async with conversing(Scripted("never"), limits=Limits(request_bytes=20_000)) as (conversation, _):
         with pytest.raises(ModelError, match="more than the 20000 of MCP_MODEL_REQUEST_BYTES"):

@@ -657,6 +657,76 @@ async def test_an_error_that_wants_too_long_a_pause_is_told_at_once(error: Any) 
     assert len(peer.asked) == 1
 
 
+ERROR_EVENTS: dict[str, tuple[str, int, str]] = {
+    "plain text": ("slow down", 3, "answered an error"),
+    "words that tell": ("the server is overloaded, slow down", 3, "HTTP 503"),
+    "JSON of no known form": ('{"reason":"slow down"}', 3, "answered an error"),
+    "JSON": ('{"error":{"message":"slow down","code":429}}', 3, "HTTP 429"),
+}
+
+
+@pytest.mark.parametrize("end", ["\n\n", ""])
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("name", ERROR_EVENTS)
+async def test_an_event_that_is_named_an_error_is_one(name: str, stream: bool, end: str) -> None:
+    """Whatever its data is, with or without the blank line behind it."""
+    data, attempts, text = ERROR_EVENTS[name]
+    async with asking(streamed([f"event: error\ndata: {data}{end}"])) as (model, peer):
+        with pytest.raises(ModelError, match=text) as failed:
+            await heard(model, stream=stream)
+    assert "slow down" in failed.value.said
+    assert len(peer.asked) == attempts
+
+
+# ── streams that don't announce their end ───────────────────────────────────────────────────────────────────────────
+
+TEXT_ONLY: list[Any] = [delta(role="assistant", content="h"), delta(content="i")]
+WHOLE_CALL: list[Any] = [calls(call("f", '{"a":', index=0, id="1")), calls(call(arguments="1}", index=0))]
+HALF_CALL: list[Any] = WHOLE_CALL[:1]
+HALF_EVENT: list[Any] = [*TEXT_ONLY, 'data: {"choices": [{"delta": {"con']
+
+
+def framed(chunks: Iterable[Any], form: str) -> Writes:
+    """The events with their end as HTTP tells it; of a body that is cut the end is missing."""
+    pieces = [event(one) for one in chunks]
+    if form in {"length", "cut length"}:
+        size = sum(map(len, pieces)) + (5 if form == "cut length" else 0)
+        return sending(head_of("text/event-stream", Content_Length=str(size)), *pieces)
+    body = [b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces]
+    last = [b"0\r\n\r\n"] if form == "chunked" else []
+    return sending(head_of("text/event-stream", Transfer_Encoding="chunked"), *body, *last)
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("form", ["length", "chunked"])
+async def test_a_body_that_is_whole_is_an_answer_though_no_end_was_announced(form: str, stream: bool) -> None:
+    async with asking(framed(TEXT_ONLY, form)) as (model, peer):
+        found = await heard(model, stream=stream)
+    assert (found.content, found.tool_calls, found.finish_reason) == ("hi", (), "stop")
+    async with asking(framed(WHOLE_CALL, form)) as (model, peer):
+        found = await heard(model, stream=stream)
+    assert [(one.name, one.arguments) for one in found.tool_calls] == [("f", {"a": 1})]
+    assert (found.finish_reason, len(peer.asked)) == ("tool_calls", 1)
+
+
+CUT_BODIES: dict[str, tuple[list[Any], str]] = {
+    "a chunked body": (TEXT_ONLY, "cut"),
+    "a body of a length": (TEXT_ONLY, "cut length"),
+    "half a call": (HALF_CALL, "chunked"),
+    "half an event": (HALF_EVENT, "chunked"),
+    "thoughts alone": ([delta(reasoning_content="hm")], "length"),
+}
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("name", CUT_BODIES)
+async def test_a_body_that_is_cut_is_none(name: str, stream: bool) -> None:
+    chunks, form = CUT_BODIES[name]
+    async with asking(framed(chunks, form)) as (model, _):
+        with pytest.raises(ModelError, match="broke"):
+            await heard(model, stream=stream)
+
+
 # ── what is no answer ───────────────────────────────────────────────────────────────────────────────────────────────
 
 PAGE = b"<!DOCTYPE html><html>no</html>"

@@ -8,14 +8,15 @@ stand here: I/O, what a message is for.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from mcpkit.client.background import log
 from mcpkit.client.errors import ProtocolViolation
 from mcpkit.framing.ndjson import Overlong
-from mcpkit.jsonrpc.codec import BadAnswer, Limits, decode
+from mcpkit.jsonrpc.codec import BadAnswer, BadCall, BadParams, Limits, decode
 from mcpkit.jsonrpc.errors import RpcError
-from mcpkit.jsonrpc.messages import Batch, ErrorResponse, Id, Message, Response
+from mcpkit.jsonrpc.messages import Batch, ErrorResponse, Id, Message, Request, Response
 
 _ENVELOPE: Final = frozenset({"jsonrpc", "id", "result", "error"})
 _LOOKED_AT: Final = 64 * 1024
@@ -36,6 +37,13 @@ class Broken(ProtocolViolation):
         """It was meant as the answer to a request; False for what a server says unasked, and for noise."""
         self.readable = readable
         """It is JSON, and its id is none that a request can have."""
+
+
+@dataclass(slots=True)
+class BadRequest(Request):
+    """A request that is none, and whose id can be read: ``error`` is to answer it."""
+
+    error: RpcError
 
 
 Incoming: TypeAlias = Message | Broken
@@ -66,8 +74,10 @@ def answers(message: Incoming, id: Id | None) -> bool:
     return type(message.id) is type(id) and message.id == id
 
 
-def _broken(error: RpcError, data: bytes) -> Broken:
+def _broken(error: RpcError, data: bytes) -> Broken | BadRequest:
     log.warning("the server sent something that is no message: %s", error.message)
+    if isinstance(error, BadCall | BadParams) and error.id is not None:
+        return BadRequest(error.id, "", {}, error)
     text = f"the server's answer is no JSON-RPC message: {error.message}"
     if isinstance(error, BadAnswer):
         return Broken(text, error.answers, readable=True)
