@@ -342,13 +342,20 @@ def _logged(error: BaseException, what: str) -> bool:
 
 
 def _check_meta(exchange: Exchange) -> None:
-    """That ``params._meta`` is an object, where there is one: whoever reads it may rely on that (META-01).
+    """Check ``params._meta``, where there is one: an object (META-01), its progress token a text or integer.
 
     Raises: InvalidParams.
     """
     params = exchange.params
-    if "_meta" in params and type(params["_meta"]) is not dict:
+    if "_meta" not in params:
+        return
+    meta = params["_meta"]
+    if type(meta) is not dict:
         raise InvalidParams("params._meta must be an object; leave it out where it would say nothing")
+    if "progressToken" in meta and type(meta["progressToken"]) not in (str, int):
+        raise InvalidParams(
+            "params._meta.progressToken must be a string or an integer; leave it out to hear no progress"
+        )
 
 
 def _numbered(error: RpcError, revision: Revision) -> RpcError:
