@@ -432,6 +432,37 @@ async def test_a_progress_token_of_another_type_is_refused_at_every_door(door: s
         assert "result" in await ask("tools/list", {"_meta": {"progressToken": 7}})
 
 
+@pytest.mark.parametrize("door", DOORS)
+async def test_an_error_repeats_no_more_than_the_beginning_of_what_a_caller_sent(door: str) -> None:
+    long = "x" * (4_000 if door == "envelope" else 900_000)  # the name stands in a header too, which has its own limit
+    asked: list[tuple[str, dict[str, Any]]] = [
+        ("tools/call", {"name": long}),
+        ("tools/call", {"name": "ends", "arguments": {long: 1}}),
+        ("tools/call", {"name": "ends", "arguments": {"how": {"a": long}, "when": "later"}}),
+        ("tools/call", {"name": "ends", "arguments": long}),
+        ("prompts/get", {"name": long}),
+        ("prompts/get", {"name": "words", "arguments": {long: "1"}}),
+        ("prompts/get", {"name": "words", "arguments": {long: 1}}),
+        ("completion/complete", {"ref": {"type": "ref/prompt", "name": long}, "argument": {"name": "a", "value": ""}}),
+        ("completion/complete", {"ref": {"type": "ref/resource", "uri": long}, "argument": {"name": "a", "value": ""}}),
+        ("completion/complete", {"ref": {"type": long}, "argument": {"name": "a", "value": ""}}),
+        (
+            "completion/complete",
+            {"ref": {"type": "ref/prompt", "name": "words"}, "argument": {"name": long, "value": long}},
+        ),
+        ("logging/setLevel", {"level": long}),
+        ("tasks/get", {"taskId": long}),
+        *((f"resources/{method}", {"uri": f"end://{long}"}) for method in ("read", "subscribe", "unsubscribe")),
+        *((f"{kind}/list", {"cursor": long}) for kind in ("tools", "resources", "resources/templates", "prompts")),
+        ("x/" + long, {}),
+    ]
+    async with DOORS[door](build()) as ask:
+        for method, params in asked:
+            answer = await ask(method, params)
+            assert "error" in answer or answer["result"]["isError"], (method[:30], str(answer)[:300])
+            assert len(str(answer)) < 2500, (method[:30], len(str(answer)), str(answer)[:300])
+
+
 @pytest.mark.parametrize("door", [door for door in DOORS if "batch" not in door])
 async def test_a_stream_that_has_begun_ends_with_the_answer(door: str) -> None:
     """The tool has told its progress; then it ends somehow."""
