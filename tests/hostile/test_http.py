@@ -179,3 +179,11 @@ async def test_a_probe_with_head_is_answered_as_get_without_a_body(parser: str, 
                 assert bool(body) == (method == b"GET"), path
                 heads.append([line for line in head.lower().split(b"\r\n") if not line.startswith(b"date")])
             assert (heads[0][0], heads[0]) == (b"http/1.1 200 ok", heads[1]), path
+
+
+async def test_an_empty_port_is_the_default_one(place: Place) -> None:
+    """RFC 3986 section 3.2.3: what is meant is the Host without the colon."""
+    said = await tell(place, GOOD.replace(b"Host: 127.0.0.1\r\n", b"Host: 127.0.0.1:\r\n"))
+    assert said.statuses[0] == 200
+    said = await tell(place, b"GET / HTTP/1.1\r\nHost: localhost:\r\n\r\n")
+    assert b'"http://localhost/api"' in said.data
