@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Collection, Coroutine, Hashable
 from dataclasses import dataclass, field
 from functools import reduce
 from time import perf_counter
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
 from mcpkit.aio import cancel_requests, contain, is_requested, take_back
 from mcpkit.jsonrpc.codec import encode
@@ -38,7 +38,6 @@ CacheKey: TypeAlias = Callable[[Exchange], Hashable | None]
 
 CANCELLED: str | None = "cancelled"
 TOOL_ERROR = "tool_error"
-BAD_META: Final = "params._meta must be an object; leave it out where it would say nothing"
 ALL_REVISIONS: tuple[Revision, ...] = (*REVISIONS.values(), PLAIN)
 MAX_PAGES = 1024
 """Cached results per method: more than real lists have pages, less than a caller with invented cursors could fill."""
@@ -222,8 +221,8 @@ class Kernel:
 
     async def _serve(self, exchange: Exchange) -> Result:
         params = exchange.params
-        if "_meta" in params and type(params["_meta"]) is not dict:
-            raise InvalidParams(BAD_META)
+        if "_meta" in params and (type(params["_meta"]) is not dict or "progressToken" in params["_meta"]):
+            _check_meta(exchange)
         rows = self._tables[exchange.revision.name]
         if exchange.method not in rows:
             raise MethodNotFound(exchange.method)
@@ -344,13 +343,20 @@ def _logged(error: BaseException, what: str) -> bool:
 
 
 def _check_meta(exchange: Exchange) -> None:
-    """That ``params._meta`` is an object, where there is one: whoever reads it may rely on that (META-01).
+    """Check ``params._meta``, where there is one: an object (META-01), its progress token a text or integer.
 
     Raises: InvalidParams.
     """
     params = exchange.params
-    if "_meta" in params and type(params["_meta"]) is not dict:
-        raise InvalidParams(BAD_META)
+    if "_meta" not in params:
+        return
+    meta = params["_meta"]
+    if type(meta) is not dict:
+        raise InvalidParams("params._meta must be an object; leave it out where it would say nothing")
+    if "progressToken" in meta and type(meta["progressToken"]) not in (str, int):
+        raise InvalidParams(
+            "params._meta.progressToken must be a string or an integer; leave it out to hear no progress"
+        )
 
 
 def _numbered(error: RpcError, revision: Revision) -> RpcError:

@@ -364,3 +364,27 @@ async def test_meta_is_an_object_or_nothing(revision: Revision, meta: Any, hooke
         await unit.serve(exchange("x/own", {"_meta": meta}, revision=revision))
     await unit.notified(exchange("notifications/roots/list_changed", {"_meta": meta}, revision=revision, id=None))
     assert heard == []
+
+
+@pytest.mark.parametrize("token", [[1], 1.5, None, True, False, {}])
+@pytest.mark.parametrize("revision", ALL_REVISIONS, ids=lambda revision: revision.name)
+@pytest.mark.parametrize("hooked", [False, True])
+async def test_a_progress_token_is_a_text_or_an_integer(revision: Revision, token: Any, hooked: bool) -> None:
+    """Any other could not be told apart when progress comes back; nothing is called for it."""
+    heard: list[Any] = []
+
+    async def hook(exchange: Exchange, call: Any) -> Any:
+        return await call(exchange)
+
+    async def served(exchange: Exchange) -> Any:
+        heard.append(exchange.params["_meta"]["progressToken"])
+        return {}
+
+    unit = kernel(x__own=served)
+    if hooked:
+        unit.use(hook)
+    with pytest.raises(InvalidParams, match="progressToken must be a string or an integer"):
+        await unit.serve(exchange("x/own", {"_meta": {"progressToken": token}}, revision=revision))
+    for good in ("", "text", 0, -7):
+        await unit.serve(exchange("x/own", {"_meta": {"progressToken": good}}, revision=revision))
+    assert heard == ["", "text", 0, -7]

@@ -17,7 +17,7 @@ from urllib.parse import quote
 from mcpkit.extensions.skills_library import SAFE, Library, Skill, SkillError
 from mcpkit.features.contents import ResourceContents, ResourceResult
 from mcpkit.features.resources import Resource
-from mcpkit.jsonrpc.errors import InvalidParams
+from mcpkit.jsonrpc.errors import InvalidParams, excerpt
 from mcpkit.jsonrpc.messages import JsonObject
 from mcpkit.protocol.exchange import Exchange
 from mcpkit.protocol.pagination import decode_cursor, encode_cursor
@@ -87,7 +87,9 @@ class Skills:
         uri = _uri(exchange)
         skill = self._library.skills.get(uri)
         if skill is None:
-            raise InvalidParams("No skill is served at this URI; skills/list names what there is", data={"uri": uri})
+            raise InvalidParams(
+                "No skill is served at this URI; skills/list names what there is", data={"uri": excerpt(uri)}
+            )
         return self._kept({"skill": skill.entry})
 
     async def read_directory(self, exchange: Exchange) -> JsonObject:
@@ -95,7 +97,7 @@ class Skills:
         uri = _uri(exchange)
         inside = self._library.directories.get(uri)
         if inside is None:
-            raise InvalidParams("This URI is no directory resource", data={"uri": uri})
+            raise InvalidParams("This URI is no directory resource", data={"uri": excerpt(uri)})
         children = {child["uri"]: child for child in inside}
         uris, cursor = _page(sorted(children), exchange)
         return self._kept({"resources": [children[child] for child in uris], **cursor})

@@ -163,7 +163,7 @@ def create_app(
     doors = dict(pages)
     for path, door in ((MCP_PATH, endpoint), (SSE_PATH, endpoint.sse)):
         doors[path] = doors[f"{path}/"] = door
-    exempt = {path: READ if path in pages else CALLED for path in doors} | dict.fromkeys(HEALTH, ("GET",))
+    exempt = {path: READ if path in pages else CALLED for path in doors} | dict.fromkeys(HEALTH, ("GET", "HEAD"))
     fence = Fence(gate, exempt, authenticated=bool(authenticate), is_open=is_open)
     given = {"title": server.name, "version": server.version, "docs_url": None, "redoc_url": None}
     app = McpApp(server, endpoint, doors, fence, **{"redirect_slashes": False, **given, **options})
@@ -182,7 +182,9 @@ def create_app(
         app.add_api_route(path, serve, methods=list(READ), include_in_schema=False)
     for path, health in zip(HEALTH, (healthy, readiness(endpoint)), strict=True):
         own.add(health)
-        app.add_api_route(path, health, include_in_schema=False)
+        app.add_api_route(
+            path, health, methods=["GET", "HEAD"], include_in_schema=False
+        )  # load balancers probe with HEAD
     return app
 
 

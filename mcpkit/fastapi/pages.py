@@ -62,7 +62,7 @@ class Info:
         except Refused as refusal:
             await refuse(send, refusal)
             return
-        url = f"{scope['scheme']}://{visit.headers['host']}{scope.get('root_path') or ''}"
+        url = f"{scope['scheme']}://{visit.headers['host'].removesuffix(':')}{scope.get('root_path') or ''}"
         await visit.answer(200, encode(self._describe(url)))
 
 

@@ -16,6 +16,7 @@ from weakref import WeakKeyDictionary
 from mcpkit.aio import as_exception, is_requested
 from mcpkit.jsonrpc.errors import INTERNAL_ERROR
 from mcpkit.transports.asgi import Receive, Refused, Scope, Send, refuse
+from mcpkit.transports.calls import takes_null_id
 
 Enter: TypeAlias = Callable[[Any], AbstractAsyncContextManager[Any]]
 """From the application that serves the request to the lifespan around it; what it yields is the request's state."""
@@ -118,6 +119,6 @@ async def begun(startup: Startup, scope: Scope, receive: Receive, send: Send) ->
             await receive()
             await send({"type": "websocket.close", "code": 1011})
         else:
-            await refuse(send, refusal)
+            await refuse(send, refusal, null_id=takes_null_id(scope))
         return False
     return True

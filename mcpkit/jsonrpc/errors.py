@@ -62,13 +62,20 @@ class InvalidRequest(RpcError):
 
 LONGEST_NAME: Final = 200
 """Characters of a caller's name for a thing that are repeated to it."""
+LONGEST_VALUE: Final = 500
+"""Characters of a URI or another value that are repeated to the caller who sent it."""
+
+
+def excerpt(text: str, most: int = LONGEST_VALUE) -> str:
+    """The text as an error repeats it to its sender: whole, or its beginning and an ellipsis."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 class MethodNotFound(RpcError):
     """No such method under the revision in force."""
 
     def __init__(self, method: str, *, data: Any = None) -> None:
-        super().__init__(METHOD_NOT_FOUND, f"Method not found: {method[:LONGEST_NAME]}", data)
+        super().__init__(METHOD_NOT_FOUND, f"Method not found: {excerpt(method, LONGEST_NAME)}", data)
 
 
 class InvalidParams(RpcError):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mcpkit.jsonrpc.errors import INVALID_PARAMS, RpcError
+from mcpkit.jsonrpc.errors import INVALID_PARAMS, RpcError, excerpt
 from mcpkit.protocol.revisions.registry import NEWEST, SUPPORTED
 from mcpkit.protocol.revisions.revision import ErrorKind, Revision
 
@@ -39,7 +39,7 @@ class UnsupportedProtocolVersion(McpRpcError):
         super().__init__(
             ErrorKind.UNSUPPORTED_PROTOCOL_VERSION,
             f"Unsupported protocol version; use one of {', '.join(supported)}",
-            {"supported": list(supported), "requested": requested},
+            {"supported": list(supported), "requested": excerpt(requested)},
         )
 
 
@@ -62,7 +62,7 @@ class ResourceNotFound(McpRpcError):
     """No resource has this URI (ERR-06, ERR-07)."""
 
     def __init__(self, uri: str, message: str = "Resource not found; resources/list names what there is") -> None:
-        super().__init__(ErrorKind.RESOURCE_NOT_FOUND, message, {"uri": uri})
+        super().__init__(ErrorKind.RESOURCE_NOT_FOUND, message, {"uri": excerpt(uri)})
 
 
 class UrlElicitationRequired(McpRpcError):

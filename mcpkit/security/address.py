@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from functools import lru_cache
-from ipaddress import IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final
 
 EVERYBODY: Final = "*"
@@ -15,6 +15,8 @@ LONGEST: Final = 64
 """Characters of a name for a client; a proxy that writes more is not understood."""
 ONE_HOST: Final = 64
 """Bits of an IPv6 address that one network, and so one customer, has for itself."""
+MAPPED: Final = 96
+"""Bits before the IPv4 address in an IPv6 address that stands for one."""
 
 
 class TrustedProxies:
@@ -25,7 +27,7 @@ class TrustedProxies:
     def __init__(self, allowed: Collection[str]) -> None:
         """``allowed`` are addresses, networks as 10.0.0.0/8, or ``*`` for every peer. Raises: ValueError."""
         self._all = EVERYBODY in allowed
-        self._networks = tuple(ip_network(one, strict=False) for one in allowed if one != EVERYBODY)
+        self._networks = tuple(_as_ipv4(ip_network(one, strict=False)) for one in allowed if one != EVERYBODY)
         self._trusted = lru_cache(maxsize=256)(self._is_trusted)
 
     def trusts(self, peer: str) -> bool:
@@ -54,6 +56,14 @@ class TrustedProxies:
         if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
             address = address.ipv4_mapped
         return any(address in network for network in self._networks)
+
+
+def _as_ipv4(network: IPv4Network | IPv6Network) -> IPv4Network | IPv6Network:
+    """The network, as an IPv4 one where it is IPv4-mapped (RFC 4291 section 2.5.5.2)."""
+    mapped = network.network_address.ipv4_mapped if isinstance(network, IPv6Network) else None
+    if mapped is None or network.prefixlen < MAPPED:
+        return network
+    return IPv4Network((int(mapped), network.prefixlen - MAPPED))
 
 
 def _bare(entry: str) -> str:

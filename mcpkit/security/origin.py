@@ -57,8 +57,9 @@ class OriginRules:
         """Whether a request whose Host header is ``host`` is meant for us (NET-05)."""
         if host in self._known_hosts or ANY in self.hosts:
             return True
-        place = _parse_host(host)
-        if place is None:
+        empty = host.endswith(":")  # a port that is empty is the default one (RFC 3986 section 3.2.3)
+        place = _parse_host(host[:-1] if empty else host)
+        if place is None or (empty and place.port is not None):
             return False
         _, name, port = place
         # A Host without a port is the scheme's default one, and behind a proxy we don't know the scheme.

@@ -58,7 +58,10 @@ DONE: Final = _Done()
 
 
 class Refused(McpKitError):
-    """An HTTP request that is turned away; its body is a JSON-RPC error, without an id unless one was read."""
+    """An HTTP request that is turned away; its body is a JSON-RPC error, whose id is null unless one was read.
+
+    JSON-RPC 2.0 section 5 says null; clients that are strict about it show the message then.
+    """
 
     def __init__(
         self,
@@ -72,7 +75,12 @@ class Refused(McpKitError):
         super().__init__(message)
         self.status = status
         self.headers = tuple(headers)
-        self.body = encode_error(id, RpcError(code, message))
+        self._answered = id, RpcError(code, message)
+        self.body = encode_error(*self._answered, null_id=True)
+
+    def body_without_null(self) -> bytes:
+        """The body for revisions whose schema has no null there: an id that was not read is left out (RPC-11)."""
+        return encode_error(*self._answered)
 
 
 class ClientGone(McpKitError):
@@ -161,22 +169,23 @@ async def gone() -> Event:
     return {"type": "http.disconnect"}
 
 
-async def refuse(send: Send, refusal: Refused, extra: Iterable[Header] = ()) -> None:
-    """Send a refusal."""
-    length = (b"content-length", b"%d" % len(refusal.body))
+async def refuse(send: Send, refusal: Refused, extra: Iterable[Header] = (), *, null_id: bool = True) -> None:
+    """Send a refusal; ``null_id`` says whether the id is null, or left out, where none was read."""
+    body = refusal.body if null_id else refusal.body_without_null()
+    length = (b"content-length", b"%d" % len(body))
     headers = [JSON_TYPE, length, *refusal.headers, *extra]
     await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
-    await send({"type": "http.response.body", "body": refusal.body})
+    await send({"type": "http.response.body", "body": body})
 
 
-async def failed(send: Send, extra: Iterable[Header] = ()) -> None:
+async def failed(send: Send, extra: Iterable[Header] = (), *, null_id: bool = True) -> None:
     """Answer for a fault of our own, if no answer has begun; its details go to the log."""
     logger.exception("a request could not be answered")
     refusal = Refused(
         503, "The server failed to answer; try again", [(b"retry-after", b"1"), CLOSE], code=INTERNAL_ERROR
     )
     with suppress(Exception):
-        await refuse(send, refusal, extra)
+        await refuse(send, refusal, extra, null_id=null_id)
 
 
 def join_fields(raw: Iterable[Header]) -> dict[str, str]:

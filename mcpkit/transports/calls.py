@@ -19,7 +19,7 @@ from mcpkit.kernel import Kernel
 from mcpkit.protocol.exchange import Exchange
 from mcpkit.protocol.headers import VERSION_HEADER
 from mcpkit.protocol.revisions.registry import HANDSHAKE_NAMES, REVISIONS
-from mcpkit.transports.asgi import Refused
+from mcpkit.transports.asgi import BLANKS, Refused, Scope
 
 logger = logging.getLogger("mcpkit.transports")
 
@@ -147,6 +147,13 @@ def names_null_id(headers: Mapping[str, str]) -> bool:
     """Whether an error without a readable id says ``"id": null``: plain JSON-RPC and old revisions do (RPC-11)."""
     version = headers.get(VERSION_HEADER)
     return version is None or (version in HANDSHAKE_NAMES and not REVISIONS[version].http.priming)
+
+
+def takes_null_id(scope: Scope) -> bool:
+    """The same of a request that is refused before its header fields are read."""
+    name = VERSION_HEADER.encode()
+    values = [value.decode("latin-1").strip(BLANKS) for key, value in scope["headers"] if key.lower() == name]
+    return names_null_id({VERSION_HEADER: values[0]} if values else {})
 
 
 async def serve_batch(

@@ -36,7 +36,7 @@ from mcpkit.transports.asgi import (
     refuse,
     unread,
 )
-from mcpkit.transports.calls import check_arguments, id_of, names_null_id
+from mcpkit.transports.calls import check_arguments, id_of, names_null_id, takes_null_id
 from mcpkit.transports.gate import Gate
 from mcpkit.transports.http_sse import HttpSse
 from mcpkit.transports.load import LIGHT_BODY, Scales
@@ -83,7 +83,7 @@ class McpEndpoint:
                 await self._gate.identify(visit)
         except (Refused, StoreAway) as error:
             refusal = refusal_of(error)
-            await refuse(send, refusal, unread(refusal, scope, receive))
+            await refuse(send, refusal, unread(refusal, scope, receive), null_id=takes_null_id(scope))
             return
         await self._serve(visit, self._post if scope["method"] == "POST" else self._other)
 
@@ -92,7 +92,7 @@ class McpEndpoint:
         try:
             self._gate.recognise(asked)
         except Refused as refusal:
-            return refuse(asked.send, refusal)
+            return refuse(asked.send, refusal, null_id=takes_null_id(asked.scope))
         serve = self._whole if asked.scope["method"] == "POST" else self._other
         return self._identified(asked, serve) if self._gate.asks else self._serve(asked, serve)
 
@@ -100,7 +100,7 @@ class McpEndpoint:
         try:
             await self._gate.identify(asked)
         except (Refused, StoreAway) as error:
-            await refuse(asked.send, refusal_of(error))
+            await refuse(asked.send, refusal_of(error), null_id=takes_null_id(asked.scope))
             return
         try:
             await self._serve(asked, serve)
@@ -111,13 +111,13 @@ class McpEndpoint:
         try:
             await serve(visit)
         except (Refused, StoreAway) as error:
-            await refuse(visit.send, refusal_of(error), visit.extra)
+            await refuse(visit.send, refusal_of(error), visit.extra, null_id=names_null_id(visit.headers))
         except ClientGone:
             return
         except Exception as error:
             if hasattr(error, "status_code"):  # by who stands before us, whose limit is reached: the answer is theirs
                 raise
-            await failed(visit.send, visit.extra)
+            await failed(visit.send, visit.extra, null_id=names_null_id(visit.headers))
         except asyncio.CancelledError:
             await _cut_short(visit, draining=self.draining)
             raise
@@ -251,7 +251,7 @@ async def _cut_short(visit: Visit, *, draining: bool) -> None:
     """The grace of calls in flight is over, if the server is going down."""
     if draining:
         with suppress(Exception):  # the answer may have begun
-            await refuse(visit.send, going_down(), visit.extra)
+            await refuse(visit.send, going_down(), visit.extra, null_id=names_null_id(visit.headers))
 
 
 def _weigh(scales: Scales, body: bytes, caller: str) -> int:

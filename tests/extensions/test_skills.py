@@ -184,3 +184,10 @@ async def test_a_changed_description_is_seen_in_the_list(call: Caller, skills: S
 
 def test_reading_again_before_installing_is_fine(skills: Skills) -> None:
     skills.reload()
+
+
+async def test_a_long_uri_is_not_repeated_whole(call: Caller) -> None:
+    for method in ("skills/get", "resources/directory/read", "resources/read"):
+        with pytest.raises(RpcError) as refused:
+            await call(method, {"uri": "skill://" + "x" * 900_000})
+        assert len(str(refused.value.to_wire())) < 1000, method

@@ -174,7 +174,8 @@ async def test_health_is_open_to_reading_by_any_name_and_to_nothing_else(path: s
         return "secret"
 
     wire = Wire(app)
-    assert (await wire.send("GET", {"host": "10.0.0.9"}, path=path).done()).status == 200
+    for method in ("GET", "HEAD"):
+        assert (await wire.send(method, {"host": "10.0.0.9"}, path=path).done()).status == 200
     for method in ("POST", "DELETE", "OPTIONS"):
         assert (await wire.send(method, path=path).done()).status == 401
     for gated in ("/", "/metrics", "/api/server-card", "/.well-known/ai-catalog.json"):

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 
 from mcpkit.settings import Settings
 from tests.hostile.raw import BODY, HEAD, LENGTH, PARSERS, call, post, standing, tell
@@ -159,3 +162,28 @@ async def test_arguments_and_results_have_a_limit(parser: str) -> None:
         assert b"MCP_MAX_ARGUMENT_BYTES" in long.data
         grown = await tell(place, post(call("echo", text="\x01" * 170_000)))  # six bytes each, twice
         assert b"ask for less" in grown.data
+
+
+@pytest.mark.parametrize("parser", PARSERS)
+@pytest.mark.parametrize("stack", [(), (Middleware(GZipMiddleware),)], ids=["bare", "middleware"])
+async def test_a_probe_with_head_is_answered_as_get_without_a_body(parser: str, stack: Any) -> None:
+    """RFC 9110 section 9.3.2; load balancers ask like that."""
+    async with standing(parser, middleware=[*stack]) as place:
+        for path in (b"/healthz", b"/readyz", b"/"):
+            heads = []
+            for method in (b"GET", b"HEAD"):
+                connection = await place.connect()
+                request = b"%b %b HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: gzip\r\n" % (method, path)
+                connection.send(request + b"Connection: close\r\n\r\n")
+                head, _, body = (await connection.rest()).partition(b"\r\n\r\n")
+                assert bool(body) == (method == b"GET"), path
+                heads.append([line for line in head.lower().split(b"\r\n") if not line.startswith(b"date")])
+            assert (heads[0][0], heads[0]) == (b"http/1.1 200 ok", heads[1]), path
+
+
+async def test_an_empty_port_is_the_default_one(place: Place) -> None:
+    """RFC 3986 section 3.2.3: what is meant is the Host without the colon."""
+    said = await tell(place, GOOD.replace(b"Host: 127.0.0.1\r\n", b"Host: 127.0.0.1:\r\n"))
+    assert said.statuses[0] == 200
+    said = await tell(place, b"GET / HTTP/1.1\r\nHost: localhost:\r\n\r\n")
+    assert b'"http://localhost/api"' in said.data

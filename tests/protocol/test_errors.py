@@ -79,3 +79,10 @@ def test_no_number_is_invented(name: str) -> None:
     numbers = {error.under(REVISIONS[name]).code for error in ERRORS}
     defined = {"2026-07-28": {-32020, -32021, -32022}, "2025-11-25": {-32002, -32042}}.get(name, {-32002})
     assert numbers <= {-32700, -32600, -32601, -32602, -32603} | defined
+
+
+def test_what_a_caller_sent_is_repeated_in_part() -> None:
+    """Whoever sends a megabyte does not get it back."""
+    long = "x" * 900_000
+    for error in (ResourceNotFound(long), UnsupportedProtocolVersion(long)):
+        assert 500 <= len(str(error.to_wire())) < 1000

@@ -34,6 +34,31 @@ def test_the_last_address_that_is_no_proxy_counts(peer: str, forwarded: str | No
     assert PROXIES.client(peer, forwarded) == client
 
 
+@pytest.mark.parametrize(
+    ("network", "peer", "trusted"),
+    [
+        ("::ffff:10.0.0.0/104", "10.255.0.7", True),
+        ("::ffff:10.0.0.0/104", "::ffff:10.255.0.7", True),
+        ("::ffff:10.0.0.0/104", "11.0.0.1", False),
+        ("::ffff:10.0.0.0/104", "::a00:7", False),
+        ("::ffff:a00:7", "10.0.0.7", True),
+        ("::ffff:a00:7", "10.0.0.8", False),
+        ("::ffff:0:0/96", "203.0.113.1", True),
+        ("::ffff:0:0/96", "2001:db8::1", False),
+        ("::ffff:0:0/95", "203.0.113.1", False),
+        ("10.0.0.0/8", "::ffff:10.0.0.7", True),
+        ("10.0.0.0/8", "::ffff:a00:7", True),
+        ("10.0.0.0/8", "::ffff:11.0.0.1", False),
+        ("2001:db8::/32", "2001:db8::7", True),
+        ("2001:db8::/32", "10.0.0.7", False),
+        ("0.0.0.0/0", "", False),
+    ],
+)
+def test_an_ipv4_network_is_one_in_either_spelling(network: str, peer: str, trusted: bool) -> None:
+    """RFC 4291 section 2.5.5.2: a socket that takes both families names IPv4 peers in IPv6."""
+    assert TrustedProxies((network,)).trusts(peer) is trusted
+
+
 def test_everybody_and_nobody_may_be_trusted() -> None:
     assert TrustedProxies(("*",)).client("", "203.0.113.1, 198.51.100.1") == "203.0.113.1"
     assert TrustedProxies(()).client("127.0.0.1", "203.0.113.1") == "127.0.0.1"

@@ -23,7 +23,17 @@ PUBLIC = OriginRules(
 
 @pytest.mark.parametrize(
     "host",
-    ["localhost", "localhost:12000", "127.0.0.1", "127.0.0.1:1", "[::1]", "[::1]:65535", "LocalHost:80"],
+    [
+        "localhost",
+        "localhost:12000",
+        "127.0.0.1",
+        "127.0.0.1:1",
+        "[::1]",
+        "[::1]:65535",
+        "LocalHost:80",
+        "127.0.0.1:",
+        "[::1]:",
+    ],
 )
 def test_this_machine_s_names_are_ours_at_any_port(host: str) -> None:
     """NET-05, SHC-04; asked twice, since the second answer is remembered."""
@@ -38,7 +48,13 @@ def test_this_machine_s_names_are_ours_at_any_port(host: str) -> None:
         "localhost.evil.example.com",
         "evil-localhost",
         "localhost.",
-        "localhost:",
+        "localhost::",
+        "localhost:80:",
+        "[::1]:80:",
+        "evil.example.com:",
+        "::1:",
+        ":",
+        "localhost: ",
         "localhost:0",
         "localhost:65536",
         "localhost:80:80",
@@ -80,6 +96,8 @@ def test_a_foreign_or_malformed_host_is_not(host: str) -> None:
         ("tls.example.com", True),
         ("tls.example.com:443", True),
         ("tls.example.com:80", False),
+        ("tls.example.com:", True),
+        ("api.example.com:", False),
         ("[2001:db8::1]", True),
         ("localhost", False),
         ("\u212a.example.com", False),
@@ -159,7 +177,7 @@ def test_the_openings_must_be_asked_for() -> None:
     assert not OriginRules(hosts=frozenset(), origins=frozenset()).host_allowed("localhost")
 
 
-@pytest.mark.parametrize("entry", ["*.example.com", "http://a", "a b", "a:99999", "", "::1"])
+@pytest.mark.parametrize("entry", ["*.example.com", "http://a", "a b", "a:99999", "", "::1", "a:"])
 def test_a_host_entry_that_can_never_match_is_refused(entry: str) -> None:
     """NET-06: a typo in a setting must not silently lock everybody out."""
     with pytest.raises(ValueError, match="is no host"):

@@ -65,7 +65,7 @@ async def test_a_refusal_says_what_is_missing(header: str | None, status: int, s
     refused = await refusal(header)
     assert (refused.status, dict(refused.headers)[b"www-authenticate"].decode()) == (status, said)
     body = orjson.loads(refused.body)
-    assert "id" not in body
+    assert body["id"] is None
     assert body["error"]["message"]
 
 

@@ -314,7 +314,7 @@ async def envelope(server: Server) -> AsyncIterator[Ask]:
     wire = Wire(endpoint(server))
 
     async def ask(method: str, params: dict[str, Any]) -> Any:
-        return await said(wire.post(*modern(method, params)))
+        return await said(wire.post(*modern(method, params, **params.get("_meta", {}))))
 
     yield ask
 
@@ -376,7 +376,8 @@ async def on_pipe(server: Server, revision: str) -> AsyncIterator[Ask]:
         await pipe.open(revision)
 
     async def ask(method: str, params: dict[str, Any]) -> Any:
-        await pipe.say(request(method, params) if handshake else enveloped(1, method, params))
+        meta = params.get("_meta", {})
+        await pipe.say(request(method, params) if handshake else enveloped(1, method, params, **meta))
         while (answer := (await pipe.hear())[0]).get("id") != 1:
             pass
         return answer
@@ -419,6 +420,47 @@ async def test_whatever_a_handler_or_a_hook_ends_by_is_answered(door: str) -> No
         for _ in range(5):
             await asyncio.sleep(0)
         assert len(asyncio.all_tasks() - before) <= 1  # on a pipe one stands by
+
+
+@pytest.mark.parametrize("door", DOORS)
+async def test_a_progress_token_of_another_type_is_refused_at_every_door(door: str) -> None:
+    async with DOORS[door](build()) as ask:
+        for token in ([1], 1.5, None, True, {}):
+            for method, params in (("ping", {}), ("tools/list", {}), ("tools/call", {"name": "well"}), ("x/well", {})):
+                answer = await ask(method, {**params, "_meta": {"progressToken": token}})
+                assert answer["error"]["code"] == -32602, (method, token, answer)
+        assert "result" in await ask("tools/list", {"_meta": {"progressToken": 7}})
+
+
+@pytest.mark.parametrize("door", DOORS)
+async def test_an_error_repeats_no_more_than_the_beginning_of_what_a_caller_sent(door: str) -> None:
+    long = "x" * (4_000 if door == "envelope" else 900_000)  # the name stands in a header too, which has its own limit
+    asked: list[tuple[str, dict[str, Any]]] = [
+        ("tools/call", {"name": long}),
+        ("tools/call", {"name": "ends", "arguments": {long: 1}}),
+        ("tools/call", {"name": "ends", "arguments": {"how": {"a": long}, "when": "later"}}),
+        ("tools/call", {"name": "ends", "arguments": long}),
+        ("prompts/get", {"name": long}),
+        ("prompts/get", {"name": "words", "arguments": {long: "1"}}),
+        ("prompts/get", {"name": "words", "arguments": {long: 1}}),
+        ("completion/complete", {"ref": {"type": "ref/prompt", "name": long}, "argument": {"name": "a", "value": ""}}),
+        ("completion/complete", {"ref": {"type": "ref/resource", "uri": long}, "argument": {"name": "a", "value": ""}}),
+        ("completion/complete", {"ref": {"type": long}, "argument": {"name": "a", "value": ""}}),
+        (
+            "completion/complete",
+            {"ref": {"type": "ref/prompt", "name": "words"}, "argument": {"name": long, "value": long}},
+        ),
+        ("logging/setLevel", {"level": long}),
+        ("tasks/get", {"taskId": long}),
+        *((f"resources/{method}", {"uri": f"end://{long}"}) for method in ("read", "subscribe", "unsubscribe")),
+        *((f"{kind}/list", {"cursor": long}) for kind in ("tools", "resources", "resources/templates", "prompts")),
+        ("x/" + long, {}),
+    ]
+    async with DOORS[door](build()) as ask:
+        for method, params in asked:
+            answer = await ask(method, params)
+            assert "error" in answer or answer["result"]["isError"], (method[:30], str(answer)[:300])
+            assert len(str(answer)) < 2500, (method[:30], len(str(answer)), str(answer)[:300])
 
 
 @pytest.mark.parametrize("door", [door for door in DOORS if "batch" not in door])

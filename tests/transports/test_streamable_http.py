@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
+import orjson
 import pytest
 
-from mcpkit.protocol.revisions.registry import HANDSHAKES, NEWEST, NEWEST_HANDSHAKE, PLAIN
+from mcpkit.protocol.revisions.registry import HANDSHAKES, NEWEST, NEWEST_HANDSHAKE, PLAIN, REVISIONS
 from mcpkit.security.principal import Principal
+from mcpkit.sessions.memory import MemoryStore
+from mcpkit.settings import Settings
 from mcpkit.transports.asgi import Refused
-from tests.transports.asgi_client import META, leaving_nothing_behind, modern, request
+from mcpkit.transports.gate import Gate
+from mcpkit.transports.streamable_http import McpEndpoint
+from tests.transports.asgi_client import META, Wire, leaving_nothing_behind, modern, request
 from tests.transports.doors import NO_TOOL, PLAIN_SUM, House, add, house, text
 
 # ── the envelope era ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -271,3 +277,35 @@ async def test_an_envelope_goes_before_a_session_and_a_modern_get_before_both() 
     assert (await home.wire.ask(message, {**headers, **GONE})).status == 200
     stream = {**MODERN, **GONE, "accept": "text/event-stream"}
     assert (await home.wire.send("GET", stream).done()).status == 405
+
+
+EARLY: Final = [
+    (401, {}),
+    (403, {"origin": "https://evil.example"}),
+    (413, {"authorization": "Bearer good", "content-length": "999999999"}),
+    (421, {"host": "evil.example"}),
+]
+
+
+@pytest.mark.parametrize(("status", "headers"), EARLY)
+@pytest.mark.parametrize("version", [None, *REVISIONS])
+async def test_a_refusal_before_a_message_is_read_has_a_null_id(
+    status: int, headers: dict[str, str], version: str | None
+) -> None:
+    """JSON-RPC 2.0 section 5: null where no id could be read; the newest revisions have no null there (RPC-11)."""
+
+    async def known(given: Mapping[str, str]) -> Principal:
+        if given.get("authorization") != "Bearer good":
+            raise Refused(401, "who are you?", [(b"www-authenticate", b"Bearer")])
+        return Principal("alice")
+
+    settings = Settings()
+    served = McpEndpoint(house().kernel, MemoryStore(), Gate(settings, known), settings)
+    named = {} if version is None else {"mcp-protocol-version": version}
+    answer = await Wire(served).send("POST", {**named, **headers}, [orjson.dumps(PLAIN_SUM)]).done()
+    assert answer.status == status
+    assert answer.json["error"]["message"]
+    if version is None or REVISIONS[version].null_ids:
+        assert answer.json["id"] is None
+    else:
+        assert "id" not in answer.json
