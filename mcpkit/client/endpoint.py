@@ -12,14 +12,12 @@ from typing import Final, Protocol
 
 from mcpkit.client.bodies import secrets_in, told
 from mcpkit.client.deadline import paused
-from mcpkit.client.errors import AuthorizationFailed, ClientError, HttpRefused
-from mcpkit.client.http import HttpAnswer, HttpCarrier, HttpRequest, read_body
+from mcpkit.client.errors import AuthorizationFailed, HttpRefused
+from mcpkit.client.http import HttpAnswer, HttpCarrier, HttpRequest, read_beginning
 from mcpkit.client.urls import origin_text, resolve
 
 _HOPS: Final = 3
 _KEEPS_METHOD: Final = frozenset({307, 308})
-_REFUSAL: Final = 256 * 1024
-"""Bytes of a refusal's body that are read to see what it says."""
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 
 
@@ -148,10 +146,7 @@ class Endpoint:
             raise AuthorizationFailed(f"{text}: {said}" if said else text, challenged=challenged)
 
     async def _said(self, answer: HttpAnswer) -> str:
-        try:
-            body = await read_body(answer, _REFUSAL)
-        except ClientError:
-            return ""
+        body = await read_beginning(answer)
         return self.told(body, answer.headers.get("content-type", "").partition(";")[0].strip().lower())
 
 

@@ -7,16 +7,25 @@ so that ``import mcpkit`` stays light. What must never stand here: authorization
 
 from __future__ import annotations
 
+import asyncio
 import importlib
+import logging
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Final, Protocol, runtime_checkable
 from urllib.parse import urlsplit
 
 from mcpkit.client.errors import ClientError, ConnectionLost, ProtocolViolation, Timeout, Unreachable
 from mcpkit.client.proxies import Proxy, proxy_of
 from mcpkit.client.urls import origin_text
+
+log = logging.getLogger("mcpkit.client")
+
+BEGINNING: Final = 256 * 1024
+"""Bytes of a body that only explains a status, or that nobody asked for, which are read."""
+BEGINNING_SECONDS: Final = 1.0
+"""How long such a body is waited for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +92,28 @@ async def read_body(answer: HttpAnswer, limit: int) -> bytes:
         raise ProtocolViolation("the server's Content-Length is no number") from None
     finally:
         await answer.close()
+
+
+async def read_beginning(answer: HttpAnswer, limit: int = BEGINNING, seconds: float = BEGINNING_SECONDS) -> bytes:
+    """Return what of a body comes within ``seconds``, at most about ``limit`` bytes of it; close the answer.
+
+    It is for bodies that only say more about what the status says: none of them may hold up a call, or fail it.
+    """
+    parts, size = [], 0
+    try:
+        async with asyncio.timeout(seconds), aclosing(answer.chunks()) as chunks:
+            async for chunk in chunks:
+                parts.append(chunk)
+                size += len(chunk)
+                if size >= limit:
+                    break
+    except (TimeoutError, ClientError) as error:
+        log.debug(
+            "the rest of a body was not read: %s", error if isinstance(error, ClientError) else "it took too long"
+        )
+    finally:
+        await answer.close()
+    return b"".join(parts)
 
 
 # ── the libraries ───────────────────────────────────────────────────────────────────────────────────────────────────

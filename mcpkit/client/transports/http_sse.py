@@ -7,13 +7,12 @@ the stream is the session. What must never stand here: Streamable HTTP.
 from __future__ import annotations
 
 import asyncio
-from typing import Final
 
-from mcpkit.client.background import Background, log
+from mcpkit.client.background import Background
 from mcpkit.client.deadline import Deadline
 from mcpkit.client.endpoint import Endpoint
 from mcpkit.client.errors import ClientError, ConnectionLost, ProtocolViolation, SessionEnded, Timeout
-from mcpkit.client.http import HttpAnswer, read_body
+from mcpkit.client.http import HttpAnswer, read_beginning
 from mcpkit.client.limits import Patience
 from mcpkit.client.transports.duplex import Duplex, encode_message
 from mcpkit.client.transports.events import EventStream
@@ -23,9 +22,6 @@ from mcpkit.client.transports.transport import Call, Lost, Receive
 from mcpkit.client.urls import resolve
 from mcpkit.jsonrpc.messages import ErrorResponse, JsonObject, Notification, Response
 from mcpkit.protocol.revisions.revision import Revision
-
-_IGNORED: Final = 64 * 1024
-"""Bytes of a POST's answer that are read and thrown away, so that its connection can be used again."""
 
 
 class HttpSse:
@@ -106,10 +102,7 @@ class HttpSse:
         answer = await self._endpoint.send("POST", headers, lambda: data, url=url)
         if not 200 <= answer.status < 300:
             raise self._judged(await refusal(answer, self._endpoint, self._patience.bounds.json))
-        try:
-            await read_body(answer, _IGNORED)
-        except ClientError as error:
-            log.debug("the answer to a POST was not read: %s", error)
+        await read_beginning(answer)  # so that its connection can be used again
 
     def _judged(self, error: ClientError) -> ClientError:
         """What is accepted is answered by 2xx: a refusal like these means that nobody reads that URI any more."""

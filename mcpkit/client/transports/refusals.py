@@ -12,14 +12,12 @@ from typing import Final
 
 from mcpkit.client.endpoint import Endpoint
 from mcpkit.client.errors import ClientError, HttpRefused, ServerRefused
-from mcpkit.client.http import HttpAnswer, read_body
+from mcpkit.client.http import HttpAnswer, read_beginning
 from mcpkit.client.transports.incoming import read_messages
 from mcpkit.client.transports.resumption import content_type
 from mcpkit.jsonrpc.codec import Limits
 from mcpkit.jsonrpc.messages import ErrorResponse
 
-_LARGEST: Final = 256 * 1024
-"""Bytes of a refusal's body that are read to see what it says."""
 _BUSY: Final = frozenset({429, 503})
 _OF_A_SESSION: Final = re.compile(
     r"session|not (?:yet )?initiali[sz]ed|uninitiali[sz]ed|no transport|SSE connection", re.IGNORECASE
@@ -32,10 +30,7 @@ _SECONDS: Final = re.compile(r"[0-9]{1,8}(?:\.[0-9]{1,9})?")
 async def refusal(answer: HttpAnswer, endpoint: Endpoint, limits: Limits) -> ClientError:
     """The error that a refused request is; reads and closes the answer."""
     status, kind = answer.status, content_type(answer)
-    try:
-        body = await read_body(answer, _LARGEST)
-    except ClientError as error:
-        return HttpRefused(status, f"the server refused the request (HTTP {status}): {error}")
+    body = await read_beginning(answer)
     if status in _BUSY:
         return _busy(status, seconds_of(answer.headers.get("retry-after")), endpoint.told(body, kind))
     for message in read_messages(body, limits) if body.lstrip()[:1] == b"{" and b"jsonrpc" in body else []:

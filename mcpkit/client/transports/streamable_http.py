@@ -23,7 +23,7 @@ from mcpkit.client.errors import (
     ServerRefused,
     SessionEnded,
 )
-from mcpkit.client.http import HttpAnswer, read_body
+from mcpkit.client.http import HttpAnswer, read_beginning, read_body
 from mcpkit.client.limits import Patience
 from mcpkit.client.transports.duplex import encode_message
 from mcpkit.client.transports.events import EventStream
@@ -38,8 +38,6 @@ from mcpkit.jsonrpc.messages import ErrorResponse, Id, JsonObject, Notification,
 from mcpkit.protocol.headers import ROUTED_NAME, encode_value
 from mcpkit.protocol.revisions.revision import HttpRules, Revision
 
-_IGNORED: Final = 256 * 1024
-"""Bytes of the answer to a message that wants none which are read, so that its connection can be used again."""
 _FOLLOWS_SECONDS: Final = 1.0
 """An answer on a call's stream that names another request may be a stray one: the right one has this long to follow."""
 
@@ -325,10 +323,7 @@ class StreamableHttp:
         return True
 
     async def _finish(self, answer: HttpAnswer) -> None:
-        try:
-            await read_body(answer, _IGNORED)
-        except ClientError as error:
-            log.debug("the answer to a message was not read: %s", error)
+        await read_beginning(answer)  # so that its connection can be used again
 
     async def _stand(self, standing: StandingStream) -> None:
         ended = await standing.run()
