@@ -13,7 +13,7 @@ from mcpkit.features.content import Annotations
 from mcpkit.features.contents import ResourceContents, ResourceResult
 from mcpkit.features.errors import InsufficientScope, RegistrationError, ToolError
 from mcpkit.features.resources import LONGEST_URI, Resources
-from mcpkit.jsonrpc.errors import InternalError, InvalidParams, RpcError
+from mcpkit.jsonrpc.errors import InternalError, InvalidParams, RpcError, excerpt
 from mcpkit.protocol.errors import ResourceNotFound
 from mcpkit.protocol.revisions.registry import NEWEST
 from mcpkit.security.principal import Principal
@@ -258,13 +258,13 @@ async def test_an_enum_variable_takes_only_its_values() -> None:
 
 @pytest.mark.parametrize("uri", ["config://other", "users://x", "nope", "users://" + "9" * LONGEST_URI])
 async def test_what_is_not_there(uri: str) -> None:
-    """RSRC-05: an error that names the URI, never an empty result."""
+    """RSRC-05: an error that names the URI, or the beginning of a long one; never an empty result."""
     subject = resources()
     subject.add("config://settings", settings)
     subject.add("users://{id}", user)
     with pytest.raises(ResourceNotFound) as caught:
         await read(subject, uri)
-    assert caught.value.data == {"uri": uri}
+    assert caught.value.data == {"uri": excerpt(uri)}
     assert not subject.knows(exchange("resources/subscribe"), uri)
     assert subject.knows(exchange("resources/subscribe"), "users://5")
 

@@ -56,7 +56,11 @@ def test_a_chat_has_the_servers_that_are_named_else_the_settings_else_the_exampl
 
 
 def test_headers_and_patience() -> None:
-    assert connection(said(header=["X-A: b:c"], timeout=5.0)) == {"headers": {"X-A": "b:c"}, "timeout": 5.0}
+    assert connection(said(header=["X-A: b:c"], timeout=5.0)) == {
+        "headers": {"X-A": "b:c"},
+        "timeout": 5.0,
+        "init_timeout": 5.0,
+    }
     with pytest.raises(UsageError, match="'Name: value'"):
         headers_of(said(header=[": x"]))
 
