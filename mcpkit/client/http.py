@@ -23,7 +23,7 @@ from mcpkit.client.urls import origin_text
 log = logging.getLogger("mcpkit.client")
 
 BEGINNING: Final = 256 * 1024
-"""Bytes of a body that only explains a status, or that nobody asked for, which are read."""
+"""How many bytes are read of a body that only explains a status, or that answers a notification."""
 BEGINNING_SECONDS: Final = 1.0
 """How long such a body is waited for."""
 

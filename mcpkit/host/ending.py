@@ -19,6 +19,7 @@ SIGNALS: Final = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") i
 REPEAT_SECONDS: Final = 0.05
 """How long a signal may stay unhandled before it is sent to the main thread once more."""
 MOST_REPEATS: Final = 100
+"""How often a signal is repeated at most."""
 
 _received: list[int] = []
 _repeated: set[int] = set()

@@ -105,7 +105,7 @@ class HttpSse:
         await read_beginning(answer)  # so that its connection can be used again
 
     def _judged(self, error: ClientError) -> ClientError:
-        """What is accepted is answered by 2xx: a refusal like these means that nobody reads that URI any more."""
+        """Return the error of a refused POST; one that says that the session has ended becomes SessionEnded."""
         over = surely_over(error) or (bool(self._version) and maybe_over(error))
         return SessionEnded(refusal=error) if over else error
 
